@@ -24,6 +24,7 @@ from branchsweep.config.sections.search import Search
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import Table
+from branchsweep.config.sections.targets import Targets
 from branchsweep.config.sections.training import Fit, Pruning, default_pruning
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
@@ -42,6 +43,7 @@ class Experiment(ConfigModel):
     seed: Seed = Field(1, description="All randomness derives from it and from the trials' numbers.")
     table: Table = Field(description="Where the rows come from.")
     heads: Mapping[Name, Head] = Field(min_length=1, max_length=MAX_HEADS, description="The outputs by name, in order.")
+    targets: Targets = Field(default_factory=Targets, description="What happens to rows without the target of some head.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     objective: Objective = Field(
         default_factory=Objective, description="What the search maximizes; the mean of the heads' R² if absent."
@@ -106,6 +108,12 @@ class Experiment(ConfigModel):
         """How rows are divided into test rows and folds, for display."""
         together = self.table.duplicates == "together"
         return "at random, equal rows on one side" if together else self.split.description
+
+    @property
+    def weight_columns(self) -> Mapping[str, str]:
+        """The columns of weights, each with the key that names it."""
+        own = {head.weight: f"heads.{name}.weight" for name, head in self.heads.items() if head.weight is not None}
+        return own | ({} if self.table.weight is None else {self.table.weight: "table.weight"})
 
     @property
     def score_metrics(self) -> Mapping[str, str]:

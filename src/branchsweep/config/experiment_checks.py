@@ -54,6 +54,7 @@ SKLEARN_BASELINES = ("linear_regression",)
 def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     """All that is wrong with the parts of an experiment together."""
     yield from _head_mistakes(experiment)
+    yield from _weight_mistakes(experiment)
     yield from _split_mistakes(experiment)
     yield from _test_mistakes(experiment)
     yield from _hyperparameter_mistakes(experiment)
@@ -81,6 +82,18 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         if column in heads_by_column:
             yield path, f"column '{column}' is already the target of {heads_by_column[column]}"
         heads_by_column[column] = head
+
+
+def _weight_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    for column, key in experiment.weight_columns.items():
+        path = tuple(key.split("."))
+        if column in experiment.table.inputs:
+            yield path, f"column '{column}' is an input; expected a column of weights, which no network reads"
+        if column in experiment.columns.values():
+            yield path, f"column '{column}' is a target; expected a column of weights"
+    for name, head in experiment.heads.items():
+        if head.weight is not None and head.weight == experiment.table.weight:
+            yield ("heads", name, "weight"), f"column '{head.weight}' is table.weight already, which weighs rows for all heads"
 
 
 def _split_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

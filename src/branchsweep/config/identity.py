@@ -85,6 +85,10 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if not experiment["split"]:  # the first versions had no such key, and later ones fewer keys in it
         del experiment["split"]
     experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its folds
+    del experiment["targets"]  # decides which rows there are, whose digest says more
+    for weighed in (experiment["table"], *experiment["heads"].values()):
+        if weighed["weight"] is None:  # the first versions had no such key
+            del weighed["weight"]
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
     for key in ("csv", "query"):  # likewise
         if experiment["table"].get(key) is None:

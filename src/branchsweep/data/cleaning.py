@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import Table
 from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, require_columns, to_numbers
+from branchsweep.data.target_cells import answer_missing_targets, check_weights, columns_of_targets, missing_targets
 from branchsweep.errors import DataError
 from branchsweep.types import Floats, Positions
 
@@ -22,8 +23,6 @@ SMALLEST_SPREAD = 1e-14
 """The least that a column may vary by, unless it is constant: less counts as constant to scikit-learn's scalers."""
 
 _ROUNDING = 1e-12  # of the largest value, by which a column may vary that is constant but for rounding
-_FEWEST_PARTIAL = 5
-_PARTIAL_SHARE = 0.2  # of the rows, from which heads without a target are pointed out
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,10 @@ class CleanRows:
     """The rows that a table's policies leave.
 
     Args:
-        values: `(rows, inputs + targets)`, finite.
+        values: `(rows, inputs + targets + weights)`, finite, or NaN where a target is missing.
         numbers: `(rows,)`, their numbers in a spreadsheet.
         warnings: What was left out or found, as sentences.
-        partial_targets: What is said where many rows have the targets of some heads only; else empty.
+        partial_targets: What is said where rows that lack some targets are left out; else empty.
     """
 
     values: Floats
@@ -44,9 +43,9 @@ class CleanRows:
 
 
 def column_keys(experiment: Experiment) -> dict[str, str]:
-    """The columns of an experiment, inputs first, each with the key that asks for it."""
+    """The columns of an experiment, each with the key that asks for it: inputs, then targets, then weights."""
     targets = {name: f"heads.{head}.column" for head, name in experiment.columns.items()}
-    return dict.fromkeys(experiment.table.inputs, "table.inputs") | targets
+    return dict.fromkeys(experiment.table.inputs, "table.inputs") | targets | dict(experiment.weight_columns)
 
 
 def split_key(experiment: Experiment) -> dict[str, str]:
@@ -65,22 +64,25 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
         where: The table, for messages.
 
     Raises:
-        DataError: A column is missing, a value is missing or not a number (unless such rows are dropped), or no row is left.
+        DataError: A column is missing, a value is missing or not a number (unless such rows are dropped, or it is a target of
+            which others are known), a weight is negative, or no row is left.
     """
     keys = column_keys(experiment)
     require_columns(frame.columns, keys | split_key(experiment), where)
     columns = list(keys)
     complete = _without_invalid(frame[columns], experiment, where)
+    check_weights(experiment, complete.values, complete.numbers, where)
     values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table)
     return CleanRows(values, numbers, (*complete.warnings, *warnings), complete.partial_targets)
 
 
 def first_equal_rows(values: Floats) -> Positions:
-    """`(rows,)`, for each row the position of the first row with the same values."""
+    """`(rows,)`, for each row the position of the first row with the same values, or without a value in the same columns."""
     first = np.arange(len(values), dtype=np.intp)
-    repeated = np.flatnonzero(pd.DataFrame(values + 0.0).duplicated(keep=False).to_numpy())  # by hashing: most rows are not
+    values = np.where(np.isnan(values), np.inf, values + 0.0)
+    repeated = np.flatnonzero(pd.DataFrame(values).duplicated(keep=False).to_numpy())  # by hashing: most rows are not
     if len(repeated):
-        _, index, group = np.unique(values[repeated] + 0.0, axis=0, return_index=True, return_inverse=True)
+        _, index, group = np.unique(values[repeated], axis=0, return_index=True, return_inverse=True)
         first[repeated] = repeated[index[group.reshape(-1)]]
     return first
 
@@ -90,13 +92,13 @@ def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None
 
     Args:
         columns: The names of all columns, in order.
-        values: `(rows, columns)`.
+        values: `(rows, columns)`, NaN where there is none.
         where: The table, for messages.
 
     Raises:
         DataError: A value is too large, or a column varies too little, though it varies.
     """
-    for name, column in zip(columns, values.T, strict=True):
+    for name, column in _known_columns(columns, values):
         low, high = float(column.min()), float(column.max())
         largest, spread = max(-low, high), high - low
         if largest > LARGEST_VALUE:
@@ -113,7 +115,7 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
 
     Args:
         columns: The names of all columns, in order.
-        values: `(rows, columns)`.
+        values: `(rows, columns)`, NaN where there is none.
         targets: The names of the target columns.
         where: The table, for messages.
 
@@ -121,14 +123,18 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
         Warnings about constant inputs, as sentences.
 
     Raises:
-        DataError: A target is constant.
+        DataError: A target is constant, or missing in all rows.
     """
-    constant = {name: column[0] for name, column in zip(columns, values.T, strict=True) if np.ptp(column) == 0.0}
+    known = dict(_known_columns(columns, values))
+    for name in targets:
+        if name not in known:
+            raise DataError(f"target column '{name}' has no value in any row; fill it in, or leave the head out", where)
+    constant = {name: column[0] for name, column in known.items() if np.ptp(column) == 0.0}
     for name in targets:
         if name in constant:
             raise DataError(
-                f"target column '{name}' has the same value, {constant[name]:g}, in all {count_noun(len(values), 'row')}: there"
-                f" is nothing to predict; correct the column, or leave the head out",
+                f"target column '{name}' has the same value, {constant[name]:g}, in all {count_noun(len(known[name]), 'row')}:"
+                f" there is nothing to predict; correct the column, or leave the head out",
                 where,
             )
     return [
@@ -137,47 +143,42 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
     ]
 
 
+def _known_columns(columns: Sequence[str], values: Floats) -> Iterator[tuple[str, Floats]]:
+    """The columns that have values, each with those."""
+    for name, column in zip(columns, values.T, strict=True):
+        known = column[~np.isnan(column)]
+        if len(known):
+            yield name, known
+
+
 def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) -> CleanRows:
-    """The rows with a number in all columns."""
-    table = experiment.table
-    values = to_numbers(frame, table.missing)
-    complete = ~np.isnan(values).any(axis=1)
-    warnings, partial = [], ""
-    if not complete.all():
-        sentence = describe_invalid(frame, values)
-        partial = _partial_targets(values[:, len(table.inputs) :], list(experiment.heads))
-        remedy = invalid_remedy(frame, values) or "correct them"
-        if not complete.any():
-            raise DataError(f"{sentence}, so no row is left to use; {remedy}{_further(partial)}", where)
+    """The rows with a number in all columns, and in those of the targets as `targets.missing` says."""
+    table, policy = experiment.table, experiment.targets.missing
+    values = to_numbers(frame, table.missing_numbers)
+    missing = missing_targets(experiment, frame, values)
+    invalid = np.isnan(values) & ~missing
+    is_used, warnings, further = ~invalid.any(axis=1), [], ""
+    if not is_used.all():
+        described = np.where(invalid, np.nan, 0.0)
+        sentence = describe_invalid(frame, described)
+        remedy = invalid_remedy(frame, described) or "correct them"
+        if not is_used.any():
+            raise DataError(f"{sentence}, so no row is left to use; {remedy}", where)
         if table.invalid == "error":
-            raise DataError(f"{sentence}; {remedy}, or leave such rows out with table.invalid: drop{_further(partial)}", where)
+            raise DataError(f"{sentence}; {remedy}, or leave such rows out with table.invalid: drop", where)
         warnings.append(f"{sentence}; these rows are left out (table.invalid: drop).")
-        if partial:
-            warnings.append(f"{partial}.")
-    return CleanRows(values[complete], frame.index.to_numpy(dtype=np.int64)[complete], tuple(warnings), partial)
-
-
-def _partial_targets(targets: Floats, heads: Sequence[str]) -> str:
-    """A sentence where many rows have the targets of some heads only; else empty.
-
-    Args:
-        targets: `(rows, heads)`, NaN where there is none.
-        heads: Their names.
-    """
-    present = ~np.isnan(targets)
-    partial = int((present.any(axis=1) & ~present.all(axis=1)).sum())
-    if partial < max(_FEWEST_PARTIAL, _PARTIAL_SHARE * len(targets)):
-        return ""
-    by_head = ", ".join(f"{head} in {count:,}" for head, count in zip(heads, present.sum(axis=0), strict=True))
-    return (
-        f"In {count_noun(partial, 'row')} some heads have a target and others have none ({by_head} of {len(targets):,} rows,"
-        f" all together in {int(present.all(axis=1).sum()):,}). Heads with partial targets are not supported: of a row every"
-        f" head needs its target. Fill in the targets, or give heads that are measured in other rows an experiment of their own"
-    )
-
-
-def _further(sentence: str) -> str:
-    return f". {sentence}" if sentence else ""
+    missing = missing[:, columns_of_targets(experiment)]
+    if missing[is_used].any():
+        known = ~missing
+        answer = answer_missing_targets(known[is_used], list(experiment.heads), policy)
+        is_used &= known.any(axis=1) if policy == "mask" else known.all(axis=1)
+        if policy == "error":
+            raise DataError(answer, where)
+        if not is_used.any():
+            raise DataError(f"{answer} So no row is left to use", where)
+        warnings.append(answer)
+        further = answer if policy == "drop" else ""
+    return CleanRows(values[is_used], frame.index.to_numpy(dtype=np.int64)[is_used], tuple(warnings), further)
 
 
 def _without_repetitions(

@@ -23,10 +23,11 @@ def table_digest(columns: Sequence[str], values: Floats) -> str:
 
     Args:
         columns: The columns' names, each once.
-        values: `(rows, columns)`, finite.
+        values: `(rows, columns)`, finite, or NaN where there is none.
     """
     order = sorted(range(len(columns)), key=lambda column: columns[column])
     table = values[:, order] + 0.0  # makes -0.0 a 0.0, which it equals
+    table[np.isnan(table)] = np.nan  # there are many, with other bits
     rows = table[np.lexsort(table.T[::-1])]
     digest = hashlib.sha256(json.dumps([columns[column] for column in order]).encode())
     digest.update(np.ascontiguousarray(rows, dtype="<f8").tobytes())

@@ -26,6 +26,7 @@ from branchsweep.data.splitters.given import as_given, with_given_validation
 from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
+from branchsweep.data.target_cells import columns_of_targets, head_weights
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -58,16 +59,18 @@ def load_dataset(
     """
     table = _read(experiment, data, require_real, on_message, download or DownloadOptions())
     inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
-    columns = inputs + targets
+    columns = [*inputs, *targets, *experiment.weight_columns]
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     splitter = row_splitter(experiment, table.frame, rows, table.location)
     splitter.check(experiment, len(values), table.location, rows.partial_targets)
-    check_magnitudes(columns, values, table.location)
-    constant_warnings = check_constants(columns, values, targets, table.location)
-    y = values[:, len(inputs) :].copy()
-    guesses = code_warnings(columns, values)
+    inputs_and_targets = values[:, : columns_of_targets(experiment).stop]
+    check_magnitudes(inputs + targets, inputs_and_targets, table.location)
+    constant_warnings = check_constants(inputs + targets, inputs_and_targets, targets, table.location)
+    y = values[:, columns_of_targets(experiment)].copy()
+    weights = head_weights(experiment, values)
+    guesses = code_warnings(inputs + targets, inputs_and_targets)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
     guesses += group_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
@@ -82,6 +85,7 @@ def load_dataset(
         path=table.path,
         splitter=splitter,
         csv_arguments=table.csv_arguments,
+        weights=None if weights is None else read_only(weights),
     )
 
 
@@ -103,7 +107,7 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     targets = [name for name in table.exclude if name in experiment.columns.values()]
     if targets:
         raise DataError(f"column '{targets[0]}' is a target, which is no input anyhow; leave it out of table.exclude", where)
-    others = {*experiment.columns.values(), *table.exclude, *split_key(experiment)}
+    others = {*experiment.columns.values(), *table.exclude, *experiment.weight_columns, *split_key(experiment)}
     inputs = [name for name in names if name not in others]
     if not inputs:
         message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"

@@ -56,7 +56,7 @@ def code_warnings(columns: Sequence[str], values: Floats) -> list[str]:
 
     Args:
         columns: The columns' names.
-        values: `(rows, columns)`, finite.
+        values: `(rows, columns)`, finite, or NaN where there is none.
     """
     found: dict[float, list[str]] = {}
     for name, column in zip(columns, values.T, strict=True):
@@ -75,7 +75,7 @@ def code_warnings(columns: Sequence[str], values: Floats) -> list[str]:
 
 def _codes(column: Floats) -> list[tuple[float, int]]:
     """The values of a column that may be codes, each with its number of rows."""
-    distinct, counts = np.unique(column, return_counts=True)
+    distinct, counts = np.unique(column[~np.isnan(column)], return_counts=True)
     found: list[tuple[float, int]] = []
     while len(found) < _MOST_CODES and len(distinct) > _FEWEST_DISTINCT:
         at_end = [index for index in (0, -1) if _is_code(distinct, counts, index)]
@@ -111,7 +111,7 @@ def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[s
 
     Args:
         frame: The columns that may be groups, of the rows that are used.
-        targets: By head its values `(rows,)`.
+        targets: By head its values `(rows,)`, NaN where there is none.
     """
     warnings = []
     for name in frame.columns:
@@ -149,7 +149,10 @@ def _share_between(labels: NDArray[np.intp], values: Floats) -> float:
 
     Kelley, "An unbiased correlation ratio measure", Proceedings of the National Academy of Sciences 21 (1935) 554-559.
     """
-    groups, rows = int(labels.max()) + 1, len(values)
+    known = ~np.isnan(values)
+    _, labels = np.unique(labels[known], return_inverse=True)
+    values = values[known]
+    groups, rows = int(labels.max(initial=-1)) + 1, len(values)
     counts = np.bincount(labels, minlength=groups)
     means = np.bincount(labels, weights=values, minlength=groups) / np.maximum(counts, 1)
     total = float(((values - values.mean()) ** 2).sum())

@@ -155,10 +155,24 @@ def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
 
 
 def _constant_parts(dataset: Dataset, parts: Mapping[str, Positions]) -> list[tuple[str, int]]:
-    """The parts in which a target has a single value, each with the position of the head."""
+    """The parts in which the known targets of a head do not vary, or are none, each with the position of the head."""
+    if not dataset.actual.is_plain:
+        heads = range(len(dataset.heads))
+        return [(part, head) for part, rows in parts.items() for head in heads if _is_constant(_counted(dataset, rows, head))]
     return [
         (part, int(head)) for part, rows in parts.items() for head in np.flatnonzero(np.ptp(dataset.y[rows], axis=0) == 0.0)
     ]
+
+
+def _is_constant(values: Floats) -> bool:
+    return not len(values) or float(np.ptp(values)) == 0.0
+
+
+def _counted(dataset: Dataset, rows: Positions, head: int) -> Floats:
+    """The targets of a head that scores of these rows count: those that are known, and have a weight above 0."""
+    actual = dataset.actual.rows(rows)
+    counted: Floats = actual.values[actual.masks[:, head] > 0, head]
+    return counted
 
 
 def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, Positions]) -> str:
@@ -177,15 +191,25 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
         remedy: What helps, for the message, where that is known.
 
     Raises:
-        DataError: A target has the same value in all rows of a part.
+        DataError: A target has the same value in all rows of a part, or is known in fewer than two.
     """
     for part, head in _constant_parts(dataset, parts):
-        values, counts = np.unique(dataset.y[:, head], return_counts=True)
-        others = dataset.rows - int(counts.max())
+        remedy = remedy or "bring more rows, or choose fewer folds or another seed"
+        name, counted = dataset.heads[head], _counted(dataset, parts[part], head)
+        if len(counted) < FEWEST_ROWS and not dataset.actual.is_plain:
+            weighed = "" if dataset.weights is None else " with a weight above 0"
+            in_all = len(_counted(dataset, np.arange(dataset.rows), head))
+            raise DataError(
+                f"heads.{name}: of the {len(parts[part])} {part} rows {len(counted)} have a known target{weighed}: a score"
+                f" needs {FEWEST_ROWS}. In the table {in_all:,} of {dataset.rows:,} rows have one; {remedy}",
+                dataset.location,
+            )
+        values, counts = np.unique(_counted(dataset, np.arange(dataset.rows), head), return_counts=True)
+        others = int(counts.sum() - counts.max())
         raise DataError(
-            f"heads.{dataset.heads[head]}: the target has the same value in all {len(parts[part])} {part} rows: no score can"
+            f"heads.{name}: the target has the same value in all {len(counted)} {part} rows: no score can"
             f" be computed. It is {values[counts.argmax()]:g} in all but {count_noun(others, 'row')} of the table;"
-            f" {remedy or 'bring more rows, or choose fewer folds or another seed'}",
+            f" {remedy}",
             dataset.location,
         )
 

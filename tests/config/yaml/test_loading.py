@@ -63,8 +63,8 @@ ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = (
     "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, initial_trials"
 )
-ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, split, validation, baselines, "
-ROOT_KEYS += "confirmation, promotion, workers"
+ROOT_KEYS = "name, question, seed, table, heads, targets, space, objective, search, fit, pruning, test, split, validation, "
+ROOT_KEYS += "baselines, confirmation, promotion, workers"
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 FILE_NOT_FOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
@@ -188,11 +188,11 @@ MISTAKES = {
     # keys
     "unknown key": (
         ("    loss: huber", "    los: huber"),
-        "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss; did you mean 'loss'?",
+        "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight; did you mean 'loss'?",
     ),
     "unknown key, nothing near": (
-        ("    loss: huber", "    weight: 1"),
-        "x.yaml:8: heads.V: unknown key 'weight', expected one of column, unit, loss",
+        ("    loss: huber", "    form: 1"),
+        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight",
     ),
     "unknown key of the file": (
         ("search:", "serach:"),

@@ -32,6 +32,11 @@ class Head(ConfigModel):
     loss: str = Field(
         kinds.DEFAULT_HEAD, description="The head's loss on the scaled target.", json_schema_extra=_name_the_losses
     )
+    weight: Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)] | None = Field(
+        None,
+        description="A column of numbers from 0 that weigh each row of this head in loss and metrics (Keras's and "
+        "scikit-learn's sample_weight); multiplied with table.weight where both are given.",
+    )
 
     @field_validator("loss")
     @classmethod

@@ -65,6 +65,11 @@ class Table(ConfigModel):
         description="What happens to rows that repeat an earlier one; together: equal rows stay on one side of every split.",
     )
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
+    weight: Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)] | None = Field(
+        None,
+        description="A column of numbers from 0 that weigh each row in loss and metrics (Keras's and scikit-learn's "
+        "sample_weight). It is no input.",
+    )
     missing: list[float | Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]] = Field(
         default_factory=list,
         max_length=100,

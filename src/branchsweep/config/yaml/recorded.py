@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from branchsweep.config.comparison import Comparison
+from branchsweep.config.config_model import KeyPath
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.comparison_experiments import experiment_paths
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
@@ -35,6 +36,7 @@ def parse_recorded_experiment(text: str, source: str) -> Experiment:
         ConfigError: It is no experiment, or one that this version does not understand.
     """
     document = _parse(text, source)
+    _with_first_defaults(document)
     rename_deprecated_keys(document, is_recorded=True)
     return validate_document(Experiment, document)
 
@@ -51,8 +53,17 @@ def parse_recorded_comparison(text: str, source: str) -> Comparison:
     """
     document = _parse(text, source)
     for path in experiment_paths(document):
+        _with_first_defaults(document, path)
         rename_deprecated_keys(document, path, is_recorded=True)
     return validate_document(Comparison, document)
+
+
+def _with_first_defaults(document: Document, experiment: KeyPath = ()) -> None:
+    """Add what the first versions did where a record does not say it: they left rows out that lacked a target."""
+    written = document.find(experiment)
+    table = written.get("table") if isinstance(written, dict) else None
+    if isinstance(written, dict) and isinstance(table, dict) and table.get("invalid") == "drop":
+        written.setdefault("targets", {"missing": "drop"})
 
 
 def _parse(text: str, source: str) -> Document:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -82,8 +83,9 @@ def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mappin
     columns = [(name, "input", "", dataset.x[:, index]) for index, name in enumerate(dataset.inputs)]
     columns += [(name, "head", units[name], dataset.y[:, index]) for index, name in enumerate(dataset.heads)]
     statistics = [
-        TableRow((name, role, unit, *(f"{value:.4g}" for value in (values.min(), values.mean(), values.max(), values.std()))))
+        TableRow((name, role, unit, *(f"{value:.4g}" for value in (known.min(), known.mean(), known.max(), known.std()))))
         for name, role, unit, values in columns
+        if len(known := values[~np.isnan(values)])
     ]
     table = ResponsiveTable(
         (
