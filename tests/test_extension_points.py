@@ -20,6 +20,7 @@ from sklearn.linear_model import PoissonRegressor
 
 import second_order_encoding
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.encoders import registry as encoders
 from branchsweep.data.encoders.encoder import Encoder
@@ -260,7 +261,9 @@ def test_a_layer_that_is_not_trained_keeps_its_initial_weights() -> None:
     (lane, *_) = search_lanes(Trial(0, chosen.search.initial_trials["projected"]), chosen)
     (population,) = packing.pack([lane], chosen)
     outcome = PopulationTrainer(rows).train_one(population, keep_weights=True).lanes[0]
-    initial_weights = keras_network.initial_weights(lane.recipe.architecture, lane.recipe.encoded_width(2), lane.weight_seed)
+    initial_weights = keras_network.initial_weights(
+        lane.recipe.architecture, lane.recipe.encoded_width([NUMERIC, NUMERIC]), lane.weight_seed
+    )
     assert outcome.weights is not None
     unchanged = [np.array_equal(weight, initial) for weight, initial in zip(outcome.weights, initial_weights, strict=True)]
     assert unchanged[:4] == [True] * 4  # the kernels and biases of the trunk
@@ -276,7 +279,7 @@ def test_the_exported_model_is_served_where_branchsweep_is_not(exported: Path) -
 
 def test_a_network_of_added_kinds_is_drawn() -> None:
     recipe = recipe_for(experiment(), experiment().search.initial_trials["projected"])
-    *lines, caption = draw_network(recipe.architecture, ["a", "b"], width=recipe.encoded_width(2))
+    *lines, caption = draw_network(recipe.architecture, ["a", "b"], width=recipe.encoded_width([NUMERIC, NUMERIC]))
     assert "P10 ── P10" in "\n".join(lines)
     inputs = 5  # two columns and three products
     by_hand = (inputs + 1) * 10 + 11 * 10 + 2 * (11 * 10 + 11)

@@ -43,14 +43,14 @@ def test_inputs_are_all_columns_that_are_neither_targets_nor_excluded(tmp_path: 
     }
     write[ending]()
     named = with_named_inputs(experiment(str(path), exclude=["id"]))
-    assert named.table.inputs == ["load+1", "wind"] and not named.table.exclude
+    assert list(named.table.inputs) == ["load+1", "wind"] and not named.table.exclude
     np.testing.assert_array_equal(load_dataset(named).x, frame()[["load+1", "wind"]].to_numpy())
 
 
 def test_a_data_frame_and_the_built_in_table_have_names_too() -> None:
-    assert with_named_inputs(experiment("dataframe"), frame()).table.inputs == ["id", "load+1", "wind"]
+    assert list(with_named_inputs(experiment("dataframe"), frame()).table.inputs) == ["id", "load+1", "wind"]
     built_in = experiment("ccpp").model_copy(update={"heads": {}})
-    assert with_named_inputs(built_in).table.inputs == ["AT", "V", "AP", "RH", "PE"]
+    assert list(with_named_inputs(built_in).table.inputs) == ["AT", "V", "AP", "RH", "PE"]
 
 
 def test_an_experiment_that_names_its_inputs_is_the_same_sweep(tmp_path: Path) -> None:
@@ -70,10 +70,8 @@ def test_a_mistake_is_named(tmp_path: Path) -> None:
         with_named_inputs(experiment(str(path), exclude=["id", "load+1", "wind"]))
     with pytest.raises(DataError, match="'25400' is a target"):
         with_named_inputs(experiment(str(path), exclude=["25400"]))
-    frame().assign(note="x").to_csv(path, index=False)
-    with pytest.raises(DataError, match=r"'note' holds no numbers.*table\.exclude"):
+    frame().assign(note=[f"note {row}" for row in range(len(frame()))]).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"'note'.*table\.exclude"):
         load_dataset(with_named_inputs(experiment(str(path))))
-    with pytest.raises(ValueError, match="alone"):
-        experiment(str(path), ["*", "wind"])
     with pytest.raises(ValueError, match="exclude"):
         experiment(str(path), ["wind"], exclude=["id"])

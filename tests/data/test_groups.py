@@ -112,7 +112,7 @@ def test_groups_of_single_rows_are_warned_of() -> None:
 
 def test_the_column_of_the_groups_is_no_input_where_all_columns_are() -> None:
     chosen = experiment(table={"source": "dataframe", "inputs": "*"})
-    assert with_named_inputs(chosen, frame([1, 2])).table.inputs == ["a", "b"]
+    assert list(with_named_inputs(chosen, frame([1, 2])).table.inputs) == ["a", "b"]
 
 
 def test_an_experiment_without_groups_is_the_same_sweep_as_in_earlier_versions() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.files.written_table import write_table
 from branchsweep.data.prediction_columns import with_predictions, without_prediction
 from branchsweep.data.tables import AS_FOUND, read_inputs, read_table
@@ -90,7 +91,7 @@ NOT_AVAILABLE = {"note": ["NA", "null", "x"], "measured": ["1.5", "NA", "2"], "o
 def test_texts_for_missing_values_of_columns_that_are_no_inputs_pass_as_they_are_written(tmp_path: Path, blank: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(pd.DataFrame(NOT_AVAILABLE).to_csv(index=False).replace("\n", "\n" + blank, 1), encoding="utf-8")
-    write_table(read_inputs(path, AS_FOUND, ["a"], as_written=True).frame, tmp_path / "out.csv")
+    write_table(read_inputs(path, AS_FOUND, {"a": NUMERIC}, as_written=True).frame, tmp_path / "out.csv")
     written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert written.to_dict("list") == NOT_AVAILABLE | {"a": ["1.0", "2.0", "3.0"]}
 
@@ -104,7 +105,7 @@ def test_among_numbers_a_text_for_a_missing_one_is_none_in_other_kinds_of_files(
     path = tmp_path / f"t{source}"
     frame = pd.DataFrame(numbers)
     frame.to_csv(path, index=False) if source == ".csv" else frame.to_excel(path, index=False)
-    write_table(read_inputs(path, AS_FOUND, ["a"], as_written=suffix == ".csv").frame, tmp_path / f"out{suffix}")
+    write_table(read_inputs(path, AS_FOUND, {"a": NUMERIC}, as_written=suffix == ".csv").frame, tmp_path / f"out{suffix}")
     out = tmp_path / f"out{suffix}"
     read = {
         ".csv": lambda: pd.read_csv(out, keep_default_na=False),
@@ -121,17 +122,17 @@ def test_among_numbers_a_text_for_a_missing_one_is_none_in_other_kinds_of_files(
 def test_a_csv_file_with_decimal_commas_keeps_identifiers_and_has_points(tmp_path: Path) -> None:
     text = "id;measured;note;load\n00001;1,50;NA;1,5\n00002;2;1,5 or 2;2,5\n"
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
-    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, ["load"], as_written=True).frame, tmp_path / "out.csv")
+    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, {"load": NUMERIC}, as_written=True).frame, tmp_path / "out.csv")
     written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False).to_dict("list")
     expected = {"id": ["00001", "00002"], "measured": ["1.50", "2"], "note": ["NA", "1,5 or 2"], "load": ["1.5", "2.5"]}
     assert written == expected
-    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, ["load"]).frame, tmp_path / "out.parquet")
+    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, {"load": NUMERIC}).frame, tmp_path / "out.parquet")
     assert pd.read_parquet(tmp_path / "out.parquet")["measured"].tolist() == [1.5, 2]
 
 
 def test_texts_of_a_workbook_that_look_like_numbers_stay_texts(tmp_path: Path) -> None:
     pd.DataFrame({"id": ["1", "2"], "a": [1, 2]}).to_excel(tmp_path / "t.xlsx", index=False)
-    assert read_inputs(tmp_path / "t.xlsx", AS_FOUND, ["a"]).frame["id"].tolist() == ["1", "2"]
+    assert read_inputs(tmp_path / "t.xlsx", AS_FOUND, {"a": NUMERIC}).frame["id"].tolist() == ["1", "2"]
 
 
 IDENTIFIERS = {"id": ["00001", "00002"], "large": [str(2**60 + 1), str(2**60 + 3)], "measured": ["1.50", "2"], "a": ["1", "2"]}
@@ -141,7 +142,7 @@ IDENTIFIERS = {"id": ["00001", "00002"], "large": [str(2**60 + 1), str(2**60 + 3
 def test_columns_that_are_no_inputs_stay_as_they_are_written(tmp_path: Path, blank: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(pd.DataFrame(IDENTIFIERS).to_csv(index=False).replace("\n", "\n" + blank, 1), encoding="utf-8")
-    frame = read_inputs(path, AS_FOUND, ["a"], as_written=True).frame
+    frame = read_inputs(path, AS_FOUND, {"a": NUMERIC}, as_written=True).frame
     write_table(frame, tmp_path / "out.csv")
     written = pd.read_csv(tmp_path / "out.csv", dtype=str)
     assert {name: written[name].tolist() for name in IDENTIFIERS} == IDENTIFIERS | {"a": ["1.0", "2.0"]}
@@ -149,7 +150,7 @@ def test_columns_that_are_no_inputs_stay_as_they_are_written(tmp_path: Path, bla
 
 def test_plain_numbers_of_a_csv_file_are_numbers_in_a_workbook_and_identifiers_are_texts(tmp_path: Path) -> None:
     pd.DataFrame(IDENTIFIERS).to_csv(tmp_path / "t.csv", index=False)
-    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, ["a"]).frame, tmp_path / "out.xlsx")
+    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, {"a": NUMERIC}).frame, tmp_path / "out.xlsx")
     assert read_table(tmp_path / "out.xlsx").to_dict("list") == IDENTIFIERS | {"measured": [1.5, 2], "a": [1, 2]}
     numbers = {"large": [2**60 + 1, -1], "small": pd.array([1, 2], "int8"), "unsigned": pd.array([1, None], "UInt64")}
     write_table(pd.DataFrame(numbers), tmp_path / "out.xlsx")
@@ -167,7 +168,7 @@ def test_values_of_a_csv_file_keep_their_kind_in_a_parquet_file(tmp_path: Path) 
         "empty": [None, None],
     }
     pd.DataFrame(columns).to_csv(tmp_path / "t.csv", index=False)
-    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, ["a"]).frame, tmp_path / "out.parquet")
+    write_table(read_inputs(tmp_path / "t.csv", AS_FOUND, {"a": NUMERIC}).frame, tmp_path / "out.parquet")
     read = pd.read_parquet(tmp_path / "out.parquet")
     assert [read[name].dtype.kind for name in ("a", "hour", "gap", "on")] == ["f", "i", "f", "b"]
     assert read["text"].tolist()[0] == "x" and read["empty"].isna().all()

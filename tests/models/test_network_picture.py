@@ -32,7 +32,7 @@ def edges(text: str) -> set[tuple[str, str]]:
 def test_the_graphs_of_the_tutorial(name: str, expected: list[tuple[str, str]]) -> None:
     experiment = load_experiment(ROOT / "experiments" / f"{name}.yaml")
     architecture = recipe_for(experiment, experiment.search.initial_trials["toy"]).architecture
-    assert edges(network_dot(architecture, experiment.table.inputs)) == set(expected)
+    assert edges(network_dot(architecture, list(experiment.table.inputs))) == set(expected)
 
 
 def test_every_node_has_its_shapes_and_activation() -> None:

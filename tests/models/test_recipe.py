@@ -40,7 +40,8 @@ class TestHyperparameters:
 
     def test_static_hyperparameters_are_those_that_shape_a_program(self) -> None:
         static = {name for name, hyperparameter in HYPERPARAMETERS.items() if hyperparameter.binding is Binding.STATIC}
-        assert static == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
+        encoded = {"bins", "one_hot_limit", "hash_columns"}
+        assert static == encoded | {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
     def test_names_include_those_of_each_head(self) -> None:
         assert hyperparameter_names(["PE"]) == [
@@ -148,7 +149,11 @@ class TestRecipe:
 
     def test_every_hyperparameter_changes_the_recipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kinds.LAYERS, "_names", ["dense", "other"])  # there is only one built-in kind
-        other: dict[str, ParamValue] = {"optimizer": "sgd", "branch.depth": 2}  # momentum is sgd's; one layer does not taper
+        other: dict[str, ParamValue] = {
+            "optimizer": "sgd",  # which has momentum
+            "branch.depth": 2,  # one layer does not taper
+            "input_scaling": "piecewise_linear",  # which has bins
+        }
         for name, hyperparameter in HYPERPARAMETERS.items():
             if hyperparameter.choices:
                 value: ParamValue = (

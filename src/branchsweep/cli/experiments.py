@@ -146,7 +146,7 @@ def draw(
         names = ", ".join(sample.known for sample in samples)
         message = f"an image shows one network, but {chosen.name} has {len(samples)} ({names})"
         raise UserError(f"{message}; choose one with --initial-trial NAME", str(output))
-    _draw_into(output, samples[0].architecture, chosen.table.inputs)
+    _draw_into(output, samples[0].architecture, list(chosen.table.inputs))
     title = f"{chosen.name} {samples[0].known}".rstrip()
     message = f"{output} written: {title}, {samples[0].parameters:,} parameters"
     LiteralConsole(stderr=True).print(message, highlight=False, soft_wrap=True)

@@ -70,7 +70,7 @@ def predict(
     recorded = FileOptions(csv=csv_options(predictor.csv, model)).that_apply_to(table)
     written_as = csv_options(dict(_key_and_value(text) for text in csv), "--csv") if csv else recorded.csv
     options = FileOptions(sheet_named(table, sheet), written_as)
-    source = read_inputs(table, options, predictor.inputs, predictor.missing, as_written)
+    source = read_inputs(table, options, predictor.input_columns, predictor.missing, as_written)
     with silence_stderr():
         predicted = predictor(source.frame, warn)
     further = [OUTSIDE_COLUMN] if warn else []

@@ -286,7 +286,7 @@ def experiment_depth(path: Sequence[str | int]) -> int:
 
 def _columns(experiment: Experiment) -> str:
     """The heads and inputs of an experiment, for messages."""
-    return f"heads {dict(experiment.columns)} and inputs {experiment.table.inputs}"
+    return f"heads {dict(experiment.columns)} and inputs {list(experiment.table.inputs)}"
 
 
 def _fixed_mistakes(path: tuple[str, ...], fixed: Fixed, heads: list[str]) -> Iterator[KeyMistake]:

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import LONG_TEXT, LONGEST_PATH, ConfigModel, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes
 from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
 from branchsweep.config.sections.heads import MAX_HEADS, Head
@@ -97,6 +98,10 @@ class Experiment(ConfigModel):
     def columns(self) -> Mapping[str, str]:
         """The target column of each head."""
         return {name: head.column or name for name, head in self.heads.items()}
+
+    def with_inputs(self, inputs: Mapping[str, Column]) -> Experiment:
+        """The same experiment with these input columns."""
+        return self.model_copy(update={"table": self.table.model_copy(update={"inputs": dict(inputs), "exclude": []})})
 
     @property
     def resolved_split(self) -> RowSplit:

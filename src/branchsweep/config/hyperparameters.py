@@ -144,6 +144,16 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             "of the input columns, fitted on training rows",
             choices=kinds.ENCODERS,
         ),
+        Hyperparameter("bins", 48, Binding.STATIC, "of piecewise-linear encoding, for each column", low=1, high=256),
+        Hyperparameter(
+            "one_hot_limit",
+            64,
+            Binding.STATIC,
+            "most categories of a column that is one-hot; others are hashed",
+            low=0,
+            high=1e4,
+        ),
+        Hyperparameter("hash_columns", 16, Binding.STATIC, "encoded columns of a hashed column", low=1, high=1024),
         Hyperparameter(
             "target_scaling",
             "standard",

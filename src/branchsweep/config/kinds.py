@@ -105,7 +105,7 @@ class KindRegistry(Generic[Kind]):
         return iter(self._kinds.values())
 
 
-ENCODERS = KindNames(("none", "min_max", "standard", "quantile"))
+ENCODERS = KindNames(("none", "min_max", "standard", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree"))
 """What `input_scaling` may be."""
 
 TARGET_ENCODERS = KindNames(("none", "standard"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.table import Table
-from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, require_columns, to_numbers
+from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, is_missing, require_columns, to_numbers
+from branchsweep.data.input_values import input_values
 from branchsweep.data.target_cells import answer_missing_targets, check_weights, columns_of_targets, missing_targets
 from branchsweep.errors import DataError
 from branchsweep.types import Floats, Positions
@@ -30,7 +32,7 @@ class CleanRows:
     """The rows that a table's policies leave.
 
     Args:
-        values: `(rows, inputs + targets + weights)`, finite, or NaN where a target is missing.
+        values: `(rows, inputs + targets + weights)`, finite, or NaN where a target is missing or an input that may have gaps.
         numbers: `(rows,)`, their numbers in a spreadsheet.
         warnings: What was left out or found, as sentences.
         partial_targets: What is said where rows that lack some targets are left out; else empty.
@@ -98,7 +100,11 @@ def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None
     Raises:
         DataError: A value is too large, or a column varies too little, though it varies.
     """
-    for name, column in _known_columns(columns, values):
+    known = dict(_known_columns(columns, values))
+    for name in columns:
+        if name not in known:
+            raise DataError(f"column '{name}' has no values; leave it out", where)
+        column = known[name]
         low, high = float(column.min()), float(column.max())
         largest, spread = max(-low, high), high - low
         if largest > LARGEST_VALUE:
@@ -110,7 +116,9 @@ def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None
         raise DataError(f"column '{name}' {problem}; choose another unit for it: multiply it by a power of ten", where)
 
 
-def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[str], where: str) -> list[str]:
+def check_constants(
+    columns: Sequence[str], values: Floats, targets: Sequence[str], where: str, kinds: Mapping[str, Column] | None = None
+) -> list[str]:
     """Check that targets vary.
 
     Args:
@@ -118,6 +126,7 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
         values: `(rows, columns)`, NaN where there is none.
         targets: The names of the target columns.
         where: The table, for messages.
+        kinds: What columns are that are no numbers.
 
     Returns:
         Warnings about constant inputs, as sentences.
@@ -138,9 +147,15 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
                 where,
             )
     return [
-        f"Input column '{name}' has the same value, {value:g}, in all rows: it tells the network nothing."
+        f"Input column '{name}' has the same value, {_shown(value, (kinds or {}).get(name))}, in all rows: it tells the network"
+        f" nothing."
         for name, value in constant.items()
     ]
+
+
+def _shown(value: float, column: Column | None) -> str:
+    """A value as a table has it."""
+    return column.categories[int(value)] if column and column.categories else f"{value:g}"
 
 
 def _known_columns(columns: Sequence[str], values: Floats) -> Iterator[tuple[str, Floats]]:
@@ -152,16 +167,18 @@ def _known_columns(columns: Sequence[str], values: Floats) -> Iterator[tuple[str
 
 
 def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) -> CleanRows:
-    """The rows with a number in all columns, and in those of the targets as `targets.missing` says."""
+    """The rows with a value in all columns that need one, and in those of the targets as `targets.missing` says."""
     table, policy = experiment.table, experiment.targets.missing
-    values = to_numbers(frame, table.missing_numbers)
+    inputs, invalid_inputs = input_values(frame, table.inputs, table.missing)
+    others = to_numbers(frame.iloc[:, len(table.inputs) :], table.missing)
+    values = np.concatenate([inputs, others], axis=1)
     missing = missing_targets(experiment, frame, values)
-    invalid = np.isnan(values) & ~missing
+    invalid = np.concatenate([invalid_inputs, np.isnan(others)], axis=1) & ~missing
     is_used, warnings, further = ~invalid.any(axis=1), [], ""
     if not is_used.all():
         described = np.where(invalid, np.nan, 0.0)
         sentence = describe_invalid(frame, described)
-        remedy = invalid_remedy(frame, described) or "correct them"
+        remedy = invalid_remedy(frame, described) or _gap_remedy(frame, table.inputs, described) or "correct them"
         if not is_used.any():
             raise DataError(f"{sentence}, so no row is left to use; {remedy}", where)
         if table.invalid == "error":
@@ -179,6 +196,15 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
         warnings.append(answer)
         further = answer if policy == "drop" else ""
     return CleanRows(values[is_used], frame.index.to_numpy(dtype=np.int64)[is_used], tuple(warnings), further)
+
+
+def _gap_remedy(frame: pd.DataFrame, inputs: Mapping[str, Column], marked: Floats) -> str:
+    """How to keep rows with empty cells of a numeric input, as half a sentence; empty where there are none."""
+    for name, cells in zip(inputs, marked.T, strict=False):
+        empty = np.flatnonzero(np.isnan(cells))
+        if len(empty) and inputs[name].kind in (None, "numeric") and is_missing(frame[name].iloc[empty[0]]):
+            return f"fill the gaps with table.inputs: {{{name}: {{missing: indicator}}}}, correct them"
+    return ""
 
 
 def _without_repetitions(

@@ -166,6 +166,11 @@ def invalid_remedy(frame: pd.DataFrame, values: Floats) -> str:
     return ", and ".join(dict.fromkeys(found))
 
 
+def is_misspelled_number(text: str) -> bool:
+    """Whether a text is a number in a form that is not read, such as 1,5."""
+    return any(pattern.fullmatch(text.strip()) for pattern in _REMEDIES)
+
+
 def _invalid_cell(cell: object) -> str:
     """A cell without a usable number, as messages show it."""
     is_code = isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) and np.isfinite(cell)

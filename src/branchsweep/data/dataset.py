@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.splitters.splitter import Splitter
 from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats, Fold, Positions
@@ -41,7 +42,8 @@ class Dataset:
         location: Their source as shown to users: a path, an address, or the name of the synthetic table.
         inputs: The input columns, in order.
         heads: The names of the heads, in order (their columns may have other names).
-        x: `(rows, inputs)`, the inputs in natural units, read-only.
+        x: `(rows, inputs)`, the inputs in natural units, read-only; of a category its position among the column's, of a date
+            the seconds since 1970, NaN where a value is missing and the column may have gaps.
         y: `(rows, heads)`, the targets in natural units, NaN where one is not known, read-only.
         digest: `table_digest` of the input and target columns.
         warnings: What a user should know about these rows, as sentences.
@@ -49,6 +51,7 @@ class Dataset:
         splitter: Divides these rows into test rows, training rows and folds.
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
+        columns: What the inputs are, in order; numbers without gaps where they are not given.
     """
 
     source: TableSource
@@ -63,11 +66,17 @@ class Dataset:
     splitter: Splitter = field(default_factory=_shuffle, repr=False)
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     weights: Floats | None = field(default=None, repr=False)
+    columns: tuple[Column, ...] = ()
 
     @property
     def actual(self) -> Actual:
         """The targets, as predictions are compared with them."""
         return Actual(self.y, self.weights)
+
+    @property
+    def input_columns(self) -> dict[str, Column]:
+        """The inputs, each with what it is."""
+        return dict(zip(self.inputs, self.columns or (NUMERIC,) * len(self.inputs), strict=True))
 
     @property
     def rows(self) -> int:

@@ -5,6 +5,7 @@ a path, a DataFrame or ccpp -> SourceTable -> columns, numbers, repeated rows, c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS, Column
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
+from branchsweep.data.column_kinds import resolved_columns
 from branchsweep.data.columns import require_columns, without_missing_texts
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
@@ -58,19 +61,24 @@ def load_dataset(
             they are to be dropped), a target is constant, or there are too few rows for the test and validation rows.
     """
     table = _read(experiment, data, require_real, on_message, download or DownloadOptions())
-    inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
-    columns = [*inputs, *targets, *experiment.weight_columns]
+    require_columns(table.frame.columns, column_keys(experiment) | split_key(experiment), table.location)
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
+    kinds = resolved_columns(experiment.table.inputs, table.frame, experiment.table.missing, table.location)
+    experiment = experiment.with_inputs(kinds)
+    inputs, targets = list(kinds), list(experiment.columns.values())
+    columns = [*inputs, *targets, *experiment.weight_columns]
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     splitter = row_splitter(experiment, table.frame, rows, table.location)
     splitter.check(experiment, len(values), table.location, rows.partial_targets)
-    inputs_and_targets = values[:, : columns_of_targets(experiment).stop]
-    check_magnitudes(inputs + targets, inputs_and_targets, table.location)
-    constant_warnings = check_constants(inputs + targets, inputs_and_targets, targets, table.location)
+    end = columns_of_targets(experiment).stop
+    measured = [index for index, name in enumerate(columns[:end]) if name not in kinds or kinds[name].kind == "numeric"]
+    names, numbers = [columns[index] for index in measured], values[:, measured]
+    check_magnitudes(names, numbers, table.location)
+    constant_warnings = check_constants(columns[:end], values[:, :end], targets, table.location, kinds)
     y = values[:, columns_of_targets(experiment)].copy()
     weights = head_weights(experiment, values)
-    guesses = code_warnings(inputs + targets, inputs_and_targets)
+    guesses = code_warnings(names, numbers)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
     guesses += group_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
@@ -80,13 +88,19 @@ def load_dataset(
         heads=tuple(experiment.heads),
         x=read_only(values[:, : len(inputs)].copy()),
         y=read_only(y),
-        digest=table_digest(columns, values),
+        digest=table_digest([_digest_name(name, kinds.get(name)) for name in columns], values),
         warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
         path=table.path,
         splitter=splitter,
         csv_arguments=table.csv_arguments,
         weights=None if weights is None else read_only(weights),
+        columns=tuple(kinds.values()),
     )
+
+
+def _digest_name(name: str, column: Column | None) -> str:
+    """A column's name, with its categories where its values are their positions."""
+    return name if column is None or column.categories is None else json.dumps([name, *column.categories])
 
 
 def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> Experiment:
@@ -107,12 +121,15 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     targets = [name for name in table.exclude if name in experiment.columns.values()]
     if targets:
         raise DataError(f"column '{targets[0]}' is a target, which is no input anyhow; leave it out of table.exclude", where)
-    others = {*experiment.columns.values(), *table.exclude, *experiment.weight_columns, *split_key(experiment)}
-    inputs = [name for name in names if name not in others]
-    if not inputs:
+    others = {*experiment.columns.values(), *table.exclude, *experiment.weight_columns, *table.inputs, *split_key(experiment)}
+    left = [name for name in names if name not in others]
+    if not left and len(table.inputs) == 1:
         message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"
         raise DataError(message, where)
-    return experiment.model_copy(update={"table": table.model_copy(update={"inputs": inputs, "exclude": []})})
+    inputs: dict[str, Column] = {}
+    for name, column in table.inputs.items():
+        inputs |= dict.fromkeys(left, column) if name == ALL_OTHER_COLUMNS else {name: column}
+    return experiment.with_inputs(inputs)
 
 
 def completed_by_table(experiment: Experiment, data: TableData | None = None) -> Experiment:

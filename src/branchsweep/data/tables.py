@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.addresses import Address
+from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
 from branchsweep.config.sections.table import Table
-from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers, without_missing_texts
+from branchsweep.data.columns import describe_invalid, invalid_remedy, without_missing_texts
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import arff_table, arrow_table, csv_table, json_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
 from branchsweep.data.files.table_file import FIRST_ROW, CsvArguments, TableFile
+from branchsweep.data.input_values import input_values
 from branchsweep.data.plain_values import numbers_without_texts, plain_values
 from branchsweep.errors import DataError, did_you_mean
 
@@ -177,14 +179,18 @@ def sheet_named(path: Path, sheet: str | None) -> str | int | None:
 
 
 def read_inputs(
-    path: Path, options: FileOptions, inputs: Sequence[str], missing: Sequence[float | str] = (), as_written: bool = False
+    path: Path,
+    options: FileOptions,
+    inputs: Mapping[str, Column],
+    missing: Sequence[float | str] = (),
+    as_written: bool = False,
 ) -> SourceTable:
-    """A table to predict from: the input columns as numbers, all other columns as they are.
+    """A table to predict from: numeric input columns as numbers, all other columns as they are.
 
     Args:
         path: As of `read_file`.
         options: As of `read_file`.
-        inputs: The columns that the model reads.
+        inputs: The columns that the model reads. One that may have gaps may be absent.
         missing: The numbers and texts that stand for a missing value.
         as_written: Whether all other columns of a csv file stay the texts that they are; else columns of plain numbers are
             numbers, and a text for a missing number is none.
@@ -192,20 +198,23 @@ def read_inputs(
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing or not a number.
     """
-    table = read_file(path, options, all_columns_with(dict.fromkeys(inputs, "an input of the model")))
-    columns = without_missing_texts(table.frame[list(inputs)], missing)
-    values = to_numbers(columns, missing)
-    if not np.isfinite(values).all():
-        remedy = invalid_remedy(columns, values) or "correct them"
-        raise DataError(f"{describe_invalid(columns, values)}; {remedy}", table.location)
-    further = table.frame.drop(columns=list(inputs))
+    required = [name for name, column in inputs.items() if not column.fills_gaps]
+    table = read_file(path, options, all_columns_with(dict.fromkeys(required, "an input of the model")))
+    numeric = {name: column for name, column in inputs.items() if name in table.frame and column.kind in (None, "numeric")}
+    columns = without_missing_texts(table.frame[list(numeric)], missing)
+    values, invalid = input_values(columns, numeric, missing)
+    if invalid.any():
+        marked = np.where(invalid, np.nan, 0.0)
+        remedy = invalid_remedy(columns, marked) or "correct them"
+        raise DataError(f"{describe_invalid(columns, marked)}; {remedy}", table.location)
+    further = table.frame.drop(columns=[name for name in inputs if name in table.frame])
     if file_ending(path) not in CSV_ENDINGS:
         others = numbers_without_texts(further)
     elif as_written:
         others = {}
     else:
         others = plain_values(further)
-    frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(inputs)}, **others)
+    frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(numeric)}, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats
@@ -28,6 +29,7 @@ class TrainingRows:
         weights: `(rows, heads)`, how much each target counts; None where all count alike.
         room: Rows that the arrays of a compiled program have room for, if more than there are: the training rows of the folds
             of an outer cross-validation differ in number, and one program fits them all.
+        columns: What the inputs are, in order; numbers without gaps where they are not given.
     """
 
     x: Floats
@@ -36,6 +38,12 @@ class TrainingRows:
     heads: tuple[str, ...] = ()
     weights: Floats | None = None
     room: int = 0
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def input_columns(self) -> tuple[Column, ...]:
+        """What the inputs are, in order."""
+        return self.columns or (NUMERIC,) * self.x.shape[1]
 
     def for_heads(self, heads: Sequence[str]) -> TrainingRows:
         """The same rows with the targets of these heads, in this order; with all targets where no names are given."""
@@ -52,8 +60,9 @@ class TrainingRows:
 
     @property
     def ranges(self) -> list[tuple[float, float]]:
-        """The smallest and the largest value of each input column."""
-        return list(zip(self.x.min(0).tolist(), self.x.max(0).tolist(), strict=True))
+        """The smallest and the largest value of each input column, of categories the first and last position."""
+        low, high = np.nanmin(self.x, axis=0), np.nanmax(self.x, axis=0)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
 
     def fold_rows(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of the rows to train on and of those to validate on; all rows and none for `ALL_ROWS`."""
@@ -74,4 +83,5 @@ def training_rows(dataset: Dataset, split: Split, room: int = 0) -> TrainingRows
     position[split.train] = np.arange(len(split.train))
     folds = tuple((position[train], position[validation]) for train, validation in (*split.folds, *split.confirmation))
     actual = dataset.actual.rows(split.train)
-    return TrainingRows(dataset.x[split.train], actual.values, folds, dataset.heads, actual.weights, room)
+    of_rows = dataset.x[split.train], actual.values, folds
+    return TrainingRows(*of_rows, dataset.heads, actual.weights, room, dataset.columns)

@@ -19,6 +19,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from branchsweep.config.sections.columns import Column
+from branchsweep.data.encoders.inputs import FittedInputEncoder, InputEncoder, InputEncoding
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
@@ -45,14 +47,16 @@ class FittedBaseline:
     Args:
         model: Predicts `(n, H)`, in the heads' order.
         seconds: Seconds that fitting took.
+        encoder: Encodes the inputs; None where estimators read them as they are.
     """
 
     model: _EstimatorChain | _SeparateEstimators
     seconds: float
+    encoder: FittedInputEncoder | None = None
 
     def predict(self, x: Floats) -> Floats:
         """Predictions `(n, H)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
-        return self.model.predict(x)
+        return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
 
 def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict[str, Estimator]:
@@ -67,7 +71,11 @@ def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict
 
 
 def fit(
-    estimators: Mapping[str, Estimator], x: Floats, y: Floats | Actual, chain: Sequence[str] | None = None
+    estimators: Mapping[str, Estimator],
+    x: Floats,
+    y: Floats | Actual,
+    chain: Sequence[str] | None = None,
+    columns: Sequence[Column] = (),
 ) -> FittedBaseline:
     """Estimators after learning all heads, with the time that it took.
 
@@ -80,17 +88,23 @@ def fit(
         chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
             (in training from their actual values, where these are known; else, and afterwards, from their predictions).
             None: each head by itself.
+        columns: What the inputs are, in order; numbers without gaps where they are not given. Categories, dates and gaps are
+            encoded as for a network, with the defaults of the hyperparameters; numbers stay as they are.
 
     Raises:
         ValueError: The chain does not name each head once.
     """
     if chain is not None and sorted(chain) != sorted(estimators):
         raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(estimators)} once")
-    columns, by_column, targets = list(estimators), tuple(estimators.values()), Actual.of(y)
-    order = [columns.index(head) for head in chain or ()]
+    heads, by_column, targets = list(estimators), tuple(estimators.values()), Actual.of(y)
+    order = [heads.index(head) for head in chain or ()]
     started = time.perf_counter()
+    encoder = None
+    if not all(column.is_plain for column in columns):
+        encoder = InputEncoder(tuple(columns), InputEncoding("none")).fit(x, targets.values)
+        x = encoder.transform(x)
     fitted = _fit_chain(by_column, order, x, targets) if chain else _fit_each(by_column, x, targets)
-    return FittedBaseline(fitted, time.perf_counter() - started)
+    return FittedBaseline(fitted, time.perf_counter() - started, encoder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from branchsweep.data.encoders.registry import fitted_from_json
+from branchsweep.data.encoders.inputs import encoders_of, fitted_inputs_from_json
 from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE
 
 
@@ -17,6 +17,7 @@ def add_encoder_files(folder: Path) -> None:
     """
     manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     for data in manifest["input_scalers"].values():
-        file = folder / ENCODER_FILE.format(kind=data["kind"])
-        if not file.exists():
-            file.write_text(fitted_from_json(data).serving_source(), encoding="utf-8")
+        for encoder in encoders_of(fitted_inputs_from_json(data)):
+            file = folder / ENCODER_FILE.format(kind=encoder.kind)
+            if not file.exists():
+                file.write_text(encoder.serving_source(), encoding="utf-8")

@@ -25,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.codec import to_data
+from branchsweep.config.sections.columns import as_written
 from branchsweep.data.encoders.encoder import FittedEncoder
-from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder, fitted_from_json
+from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of, fitted_inputs_from_json
+from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember
@@ -49,9 +51,15 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         scaling: fit_target_encoder([kind.target_encoder(scaling) for kind in model.kinds.values()], rows.y)
         for scaling in {member.recipe.target_scaling for member in members}
     }
-    input_encoders = {name: encoder_kind(kind).fit(rows.x, rows.y) for kind, name in _input_names(members).items()}
+    columns = model.input_columns
+    input_encoders = {
+        name: InputEncoder(tuple(columns.values()), encoding).fit(rows.x, rows.y)
+        for encoding, name in _input_names(members).items()
+    }
+    described = as_written(columns)
     manifest = {
         "inputs": list(model.inputs),
+        **({"columns": described} if isinstance(described, dict) else {}),
         "ranges": [list(ends) for ends in rows.ranges],
         "heads": [{"name": head, "unit": unit} for head, unit in model.units.items()],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
@@ -63,9 +71,10 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
     folder.mkdir(parents=True, exist_ok=True)
     _keras_model(model, target_encoders).save(folder / serving.MODEL_FILE)
     (folder / serving.MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    for encoder in input_encoders.values():
-        code = folder / serving.ENCODER_FILE.format(kind=encoder.kind)
-        code.write_text(encoder.serving_source(), encoding="utf-8")
+    for fitted in input_encoders.values():
+        for encoder in encoders_of(fitted):
+            code = folder / serving.ENCODER_FILE.format(kind=encoder.kind)
+            code.write_text(encoder.serving_source(), encoding="utf-8")
 
 
 def predict_exported(folder: Path, x: Floats) -> Floats:
@@ -90,18 +99,24 @@ def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
 
 
 def _transform(fitted: Mapping[str, Any], values: Floats) -> Floats:
-    return fitted_from_json(fitted).transform(values)
+    return fitted_inputs_from_json(fitted).transform(values)
 
 
-def _input_names(members: Sequence[ModelMember]) -> dict[str, str]:
-    """By kind of encoder, the name of the model's input; the only input of a model is called as a single network's."""
-    kinds = dict.fromkeys(member.recipe.input_scaling for member in members)
-    return {kind: f"inputs.{kind}" if len(kinds) > 1 else "inputs" for kind in kinds}
+def _input_names(members: Sequence[ModelMember]) -> dict[InputEncoding, str]:
+    """By encoding, the name of the model's input; the only input of a model is called as a single network's."""
+    encodings = list(dict.fromkeys(member.recipe.encoding for member in members))
+    if len(encodings) == 1:
+        return {encodings[0]: "inputs"}
+    names: dict[InputEncoding, str] = {}
+    for encoding in encodings:
+        alike = sum(other.scaling == encoding.scaling for other in names)
+        names[encoding] = f"inputs.{encoding.scaling}{f'.{alike + 1}' if alike else ''}"
+    return names
 
 
 def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncoder]) -> keras.Model:
     """The network of the one member, or the mean of all, in the encoding of the first one's targets."""
-    members, columns = model.members, len(model.inputs)
+    members, columns = model.members, tuple(model.input_columns.values())
 
     def network(member: ModelMember, name: str | None = None) -> keras.Model:
         recipe = member.recipe
@@ -111,11 +126,11 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
     if len(members) == 1:
         return network(members[0], NAME)
     inputs = {
-        kind: keras.Input((encoder_kind(kind).width(columns),), name=name) for kind, name in _input_names(members).items()
+        encoding: keras.Input((InputEncoder(columns, encoding).width,), name=name)
+        for encoding, name in _input_names(members).items()
     }
     predictions = [
-        network(member, f"member.{number}")(inputs[member.recipe.input_scaling])
-        for number, member in enumerate(members, start=1)
+        network(member, f"member.{number}")(inputs[member.recipe.encoding]) for number, member in enumerate(members, start=1)
     ]
     outputs, means = {}, {}
     for head in members[0].recipe.architecture.branches:

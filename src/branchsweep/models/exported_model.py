@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.kinds import DEFAULT_HEAD
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
@@ -102,6 +103,7 @@ class ExportedModel:
         units: Unit by head, in the order of the heads.
         provenance: Recorded, so that the model can be trained anew; None where it is not known.
         losses: Loss by head, which names its kind; regressions where absent.
+        columns: What the inputs are, in order; numbers without gaps where they are not given.
     """
 
     members: Sequence[ModelMember]
@@ -109,6 +111,12 @@ class ExportedModel:
     units: Mapping[str, str]
     provenance: Provenance | None = None
     losses: Mapping[str, str] = field(default_factory=dict)
+    columns: Sequence[Column] = ()
+
+    @property
+    def input_columns(self) -> dict[str, Column]:
+        """The inputs, each with what it is."""
+        return dict(zip(self.inputs, self.columns or [NUMERIC] * len(self.inputs), strict=True))
 
     @classmethod
     def of(
@@ -126,10 +134,11 @@ class ExportedModel:
         """
         return cls(
             members,
-            experiment.table.inputs,
+            list(experiment.table.inputs),
             units={name: head.unit for name, head in experiment.heads.items()},
             losses={name: head.loss for name, head in experiment.heads.items()},
             provenance=Provenance.of(experiment, csv_arguments),
+            columns=list(experiment.table.inputs.values()),
         )
 
     @property

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.encoders.encoder import FittedEncoder
-from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder
+from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
+from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.heads.head import Head
@@ -45,7 +46,7 @@ class KerasFit:
     experiment: Experiment
     rows: TrainingRows
     fold: int = 0
-    _encoded: dict[tuple[str, str], FitArrays] = field(default_factory=dict)
+    _encoded: dict[tuple[InputEncoding, str], FitArrays] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, Head]:
@@ -54,10 +55,10 @@ class KerasFit:
 
     def arrays(self, recipe: Recipe) -> FitArrays:
         """The fold's rows as the recipe encodes them; each pair of encodings is computed once."""
-        key = (recipe.input_scaling, recipe.target_scaling)
+        key = (recipe.encoding, recipe.target_scaling)
         if key not in self._encoded:
             train, validation = self.rows.fold_rows(self.fold)
-            inputs = encoder_kind(recipe.input_scaling).fit(self.rows.x[train], self.rows.y[train])
+            inputs = InputEncoder(self.rows.input_columns, recipe.encoding).fit(self.rows.x[train], self.rows.y[train])
             names = [kind.target_encoder(recipe.target_scaling) for kind in self.kinds.values()]
             targets = fit_target_encoder(names, self.rows.y[train])
             x = inputs.transform(self.rows.x).astype(np.float32)
@@ -86,7 +87,7 @@ class KerasFit:
             compile_arguments: Further arguments of `compile`.
         """
         losses = {name: head.loss for name, head in self.experiment.heads.items()}
-        model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.x.shape[1]), losses=losses)
+        model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.input_columns), losses=losses)
         model.compile(
             self._optimizer(recipe),
             loss={name: kind.keras_loss() for name, kind in self.kinds.items()},

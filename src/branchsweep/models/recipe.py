@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, check_value
 from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.config.sections.columns import Column
+from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.models.architecture import Architecture, layer_widths
 from branchsweep.trial import Params, ParamValue
+
+DEFAULT = InputEncoding("standard")
+"""The defaults of the hyperparameters of encoders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Recipe:
         loss_weights: By head, the factor of its loss.
         loss_balancing: See `config/hyperparameters.py`; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
-            epochs: See the hyperparameters of these names.
+            epochs, bins, one_hot_limit, hash_columns: See the hyperparameters of these names.
     """
 
     architecture: Architecture
@@ -38,13 +43,21 @@ class Recipe:
     input_scaling: str
     target_scaling: str
     epochs: int
+    bins: int = DEFAULT.bins
+    one_hot_limit: int = DEFAULT.one_hot_limit
+    hash_columns: int = DEFAULT.hash_columns
 
-    def encoded_width(self, columns: int) -> int:
-        """The inputs of the network over so many raw columns."""
-        return encoder_kind(self.input_scaling).width(columns)
+    @property
+    def encoding(self) -> InputEncoding:
+        """How the inputs are encoded."""
+        return InputEncoding(self.input_scaling, self.bins, self.one_hot_limit, self.hash_columns)
 
-    def parameters(self, columns: int) -> int:
-        """Weights and biases of the network over so many raw columns."""
+    def encoded_width(self, columns: Iterable[Column]) -> int:
+        """The inputs of the network over these columns."""
+        return InputEncoder(tuple(columns), self.encoding).width
+
+    def parameters(self, columns: Iterable[Column]) -> int:
+        """Weights and biases of the network over these columns."""
         return self.architecture.parameters(self.encoded_width(columns))
 
     @classmethod
@@ -68,6 +81,7 @@ class Recipe:
             return layer_widths(int(depth), int(width), float(taper))
 
         layers = {head: str(head_value(head, "branch.layer")) for head in heads}
+        scaling = str(value("input_scaling"))
 
         return cls(
             architecture=Architecture(
@@ -85,9 +99,12 @@ class Recipe:
             momentum=float(value("momentum")) if value("optimizer") == "sgd" else 0.0,
             weight_decay=float(value("weight_decay")),
             batch_size=int(value("batch_size")),
-            input_scaling=str(value("input_scaling")),
+            input_scaling=scaling,
             target_scaling=str(value("target_scaling")),
             epochs=int(value("epochs")),
+            bins=int(value("bins")) if encoder_kind(scaling).with_bins else DEFAULT.bins,
+            one_hot_limit=int(value("one_hot_limit")),
+            hash_columns=int(value("hash_columns")),
         )
 
 

@@ -6,6 +6,7 @@ imports nothing of this package, and neither MLflow, Keras nor pandas before the
 encoder that the model has, and `serving.json`:
 
     {"inputs": ["AT", "AP", "RH"],
+     "columns": {"season": {"kind": "categorical", "categories": […]}, …},   what each input is; absent where all are numbers
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "heads": [{"name": "PE", "unit": "MW"}, …],
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
@@ -19,6 +20,9 @@ ENCODER says how raw columns become encoded ones; its kind names the file that d
 
     {"kind": "affine", "shift": [..columns..], "scale": [..columns..]}      encoder_affine.py: (x - shift) / scale
     {"kind": "quantile", "knots": [[..knots..] ..columns..]}                encoder_quantile.py
+    {"kind": "columns", "parts": [{"columns": [0, 2], "fill": [9.3, 4.0] or null, "encoder": ENCODER}, …]}
+
+The last one encodes some columns by one encoder and others by another, side by side; `fill` stands for missing values.
 """
 
 from __future__ import annotations
@@ -106,14 +110,16 @@ class Predictor:
         """A table of one row that it can predict: a row in the middle of what it was trained on."""
         import pandas as pd  # noqa: PLC0415  # needed where tables are
 
-        return pd.DataFrame([self._ranges.mean(axis=1)], columns=self.inputs)
+        middle = dict(zip(self.inputs, self._ranges.mean(axis=1), strict=True))
+        return pd.DataFrame([{name: self._cell(name, value) for name, value in middle.items()}], columns=self.inputs)
 
     def predict(self, table: Table, params: Mapping[str, Any] | None = None, *, warn: bool = False) -> Table:
         """One column per head in natural units, with the index of `table`.
 
         Args:
             table: The input columns in any order and in natural units; other columns are ignored. A missing value, or what
-                stands for one, makes the predictions of its row NaN.
+                stands for one, makes the predictions of its row NaN, unless its column may have gaps: such a column may be
+                absent, too. A category that training did not know is none of the known ones.
             params: `{"warn": True}` is `warn`, as MLflow says it.
             warn: Whether the result has one more column, `outside`: True where an input of the row is missing, or lies outside
                 the range of the training rows, so that the prediction is an extrapolation.
@@ -124,7 +130,7 @@ class Predictor:
         """
         import pandas as pd  # noqa: PLC0415  # as above
 
-        values = _numbers(table, self.inputs, self._manifest.get("missing", []))
+        values = self._values(table)
         predicted = pd.DataFrame(self.predict_array(values), index=table.index, columns=list(self.units))
         if warn or (params or {}).get("warn"):
             if OUTSIDE_COLUMN in predicted:
@@ -141,7 +147,51 @@ class Predictor:
             predictions[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
         return decode_targets(self._manifest, predictions)
 
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """By input what it is: its kind (`numeric` where there is none), categories, and whether it may have gaps."""
+        described = self._manifest.get("columns", {})
+        return {name: described.get(name, {}) for name in self.inputs}
+
+    def may_be_missing(self, name: str) -> bool:
+        """Whether a row without a value in this input is predicted like others."""
+        column = self.columns()[name]
+        return column.get("missing", "error") != "error" or bool(column.get("has_gaps", False))
+
+    def _values(self, table: Table) -> Floats:
+        """The inputs `(rows, inputs)` of a table: numbers, positions of categories, seconds of dates."""
+        by_name = {str(column): column for column in table.columns}  # a model knows columns by text, a DataFrame by any label
+        absent = [name for name in self.inputs if name not in by_name and not self.may_be_missing(name)]
+        if absent:
+            raise ValueError(f"got a table with the columns {list(by_name)}, but the model also needs {absent}")
+        values = np.full((len(table), len(self.inputs)), np.nan)
+        for position, (name, column) in enumerate(self.columns().items()):
+            if name not in by_name:
+                continue
+            missing = self._manifest.get("missing", [])
+            cells, kind = _without_texts(table[by_name[name]], missing), column.get("kind", "numeric")
+            if kind == "categorical":
+                values[:, position] = self._encoders["categories"]["category_codes"](cells.astype(object), column["categories"])
+            elif kind == "date":
+                values[:, position] = self._encoders["date_parts"]["seconds"](cells)
+            else:
+                values[:, position] = _numbers(cells, name, missing)
+        return values
+
+    def _cell(self, name: str, value: float) -> Any:
+        """The cell of a table that has this value as an input."""
+        column = self.columns()[name]
+        if column.get("kind") == "categorical":
+            return column["categories"][int(value)]
+        if column.get("kind") == "date":
+            return str(np.datetime64(int(value), "s"))
+        return value
+
     def _transform(self, fitted: Encoded, values: Floats) -> Floats:
+        if "parts" in fitted:
+            parts = [
+                self._transform(part["encoder"], _filled(values[:, part["columns"]], part["fill"])) for part in fitted["parts"]
+            ]
+            return np.concatenate(parts, axis=1)
         encoded: Floats = self._encoders[fitted["kind"]]["transform"](fitted, values)
         return encoded
 
@@ -155,7 +205,11 @@ class Predictor:
     def _encoders(self) -> dict[str, dict[str, Any]]:
         """The names that each encoder's file defines, by its kind. Executed, not imported: nothing is cached in the folder."""
         found: dict[str, dict[str, Any]] = {}
-        for kind in {fitted["kind"] for fitted in self._manifest["input_scalers"].values()}:
+        fitted = self._manifest["input_scalers"].values()
+        encoders = [
+            part for own in fitted for part in ([part["encoder"] for part in own["parts"]] if "parts" in own else [own])
+        ]
+        for kind in {encoder["kind"] for encoder in encoders}:
             file = self._folder / ENCODER_FILE.format(kind=kind)
             found[kind] = {"__name__": file.stem, "__file__": str(file)}
             exec(compile(file.read_text(encoding="utf-8"), file, "exec"), found[kind])  # noqa: S102  # written by export.py
@@ -167,9 +221,14 @@ class Predictor:
         return np.asarray(self._manifest["ranges"], dtype=np.float64)
 
     def _outside(self, values: Floats) -> NDArray[np.bool_]:
-        """`(rows,)` whether any of a row's values is not within its range; a missing one is within none."""
+        """`(rows,)` whether any of a row's values is not within its range, or is none of the known categories.
+
+        A missing value is within no range, unless its column may have gaps.
+        """
         low, high = self._ranges.T
-        outside: NDArray[np.bool_] = ~((values >= low) & (values <= high)).all(axis=1)
+        may_be_missing = np.array([self.may_be_missing(name) for name in self.inputs])
+        inside = ((values >= low) & (values <= high)) | (np.isnan(values) & may_be_missing)
+        outside: NDArray[np.bool_] = ~inside.all(axis=1)
         return outside
 
     @cached_property
@@ -192,24 +251,27 @@ def _load_pyfunc(path: str) -> Predictor:
     return predictor
 
 
-def _numbers(table: Table, columns: list[str], missing: list[float | str]) -> Floats:
-    """The columns as an array `(rows, columns)`, NaN where there is a number or text that stands for a missing value."""
+def _numbers(cells: Any, column: str, missing: list[float | str]) -> Floats:
+    """A column as an array `(rows,)`, NaN where there is a number or text that stands for a missing value."""
     numbers = [code for code in missing if not isinstance(code, str)]
+    try:
+        values: Floats = cells.to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column '{column}' must hold numbers: {error}") from error
+    codes = np.array(numbers, dtype=np.float64)
+    if cells.dtype == np.float32:  # in which no number is -99.9
+        codes = codes.astype(np.float32).astype(np.float64)
+    values[np.isin(values, codes)] = np.nan
+    return values
+
+
+def _without_texts(cells: Any, missing: list[float | str]) -> Any:
+    """A column without the texts that stand for a missing value."""
     texts = [code for code in missing if isinstance(code, str)]
-    by_name = {str(column): column for column in table.columns}  # a model knows columns by text, a DataFrame by any label
-    absent = [column for column in columns if column not in by_name]
-    if absent:
-        raise ValueError(f"got a table with the columns {list(by_name)}, but the model also needs {absent}")
-    values = np.empty((len(table), len(columns)))
-    for position, column in enumerate(columns):
-        try:
-            cells = table[by_name[column]]
-            cells = cells.mask(cells.isin(texts)) if texts else cells
-            values[:, position] = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"column '{column}' must hold numbers: {error}") from error
-        codes = np.array(numbers, dtype=np.float64)
-        if table[by_name[column]].dtype == np.float32:  # in which no number is -99.9
-            codes = codes.astype(np.float32).astype(np.float64)
-        values[np.isin(values[:, position], codes), position] = np.nan
+    return cells.mask(cells.isin(texts)) if texts else cells
+
+
+def _filled(values: Floats, fill: list[float] | None) -> Floats:
+    """The values with those that stand for missing ones."""
+    return values if fill is None else np.where(np.isnan(values), np.asarray(fill), values)
     return values

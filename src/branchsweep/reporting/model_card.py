@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from branchsweep.config.metric_names import common_metric
+from branchsweep.config.sections.columns import Column
+from branchsweep.data.column_summary import MOST_CATEGORIES
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
@@ -30,7 +34,9 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield from (
         f"    {line}"
         for line in draw_network(
-            recipe.architecture, [one_line(name) for name in dataset.inputs], width=recipe.encoded_width(len(dataset.inputs))
+            recipe.architecture,
+            [one_line(name) for name in dataset.inputs],
+            width=recipe.encoded_width(dataset.input_columns.values()),
         )
     )
     yield ""
@@ -74,10 +80,21 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield "| input | from | to |"
     yield "|---|---|---|"
     yield from (
-        f"| {escape_markdown(name)} | {low:g} | {high:g} |"
-        for name, (low, high) in zip(dataset.inputs, model.ranges, strict=True)
+        f"| {escape_markdown(name)} | {_limits(column, *ends)} |"
+        for (name, column), ends in zip(dataset.input_columns.items(), model.ranges, strict=True)
     )
     yield ""
     yield "## Security"
     yield ""
     yield "Loading it runs its own `serving.py`, and reads `model.keras` in Keras's safe mode, without pickle."
+
+
+def _limits(column: Column, low: float, high: float) -> str:
+    """The first and the last value of an input, as two cells of a table."""
+    if column.kind == "categorical":
+        labels = column.categories or []
+        listed = ", ".join(labels[:MOST_CATEGORIES]) + (", …" if len(labels) > MOST_CATEGORIES else "")
+        return f"{len(labels)} categories | {escape_markdown(listed)}"
+    if column.kind == "date":
+        return " | ".join(str(np.datetime64(int(time), "s")) for time in (low, high))
+    return f"{low:g} | {high:g}"

@@ -24,6 +24,7 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.data.encoders.inputs import InputEncoding
 from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.trial import Trial
@@ -122,9 +123,9 @@ class Lane:
         return self.state.epoch if self.state else 0
 
     @property
-    def stream(self) -> tuple[int, int, str, str]:
-        """Fold, seed, input scaling, target scaling: they determine the lane's rows, their order and their encoding."""
-        return (self.key.fold, self.key.seed, self.recipe.input_scaling, self.recipe.target_scaling)
+    def stream(self) -> tuple[int, int, InputEncoding, str]:
+        """Fold, seed, input encoding, target scaling: they determine the lane's rows, their order and their encoding."""
+        return (self.key.fold, self.key.seed, self.recipe.encoding, self.recipe.target_scaling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         optimizer=recipe.optimizer,
         lanes=lanes,
         slots=slots,
-        inputs=recipe.encoded_width(len(experiment.table.inputs)),
+        inputs=recipe.encoded_width(experiment.table.inputs.values()),
         losses=tuple(head.loss for head in experiment.heads.values()),
         activations=bounds.activations,
         balancing=bounds.balancing,

@@ -191,8 +191,8 @@ def _dimension_summaries(experiment: Experiment) -> Iterator[DimensionSummary]:
 
 def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwork:
     recipe, inputs = recipe_for(experiment, trial.params), experiment.table.inputs
-    picture = tuple(draw_network(recipe.architecture, inputs, columns, recipe.encoded_width(len(inputs))))
-    return SampledNetwork(trial.known, trial.params, recipe.architecture, recipe.parameters(len(inputs)), picture)
+    picture = tuple(draw_network(recipe.architecture, list(inputs), columns, recipe.encoded_width(inputs.values())))
+    return SampledNetwork(trial.known, trial.params, recipe.architecture, recipe.parameters(inputs.values()), picture)
 
 
 def _dimension_json(summary: DimensionSummary) -> DimensionJson:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-
 from branchsweep.config.experiment import Experiment
+from branchsweep.data.column_summary import ColumnSummary, summarize_columns
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.tracking.protocols import TrackingLinks
@@ -32,7 +31,7 @@ DESCRIBED_TRIALS = 5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table, over all its rows, in natural units.
+    """A column of the table; see `ColumnSummary` of `data/column_summary.py`.
 
     Args:
         name: An input's column, or a head's name.
@@ -42,6 +41,8 @@ class Column:
         mean: The mean.
         high: The largest value.
         sd: The standard deviation.
+        kind: `numeric`, `categorical` or `date`.
+        detail: In words, what is no number.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Column:
     mean: float
     high: float
     sd: float
+    kind: str = "numeric"
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +170,16 @@ def ranked_results(experiment: Experiment, results: Sequence[Result]) -> list[Re
 
 def table_facts(experiment: Experiment, dataset: Dataset, split: Split) -> TableFacts:
     """The columns with their ranges, the sizes of the split, and the warnings about the table."""
-    columns = [(name, "input", "", dataset.x[:, index]) for index, name in enumerate(dataset.inputs)]
-    columns += [(name, "head", head.unit, dataset.y[:, index]) for index, (name, head) in enumerate(experiment.heads.items())]
+    units = {name: head.unit for name, head in experiment.heads.items()}
     return TableFacts(
-        columns=tuple(_column(name, role, unit, values) for name, role, unit, values in columns),
+        columns=tuple(_column(column, units) for column in summarize_columns(dataset)),
         train=len(split.train),
         test=len(split.test),
         warnings=(*dataset.warnings, *split.warnings),
     )
 
 
-def _column(name: str, role: str, unit: str, values: Floats) -> Column:
-    known = values[~np.isnan(values)]
-    low, mean, high, sd = map(float, (known.min(), known.mean(), known.max(), known.std()))
-    return Column(name, role, unit, low, mean, high, sd)
+def _column(column: ColumnSummary, units: Mapping[str, str]) -> Column:
+    unit = units[column.name] if column.role == "head" else ""
+    numbers = (column.low, column.mean, column.high, column.sd)
+    return Column(column.name, column.role, unit, *numbers, kind=column.kind, detail=column.detail)

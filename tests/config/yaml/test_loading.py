@@ -178,13 +178,19 @@ MISTAKES = {
     ),
     "list": (
         ("inputs: [AT, RH]", "inputs: AT"),
-        "x.yaml:3: table.inputs: got 'AT', expected a list with 1 to 16,384 entries",
+        "x.yaml:3: table.inputs: got 'AT', expected a list of names, a mapping from names to what the columns are, or '*'",
     ),
     "list, empty": (
         ("inputs: [AT, RH]", "inputs: []"),
-        "x.yaml:3: table.inputs: got an empty list, expected a list with 1 to 16,384 entries",
+        (
+            "x.yaml:3: table.inputs: got an empty list, expected a list of names, a mapping from names to what the columns are,"
+            " or '*'"
+        ),
     ),
-    "list, an entry": (("inputs: [AT, RH]", "inputs: [AT, 3]"), "x.yaml:3: table.inputs[1]: got 3, expected a text"),
+    "list, an entry": (
+        ("inputs: [AT, RH]", "inputs: [AT, 3]"),
+        "x.yaml:3: table.inputs: got 3 for the name of an input column, expected a text; put it in quotes",
+    ),
     # keys
     "unknown key": (
         ("    loss: huber", "    los: huber"),
@@ -328,7 +334,7 @@ MISTAKES = {
     ),
     "source without inputs": (
         (", inputs: [AT, RH]", ""),
-        "x.yaml:3: table: missing key 'inputs', expected a list with 1 to 16,384 entries",
+        "x.yaml:3: table: missing key 'inputs', expected a list or a mapping with 1 to 16,384 entries",
     ),
     "csv option misspelled": (
         ("inputs: [AT, RH]}", "inputs: [AT, RH], csv: {seperator: ';'}}"),
@@ -574,7 +580,7 @@ class TestOverrides:
 
     def test_an_override_changes_a_table_given_by_its_shorthand(self) -> None:
         table = loaded(TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "{dimensions: {}}"), "table.duplicates=drop").table
-        assert (table.source, table.inputs, table.duplicates) == ("ccpp", ["AT", "AP", "RH"], "drop")
+        assert (table.source, list(table.inputs), table.duplicates) == ("ccpp", ["AT", "AP", "RH"], "drop")
 
     def test_an_override_can_replace_the_space(self) -> None:
         write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
@@ -651,7 +657,7 @@ class TestValues:
 
     def test_the_built_in_table_with_other_inputs(self) -> None:
         text = changed("source: plant.csv", "source: ccpp")
-        assert loaded(text).table.inputs == ["AT", "RH"]
+        assert list(loaded(text).table.inputs) == ["AT", "RH"]
 
     def test_a_table_is_found_from_the_folder_of_the_experiment_then_from_the_working_directory(self, tmp_path: Path) -> None:
         path = write_yaml(GOOD, "experiments/x.yaml")
@@ -800,7 +806,7 @@ class TestSpaceAlone:
     )
     def test_its_heads_are_those_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
         experiment = experiment_around_space(write_yaml(SPACE_FILE.replace(*change)))
-        assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
+        assert (list(experiment.heads), list(experiment.table.inputs)) == (heads, inputs)
 
     @pytest.mark.parametrize(
         ("change", "where", "key", "value"),

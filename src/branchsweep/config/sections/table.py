@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel, KeyMistake
+from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS, Column, as_written, named_columns
 from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
 from branchsweep.config.sections.database import MAX_QUERY, is_database, query_mistake, source_mistake
 
@@ -24,9 +25,6 @@ POWER_PLANT_INPUTS = ("AT", "AP", "RH")
 
 POWER_PLANT_HEADS = ("PE", "V")
 """The columns of the built-in table that networks predict."""
-
-ALL_OTHER_COLUMNS = "*"
-"""In place of the inputs: all columns of the table that no head predicts and `exclude` does not name."""
 
 MAX_INPUTS = 16_384
 """The most input columns: as many as a workbook has."""
@@ -52,13 +50,17 @@ class Table(ConfigModel):
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )
     csv: CsvOptions | None = Field(None, description="How a csv file is written, where it is not recognised.")
-    inputs: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
-        min_length=1,
-        max_length=MAX_INPUTS,
-        description="The input columns, in the order the network reads them; '*' for all columns that no head predicts.",
+    inputs: Annotated[
+        Mapping[Annotated[str, Field(max_length=SHORT_TEXT)], Column],
+        Field(min_length=1, max_length=MAX_INPUTS),
+        BeforeValidator(named_columns),
+        PlainSerializer(as_written),
+    ] = Field(
+        description="The input columns in the order the network reads them: a list of names, or a mapping from names to what "
+        "the columns are; '*' for all columns that no head predicts and no other entry names.",
     )
     exclude: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
-        default_factory=list, max_length=MAX_INPUTS, description="Columns that are no inputs, where inputs is '*'."
+        default_factory=list, max_length=MAX_INPUTS, description="Columns that are no inputs, where inputs has '*'."
     )
     duplicates: Literal["keep", "drop", "together"] = Field(
         "keep",
@@ -79,8 +81,8 @@ class Table(ConfigModel):
 
     @property
     def takes_all_columns(self) -> bool:
-        """Whether the inputs are all other columns, whose names are known when the table is read."""
-        return self.inputs == [ALL_OTHER_COLUMNS]
+        """Whether all other columns are among the inputs, whose names are known when the table is read."""
+        return ALL_OTHER_COLUMNS in self.inputs
 
     @property
     def missing_numbers(self) -> list[float]:
@@ -97,11 +99,6 @@ class Table(ConfigModel):
     def _numbers_of_texts(cls, missing: list[float | str]) -> list[float | str]:
         """A text that is a number is that number: a file does not tell the two apart."""
         return [_number_of(code) for code in missing]
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _all_columns(cls, inputs: Any) -> Any:
-        return [ALL_OTHER_COLUMNS] if inputs == ALL_OTHER_COLUMNS else inputs
 
     @model_validator(mode="after")
     def _excluded_from_all(self) -> Self:
@@ -147,15 +144,6 @@ class Table(ConfigModel):
             message = f"csv says how a csv file is written, and '{Path(self.source).name}' is none; leave it out"
             self._raise_mistakes([(("csv",), message)])
         return self
-
-    @field_validator("inputs")
-    @classmethod
-    def _once(cls, inputs: list[str]) -> list[str]:
-        if len(set(inputs)) < len(inputs):
-            raise ValueError("each input column may be listed only once")
-        if ALL_OTHER_COLUMNS in inputs and len(inputs) > 1:
-            raise ValueError(f"'{ALL_OTHER_COLUMNS}' stands for all columns that no head predicts; give it alone")
-        return inputs
 
 
 def _number_of(code: float | str) -> float | str:

@@ -12,10 +12,11 @@ from branchsweep.config.config_model import NAME, SHORT_TEXT
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS
 from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.config.sections.search import RENAMED_KEYS
 from branchsweep.config.sections.search_space import SearchSpace
-from branchsweep.config.sections.table import ALL_OTHER_COLUMNS, POWER_PLANT_TABLE
+from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.schema_lookup import RootModel, Schema
 
@@ -108,8 +109,18 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     table = definitions["Table"]
     table["required"] = ["source"]
     inputs = table["properties"]["inputs"]
-    names = {key: inputs.pop(key) for key in ("type", "items", "minItems", "maxItems")}
-    inputs["anyOf"] = [names, {"const": ALL_OTHER_COLUMNS, "description": "All columns that no head predicts."}]
+    columns = {
+        key: inputs.pop(key) for key in ("type", "additionalProperties", "propertyNames", "minProperties", "maxProperties")
+    }
+    columns["additionalProperties"] = {"anyOf": [columns["additionalProperties"], {"type": "null"}]}
+    names = {
+        "type": "array",
+        "items": {"type": "string", **columns["propertyNames"]},
+        "minItems": columns["minProperties"],
+        "maxItems": columns["maxProperties"],
+    }
+    everything = {"const": ALL_OTHER_COLUMNS, "description": "All columns that no head predicts."}
+    inputs["anyOf"] = [names, columns, everything]
     table |= {"if": {"properties": {"source": {"const": POWER_PLANT_TABLE}}}, "else": {"required": ["inputs"]}}
     properties["table"] = {
         "description": properties["table"]["description"],

@@ -68,7 +68,8 @@ def describe_expected(schema: Schema) -> str:
         case "object" if "properties" in schema:
             return "a mapping with " + ", ".join(schema["properties"])
         case "object":
-            return "a mapping" + _describe_size(schema.get("minProperties", 0), schema.get("maxProperties", 0))
+            kind = "a list or a mapping" if "propertyNames" in schema else "a mapping"  # the names of columns may be a list
+            return kind + _describe_size(schema.get("minProperties", 0), schema.get("maxProperties", 0))
     return "something else"
 
 

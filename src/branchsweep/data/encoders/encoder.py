@@ -31,6 +31,8 @@ class Encoder:
             name is the `kind` under which `serving.json` records what was fitted.
         source: The scikit-learn transformer that does the same, in generated code; None where values stay as they are.
         width: Encoded columns of so many raw ones, known before fitting: it is a shape of the compiled program.
+        beside: The name of the encoder whose columns a network reads beside these; empty for none.
+        with_bins: The same kind with another number of bins (the hyperparameter `bins`); None for one that has none.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Encoder:
     served: ModuleType
     source: SourceCall | None
     width: Callable[[int], int] = same_width
+    beside: str = ""
+    with_bins: Callable[[int], Encoder] | None = None
 
     @property
     def is_invertible(self) -> bool:

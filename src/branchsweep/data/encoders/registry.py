@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.data.encoders import affine
+from branchsweep.data.encoders import affine, categories, date_parts, missing_indicator
+from branchsweep.data.encoders.bins import PIECEWISE_LINEAR, PIECEWISE_LINEAR_TREE
 from branchsweep.data.encoders.encoder import Encoder, FittedEncoder, served_kind
-from branchsweep.data.encoders.scaling import MIN_MAX, NONE, QUANTILE, STANDARD
+from branchsweep.data.encoders.scaling import MIN_MAX, NONE, QUANTILE, ROBUST, STANDARD
 from branchsweep.types import Floats
 
-_ENCODERS: kinds.KindRegistry[Encoder] = kinds.KindRegistry(kinds.ENCODERS, (NONE, MIN_MAX, STANDARD, QUANTILE))
+_BUILT_IN = (NONE, MIN_MAX, STANDARD, ROBUST, QUANTILE, PIECEWISE_LINEAR, PIECEWISE_LINEAR_TREE)
+_ENCODERS: kinds.KindRegistry[Encoder] = kinds.KindRegistry(kinds.ENCODERS, _BUILT_IN)
+_OF_COLUMNS = (categories, date_parts, missing_indicator)  # what encodes columns that are not numeric
 
 
 def register_encoder(encoder: Encoder) -> None:
@@ -51,7 +54,8 @@ def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
     Raises:
         KeyError: No registered encoder is served under its kind.
     """
-    served: dict[str, ModuleType] = {served_kind(encoder.served): encoder.served for encoder in _ENCODERS}
+    modules = (*(encoder.served for encoder in _ENCODERS), *_OF_COLUMNS)
+    served: dict[str, ModuleType] = {served_kind(module): module for module in modules}
     return FittedEncoder(served[data["kind"]], {name: value for name, value in data.items() if name != "kind"})
 
 

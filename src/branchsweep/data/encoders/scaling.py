@@ -34,6 +34,13 @@ def _fit_standard(values: Floats, _: Floats) -> Mapping[str, Any]:
     return _affine(fitted.mean_, fitted.scale_)
 
 
+def _fit_robust(values: Floats, _: Floats) -> Mapping[str, Any]:
+    from sklearn.preprocessing import RobustScaler  # noqa: PLC0415  # as above
+
+    fitted = RobustScaler().fit(values)
+    return _affine(fitted.center_, fitted.scale_)
+
+
 def _fit_quantile(values: Floats, _: Floats) -> Mapping[str, Any]:
     from sklearn.preprocessing import QuantileTransformer  # noqa: PLC0415  # as above
 
@@ -57,6 +64,9 @@ MIN_MAX = Encoder("min_max", _fit_min_max, affine, _source("MinMaxScaler"))
 
 STANDARD = Encoder("standard", _fit_standard, affine, _source("StandardScaler"))
 """To mean 0 and standard deviation 1."""
+
+ROBUST = Encoder("robust", _fit_robust, affine, _source("RobustScaler"))
+"""To median 0 and a distance of 1 between the quartiles."""
 
 QUANTILE = Encoder(
     "quantile",

@@ -93,4 +93,4 @@ def _column(values: NDArray[np.void], kind: str) -> pd.Series:
     """An attribute's values: numbers, times, or texts."""
     if kind != "nominal":
         return pd.Series(values)
-    return pd.Series([None if cell == b"?" else cell.decode("utf-8") for cell in values])
+    return pd.Series([None if cell == b"?" else cell.decode("utf-8") for cell in values], dtype="category")

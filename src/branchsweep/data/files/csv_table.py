@@ -28,7 +28,7 @@ from branchsweep.runtime import temporary_folder
 MOST_UNPACKED_BYTES = 4 << 30
 """The size of an unpacked csv file, at most."""
 
-_BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _TAIL = 1 << 16  # bytes in which blank lines at the end are looked for
 _BLOCK = 1 << 24  # bytes that pyarrow reads at a time; a line must fit in
 
@@ -201,7 +201,7 @@ def _as_pandas(column: pa.ChunkedArray, marks: NumberMarks, is_number: bool) -> 
         texts = pd.Series(column.to_pandas(), dtype=object)
         values = texts.dropna()
         if len(values) and values.isin(_BOOLEANS).all():
-            return texts.map(_BOOLEANS)
+            return texts.map(_BOOLEANS, na_action="ignore").infer_objects()
         column = pc.utf8_trim_whitespace(column)
         if marks.decimal != ".":
             if pc.any(pc.match_substring(column, ".")).as_py():  # a number with a point is none in such a file

@@ -166,10 +166,16 @@ def _columns(report: SweepReport) -> list[Mapping[str, str]]:
             "name": column.name,
             "role": {"input": "input", "head": "predicted"}[column.role],
             "unit": column.unit,
-            **{key: f"{getattr(column, key):.5g}" for key in ("low", "mean", "high", "sd")},
+            "kind": column.kind,
+            "detail": column.detail,
+            **{key: _number(getattr(column, key)) for key in ("low", "mean", "high", "sd")},
         }
         for column in report.table.columns
     ]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.5g}"
 
 
 def answer_sentence(report: SweepReport) -> str:
@@ -333,7 +339,7 @@ def _network(report: SweepReport) -> str:
     if report.marked is None:
         return ""
     recipe, inputs = recipe_for(report.experiment, report.marked.params), report.experiment.table.inputs
-    return "\n".join(draw_network(recipe.architecture, inputs, width=recipe.encoded_width(len(inputs))))
+    return "\n".join(draw_network(recipe.architecture, list(inputs), width=recipe.encoded_width(inputs.values())))
 
 
 def _recipe(trial: TrialSummary) -> str:

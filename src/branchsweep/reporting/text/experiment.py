@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -79,18 +78,27 @@ def render_dry_run(plan: DryRun) -> RenderableType:
 
 def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mapping[str, str]) -> RenderableType:
     """Render the table of an experiment: its source, its columns, and its split, or those of an outer cross-validation."""
+    from branchsweep.data.column_summary import summarize_columns  # noqa: PLC0415  # imports pandas
+
     split, outer = splits[0], len(splits) > 1
-    columns = [(name, "input", "", dataset.x[:, index]) for index, name in enumerate(dataset.inputs)]
-    columns += [(name, "head", units[name], dataset.y[:, index]) for index, name in enumerate(dataset.heads)]
+    columns = list(summarize_columns(dataset))
     statistics = [
-        TableRow((name, role, unit, *(f"{value:.4g}" for value in (known.min(), known.mean(), known.max(), known.std()))))
-        for name, role, unit, values in columns
-        if len(known := values[~np.isnan(values)])
+        TableRow(
+            (
+                column.name,
+                column.role,
+                column.kind,
+                units[column.name] if column.role == "head" else "",
+                *("" if math.isnan(value) else f"{value:.4g}" for value in (column.low, column.mean, column.high, column.sd)),
+            )
+        )
+        for column in columns
     ]
     table = ResponsiveTable(
         (
             TableColumn("column"),
             TableColumn("role"),
+            TableColumn("kind", priority=1),
             TableColumn("unit"),
             TableColumn("min", right=True),
             TableColumn("mean", right=True),
@@ -113,7 +121,8 @@ def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mappin
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)
-    return Group(facts, Text(), table)
+    details = [Text(f"{column.name}: {column.detail}") for column in columns if column.detail]
+    return Group(facts, Text(), table, *([Text(), *details] if details else []))
 
 
 def _range(sizes: Sequence[int]) -> str:

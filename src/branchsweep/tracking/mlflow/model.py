@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 from branchsweep.config.addresses import Address
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.errors import MALFORMED, DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 DEPLOYED = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy")
 """The requirements of a deployed model, at the installed versions: MLflow would take seconds to infer them."""
 
+_WORD = re.compile(r"(?!True|False)[^\d+.-].*", re.DOTALL)
+
 NETWORK = "network"
 """The folder of the exported files in the logged model's `data`."""
 
@@ -50,17 +54,20 @@ class TableReading:
     Args:
         missing: The numbers and texts that stand for a missing input.
         csv: The options of a csv file that the experiment gave (`table.csv`).
+        columns: By input what it is; empty where all are numbers.
     """
 
     missing: Sequence[float | str] = ()
     csv: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> TableReading:
         """What a manifest records; of an earlier version nothing."""
         csv = (manifest.get("provenance") or {}).get("csv", {})
         missing = [code if isinstance(code, str) else float(code) for code in manifest.get("missing", [])]
-        return cls(missing, {str(name): str(value) for name, value in csv.items()})
+        columns = {str(name): Column.model_validate(column) for name, column in manifest.get("columns", {}).items()}
+        return cls(missing, {str(name): str(value) for name, value in csv.items()}, columns)
 
 
 class LoadedModel:
@@ -77,12 +84,23 @@ class LoadedModel:
         self._uri = uri
         self._model = model
         self.targets, self.missing, self.csv = dict(targets), list(reading.missing), dict(reading.csv)
+        self.columns = dict(reading.columns)
 
     @property
     def inputs(self) -> list[str]:
         """The input columns."""
         signature = self._model.metadata.signature
         return list(signature.inputs.input_names()) if signature and signature.inputs else []
+
+    @property
+    def required(self) -> list[str]:
+        """The input columns that a table must have: those without gaps."""
+        return [name for name, column in self.input_columns.items() if not column.fills_gaps]
+
+    @property
+    def input_columns(self) -> dict[str, Column]:
+        """The input columns, each with what it is."""
+        return {name: self.columns.get(name, NUMERIC) for name in self.inputs}
 
     def __call__(self, table: Table, warn: bool = False) -> Table:
         """Predict one column per head in natural units, with the index of the table.
@@ -97,14 +115,15 @@ class LoadedModel:
         signature = self._model.metadata.signature
         if warn and not (signature and signature.params):
             raise DataError(f"{self._uri} was registered without the ranges of its inputs, so it cannot warn")
-        missing = [column for column in self.inputs if column not in table.columns]
+        missing = [column for column in self.required if column not in table.columns]
         if missing:
             hint = did_you_mean(missing[0], [str(column) for column in table.columns if column not in self.inputs])
             raise DataError(
                 f"{self._uri} needs the columns {', '.join(self.inputs)}, but the table has no {', '.join(missing)}{hint}"
             )
         try:
-            return cast("Table", self._model.predict(table[self.inputs], {"warn": True} if warn else None))
+            present = [name for name in self.inputs if name in table.columns]
+            return cast("Table", self._model.predict(table[present], {"warn": True} if warn else None))
         except (MlflowException, *MALFORMED) as error:
             raise DataError(f"{self._uri} cannot predict this table: {first_line(error)}") from error
 
@@ -224,17 +243,26 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
 
 
 def signature(predictor: serving.Predictor) -> ModelSignature:
-    """Named inputs of any type, named outputs of type double, and the param `warn` (see `serving.Predictor.predict`).
+    """Named inputs, named outputs of type double, and the param `warn` (see `serving.Predictor.predict`).
+
+    Inputs are of any type, categories that are words of type string; those that may have gaps are optional.
 
     With inputs of type double MLflow refuses columns of whole numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`;
     values that are no numbers are refused by the model. The price: `mlflow models serve` accepts JSON, but not CSV.
     """
-    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     return ModelSignature(
-        inputs=Schema([ColSpec(anything, column) for column in predictor.inputs]),
+        inputs=Schema([_column_spec(predictor, name) for name in predictor.inputs]),
         outputs=Schema([ColSpec(DataType.double, head) for head in predictor.units]),
         params=ParamSchema([ParamSpec("warn", DataType.boolean, default=False)]),
     )
+
+
+def _column_spec(predictor: serving.Predictor, name: str) -> ColSpec:
+    column = predictor.columns()[name]
+    categories = column.get("categories", [])
+    are_words = categories and all(_WORD.fullmatch(category) for category in categories)
+    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
+    return ColSpec(DataType.string if are_words else anything, name, required=not predictor.may_be_missing(name))
 
 
 def no_such_model(name: str, client: MlflowClient, uri: Address) -> TrackingError:

@@ -15,7 +15,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from branchsweep.data.encoders.encoder import FittedEncoder
-from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder
+from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
+from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.heads.head import Head, null_deviances
 from branchsweep.training.lanes import ORDER
@@ -27,8 +28,8 @@ from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
 
-StreamKey = tuple[int, int, str, str]
-"""Fold, seed, input scaling, target scaling: they determine a lane's rows, their order and their encoding."""
+StreamKey = tuple[int, int, InputEncoding, str]
+"""Fold, seed, encoding of the inputs, target scaling: they determine a lane's rows, their order and their encoding."""
 
 
 def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -94,7 +95,7 @@ class BatchFeed:
             stream: Gives the stream of a key.
         """
         keys = [
-            (fold, lane_seed, recipe.input_scaling, recipe.target_scaling)
+            (fold, lane_seed, recipe.encoding, recipe.target_scaling)
             for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
         ]
         distinct = sorted(set(keys))
@@ -193,9 +194,9 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
         heads: The kinds of the heads, in the order of the targets' columns.
         key: See `StreamKey`.
     """
-    fold, seed, input_scaling, target_scaling = key
+    fold, seed, encoding, target_scaling = key
     train, validation = rows.fold_rows(fold)
-    input_encoder = encoder_kind(input_scaling).fit(rows.x[train], rows.y[train])
+    input_encoder = InputEncoder(rows.input_columns, encoding).fit(rows.x[train], rows.y[train])
     target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
     targets = target_encoder.transform(rows.y)
     columns, weights = [input_encoder.transform(rows.x), targets], None

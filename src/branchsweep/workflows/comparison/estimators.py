@@ -44,7 +44,8 @@ def _fit_estimator(name: str, what: str, estimator: Estimator, comparison: Compa
     for half in range(N_HALVES):
         learning, test = head_rows.fold_rows(half)
         estimators = baselines.make_estimators(estimator.estimator, kinds, comparison.seed)
-        fitted = baselines.fit(estimators, head_rows.x[learning], head_rows.actual.rows(learning), estimator.chain)
+        learnt = head_rows.actual.rows(learning)
+        fitted = baselines.fit(estimators, head_rows.x[learning], learnt, estimator.chain, rows.columns)
         scores.append(head_scores(head_rows.actual.rows(test), fitted.predict(head_rows.x[test]), kinds))
         seconds.append(fitted.seconds)
         cost = cost or baselines.measure_cost(fitted, head_rows.x)  # of the first: ten forests take too much memory

@@ -59,7 +59,7 @@ class NetworkToFit:
     @property
     def parameters(self) -> float:
         """Weights and biases, averaged over the halves."""
-        inputs = len(self.part.experiment.table.inputs)
+        inputs = self.part.experiment.table.inputs.values()
         return float(np.mean([recipe.parameters(inputs) for recipe in self.recipes]))
 
     @classmethod

@@ -43,7 +43,8 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     nested = comparison.tuning == "nested"
     tuned_on = [train for train, _ in halves_as_folds] if nested else [split_rows(comparison.experiment, dataset).train]
     tuning = [fold for train in tuned_on for fold in dataset.splitter.folds(comparison.validation, train, comparison.seed)]
-    return TrainingRows(dataset.x, dataset.y, (*halves_as_folds, *tuning), dataset.heads, dataset.weights)
+    folds = (*halves_as_folds, *tuning)
+    return TrainingRows(dataset.x, dataset.y, folds, dataset.heads, dataset.weights, columns=dataset.columns)
 
 
 def comparison_settings(comparison: Comparison, halves: Halves) -> ComparisonSettings:

@@ -69,7 +69,9 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
         raise ConfigError(message, where)
     if other.table.takes_all_columns:
         other = other.model_copy(update={"table": other.table.model_copy(update={"inputs": experiment.table.inputs})})
-    expected, found = (f"heads {dict(compared.columns)} and inputs {compared.table.inputs}" for compared in (experiment, other))
+    expected, found = (
+        f"heads {dict(compared.columns)} and inputs {list(compared.table.inputs)}" for compared in (experiment, other)
+    )
     if found != expected:
         message = (
             f"a baseline needs the heads and inputs of the experiment it is compared with: got {found}, expected {expected}"
@@ -104,7 +106,7 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     kinds = kinds_by_head(sweep.experiment)
 
     def measure(x: Floats, targets: Actual, unseen: Floats, actual: Actual) -> Mapping[str, HeadScore]:
-        fitted = fit(make_estimators(name, kinds), x, targets)
+        fitted = fit(make_estimators(name, kinds), x, targets, columns=rows.columns)
         return scores.head_scores(actual, fitted.predict(unseen), kinds)
 
     by_fold = [

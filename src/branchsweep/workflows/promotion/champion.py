@@ -54,7 +54,7 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
     except ConfigError as error:
         why_not = f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
         return CurrentChampion(champion, None, why_not, PromotionCause.CHAMPION_UNREADABLE)
-    expected, found = (f"{list(compared.columns)} from {compared.table.inputs}" for compared in (experiment, recorded))
+    expected, found = (f"{list(compared.columns)} from {list(compared.table.inputs)}" for compared in (experiment, recorded))
     if found != expected:
         message = f"{name} of '{champion.model}' predicts {found}, this experiment {expected}: choose another name"
         raise ConfigError(message, "promotion.model")

@@ -119,5 +119,5 @@ def _reevaluated(
             totals[validation] += outcome.predictions
             lanes[validation] += 1
         np.divide(totals, lanes, out=predictions, where=lanes > 0)  # in the order of time, the first rows validate nothing
-    parameters = candidate.recipe.parameters(len(experiment.table.inputs))
+    parameters = candidate.recipe.parameters(experiment.table.inputs.values())
     return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, parameters)

@@ -176,7 +176,7 @@ def leaderboard(trials: SweepTrials, trial_filter: TrialFilter, experiment: Expe
 
 def parameters(results: Sequence[Result], experiment: Experiment) -> dict[int, int]:
     """The number of weights and biases of the networks, by trial number."""
-    inputs = len(experiment.table.inputs)
+    inputs = experiment.table.inputs.values()
     return {result.trial.number: recipe_for(experiment, result.trial.params).parameters(inputs) for result in results}
 
 

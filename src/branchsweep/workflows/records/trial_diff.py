@@ -177,7 +177,7 @@ def _facts(compared: ComparedTrial) -> dict[str, Value]:
     record, score, trial = compared.record, compared.result.score, compared.result.trial
     validation = compared.experiment.validation
     design = f"{validation.folds} folds" if isinstance(validation, KFold) else f"hold-out of {validation.fraction:g}"
-    inputs = len(compared.experiment.table.inputs)
+    inputs = compared.experiment.table.inputs.values()
     return {
         "sweep": f"{record.name} ({compared.sweep_id[:8]})",
         "trial": f"{trial.number}{f' ({trial.known})' if trial.known else ''}",

@@ -79,6 +79,6 @@ def _best_so_far(experiment: Experiment, result: Result) -> TrialSummary:
         params=params,
         recipe={**experiment.space.fixed, **params},
         scores=result.score.means,
-        parameters=recipe.parameters(len(experiment.table.inputs)),
+        parameters=recipe.parameters(experiment.table.inputs.values()),
         has_branches=recipe.architecture.has_branches,
     )

@@ -1,0 +1,103 @@
+"""What the input columns of a table are: what an experiment says of them, and what is inferred from their cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from branchsweep.config.sections.columns import MAX_CATEGORIES, Column, ColumnKind
+from branchsweep.data.columns import count_noun, is_missing, is_misspelled_number, to_numbers
+from branchsweep.data.encoders.categories import category_label
+from branchsweep.data.files.table_file import MISSING_TEXTS
+from branchsweep.errors import DataError
+
+MOST_INFERRED, MOST_SHARE = 50, 0.5
+"""Categories of a column that nobody says is categorical, at most: so many, or this share of its rows if that is more."""
+
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T]\d\d?:\d\d.*)?")
+_NUMBER_LABEL = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
+_NUMERIC_SHARE = 0.5  # of the cells, from which a column with other texts in it is one of numbers, some of them wrong
+
+
+def resolved_columns(
+    columns: Mapping[str, Column], frame: pd.DataFrame, missing: Iterable[float], where: str
+) -> dict[str, Column]:
+    """The columns with their kinds, categories and gaps.
+
+    Args:
+        columns: What the experiment says of them.
+        frame: The table.
+        missing: The numbers that stand for a missing value.
+        where: The table, for messages.
+
+    Raises:
+        DataError: A column cannot be used as it is.
+    """
+    codes = list(missing)
+    return {name: _resolved(name, column, frame[name], codes, where) for name, column in columns.items()}
+
+
+def _resolved(name: str, column: Column, cells: pd.Series, missing: list[float], where: str) -> Column:
+    kind = column.kind or inferred_kind(cells)
+    if kind == "date" and column.kind is None:
+        raise DataError(
+            f"column '{name}' (table.inputs) holds dates: say what the network reads of them, as in"
+            f" inputs: {{{name}: {{kind: date, parts: [month, hour, day_of_week]}}}}, or leave it out",
+            where,
+        )
+    if kind == "numeric" and column.missing == "indicator" and not pd.isna(to_numbers(cells.to_frame(), missing)).any():
+        return column.model_copy(update={"kind": kind, "missing": "mean"})  # a column of zeros would tell nothing
+    if kind != "categorical":
+        return column.model_copy(update={"kind": kind})
+    return _with_categories(name, column, cells, where)
+
+
+def inferred_kind(cells: pd.Series) -> ColumnKind:
+    """What a column's cells are: numbers unless they say otherwise."""
+    dtype = cells.dtype
+    if pd.api.types.is_bool_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype):
+        return "categorical"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "date"
+    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return "numeric"
+    known = [cell for cell in cells.astype(object) if not is_missing(cell) and str(cell).strip() not in MISSING_TEXTS]
+    if not known:
+        return "numeric"
+    if all(isinstance(cell, bool) or str(cell) in ("True", "False") for cell in known):
+        return "categorical"
+    if all(hasattr(cell, "isoformat") or _DATE.fullmatch(str(cell).strip()) for cell in known):
+        return "date"
+    if not all(isinstance(cell, (str, bool, int, float)) for cell in known):
+        return "numeric"  # lists, spans of time and the like: messages say that they are no numbers
+    numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce").notna()
+    share = np.mean([is_number or is_misspelled_number(str(cell)) for is_number, cell in zip(numbers, known, strict=True)])
+    return "numeric" if share >= _NUMERIC_SHARE else "categorical"
+
+
+def _with_categories(name: str, column: Column, cells: pd.Series, where: str) -> Column:
+    labels = [category_label(cell) for cell in cells.drop_duplicates()]
+    distinct = {label for label in labels if label is not None}
+    has_gaps = column.has_gaps or None in labels
+    if column.categories is not None:
+        return column.model_copy(update={"kind": "categorical", "has_gaps": has_gaps})
+    most = MAX_CATEGORIES if column.kind else max(MOST_INFERRED, int(MOST_SHARE * len(cells)))
+    if len(distinct) > min(most, MAX_CATEGORIES):
+        remedy = "leave it out" if column.kind else "leave it out (table.exclude, or not among table.inputs), or say what it is"
+        raise DataError(
+            f"column '{name}' has {len(distinct):,} different values in {count_noun(len(cells), 'row')}, too many for"
+            f" categories (at most {min(most, MAX_CATEGORIES):,}): it may be a name, an identifier or a free text; {remedy}",
+            where,
+        )
+    if not distinct:
+        raise DataError(f"column '{name}' (table.inputs) has no values; leave it out", where)
+    ordered = sorted(distinct, key=_order)
+    return column.model_copy(update={"kind": "categorical", "categories": ordered, "has_gaps": has_gaps})
+
+
+def _order(label: str) -> tuple[bool, float, str]:
+    """Numbers first, by their size; then texts."""
+    return (False, float(label), "") if _NUMBER_LABEL.fullmatch(label) else (True, 0.0, label)

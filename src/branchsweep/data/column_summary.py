@@ -1,0 +1,72 @@
+"""What each column of a dataset is, and what its values are like: for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.data.columns import count_noun
+from branchsweep.data.dataset import Dataset
+from branchsweep.types import Floats
+
+MOST_CATEGORIES = 4
+"""Categories that are named, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """A column over all rows, in natural units.
+
+    Args:
+        name: An input's column, or a head's name.
+        role: `input` or `head`.
+        kind: `numeric`, `categorical` or `date`.
+        detail: The categories or the span of dates, and how many values are missing; empty for plain numbers.
+        low: The smallest number; NaN where values are no numbers, as all that follow.
+        mean: The mean.
+        high: The largest number.
+        sd: The standard deviation.
+    """
+
+    name: str
+    role: Literal["input", "head"]
+    kind: str
+    detail: str
+    low: float
+    mean: float
+    high: float
+    sd: float
+
+
+def summarize_columns(dataset: Dataset) -> Iterator[ColumnSummary]:
+    """The inputs, then the heads."""
+    for position, (name, column) in enumerate(dataset.input_columns.items()):
+        yield _summary(name, "input", column, dataset.x[:, position])
+    for position, name in enumerate(dataset.heads):
+        yield _summary(name, "head", NUMERIC, dataset.y[:, position])
+
+
+def _summary(name: str, role: Literal["input", "head"], column: Column, values: Floats) -> ColumnSummary:
+    known = values[~np.isnan(values)]
+    missing, kind = len(values) - len(known), column.kind or "numeric"
+    phrases = [_content(column, known), f"{count_noun(missing, 'row')} without a value" if missing else ""]
+    numbers = (math.nan,) * 4
+    if kind == "numeric" and len(known):
+        numbers = float(known.min()), float(known.mean()), float(known.max()), float(known.std())
+    return ColumnSummary(name, role, kind, "; ".join(filter(None, phrases)), *numbers)
+
+
+def _content(column: Column, known: Floats) -> str:
+    if column.kind == "categorical":
+        labels = column.categories or []
+        more = ", …" if len(labels) > MOST_CATEGORIES else ""
+        return f"{len(labels):,} categories: {', '.join(labels[:MOST_CATEGORIES])}{more}"
+    if column.kind == "date" and len(known):
+        first, last = (np.datetime64(int(time), "s").astype("datetime64[D]") for time in (known.min(), known.max()))
+        return f"{first} to {last}, read as {', '.join(column.parts or ())}"
+    return ""
