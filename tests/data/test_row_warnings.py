@@ -12,6 +12,7 @@ import pytest
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
@@ -136,7 +137,7 @@ def test_a_text_may_stand_for_a_missing_value(tmp_path: Path) -> None:
     dataset = load(frame, missing=["?"], invalid="drop")
     assert (dataset.rows, np.isnan(dataset.y).sum()) == (ROWS - 1, 1)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    further = read_inputs(tmp_path / "t.csv", AS_FOUND, ["b"], ["?"]).frame
+    further = read_inputs(tmp_path / "t.csv", AS_FOUND, {"b": NUMERIC}, ["?"]).frame
     assert further.loc[5, "a"] == "?", "a column that is no input is as it was"
 
 

@@ -23,14 +23,14 @@ _NUMERIC_SHARE = 0.5  # of the cells, from which a column with other texts in it
 
 
 def resolved_columns(
-    columns: Mapping[str, Column], frame: pd.DataFrame, missing: Iterable[float], where: str
+    columns: Mapping[str, Column], frame: pd.DataFrame, missing: Iterable[float | str], where: str
 ) -> dict[str, Column]:
     """The columns with their kinds, categories and gaps.
 
     Args:
         columns: What the experiment says of them.
         frame: The table.
-        missing: The numbers that stand for a missing value.
+        missing: What stands for a missing value; texts among it are none any more.
         where: The table, for messages.
 
     Raises:
@@ -40,7 +40,7 @@ def resolved_columns(
     return {name: _resolved(name, column, frame[name], codes, where) for name, column in columns.items()}
 
 
-def _resolved(name: str, column: Column, cells: pd.Series, missing: list[float], where: str) -> Column:
+def _resolved(name: str, column: Column, cells: pd.Series, missing: list[float | str], where: str) -> Column:
     kind = column.kind or inferred_kind(cells)
     if kind == "date" and column.kind is None:
         raise DataError(

@@ -16,14 +16,14 @@ from branchsweep.types import Floats
 
 
 def input_values(
-    frame: pd.DataFrame, columns: Mapping[str, Column], missing: Sequence[float] = ()
+    frame: pd.DataFrame, columns: Mapping[str, Column], missing: Sequence[float | str] = ()
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """The values `(rows, columns)`, and `(rows, columns)` which cells have none where one is needed.
 
     Args:
         frame: The table.
         columns: The input columns, whose kinds are known.
-        missing: The numbers that stand for a missing value.
+        missing: What stands for a missing value; texts among it are none any more.
 
     Returns:
         NaN stands for a value that is missing. A cell of a column that may have gaps has none where there is a text that is no

@@ -43,6 +43,8 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
     """
     if not manifest.get("provenance"):
         raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
+    if manifest.get("columns"):
+        raise BackendError(f"{name} reads columns that are no plain numbers, so there is no script; export --format keras")
     try:
         provenance, inputs = from_data(Provenance, manifest["provenance"]), [str(name) for name in manifest["inputs"]]
         members = [
@@ -132,7 +134,10 @@ class _Network:
     @property
     def input_source(self) -> SourceCall | None:
         """What encodes the inputs; None where they stay as they are."""
-        return encoder_kind(self.recipe.input_scaling).source
+        kind = encoder_kind(self.recipe.input_scaling)
+        if kind.source is None and kind.name != "none":
+            raise BackendError(f"there is no script for input_scaling: {kind.name}; export the network (--format keras)")
+        return kind.source
 
     @property
     def target_source(self) -> SourceCall | None:

@@ -274,4 +274,3 @@ def _without_texts(cells: Any, missing: list[float | str]) -> Any:
 def _filled(values: Floats, fill: list[float] | None) -> Floats:
     """The values with those that stand for missing ones."""
     return values if fill is None else np.where(np.isnan(values), np.asarray(fill), values)
-    return values
