@@ -90,7 +90,7 @@ def test_many_rows_are_read_in_parts(database: Path, monkeypatch: pytest.MonkeyP
 
 def test_inputs_may_be_all_other_columns(database: Path) -> None:
     chosen = experiment(f"sqlite:///{database}", "plant", inputs="*", exclude=["id", "time"])
-    assert with_named_inputs(chosen).table.inputs == ["load", "wind"]
+    assert list(with_named_inputs(chosen).table.inputs) == ["load", "wind"]
 
 
 def test_a_file_may_be_read_instead(database: Path, tmp_path: Path) -> None:

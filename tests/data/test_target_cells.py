@@ -165,7 +165,7 @@ def test_weights_of_rows_and_heads_multiply() -> None:
 def test_weights_are_no_inputs_and_are_in_the_digest() -> None:
     frame = rows()
     weighted = with_named_inputs(experiment(inputs="*", weight="w", heads={"f": {"weight": "v"}, "g": {}}), frame)
-    assert weighted.table.inputs == ["a", "b"]
+    assert list(weighted.table.inputs) == ["a", "b"]
     digests = {load(frame).digest, load(frame, weight="w").digest, load(frame.assign(w=frame["w"] * 2), weight="w").digest}
     assert len(digests) == 3
 
