@@ -9,6 +9,7 @@ import pytest
 
 from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.data.splitters.splitter import Splitter
+from branchsweep.errors import DataError
 from branchsweep.types import Fold, Positions
 
 ROWS = 240
@@ -25,6 +26,9 @@ class SplitterContract:
 
     validates_every_row = True
     """Whether each training row is a validation row of one fold of a k-fold."""
+
+    has_halves = True
+    """Whether all rows may be cut into halves, for a comparison."""
 
     @pytest.fixture
     def splitter(self) -> Splitter:
@@ -72,6 +76,17 @@ class SplitterContract:
         some = np.random.default_rng(0).permutation(ROWS)[:150]
         train, test = splitter.test_rows(some, FRACTION, 1)
         assert {*train, *test} <= set(some)
+
+    def test_halves_have_all_rows_or_are_refused_with_the_key_that_forbids_them(self, splitter: Splitter) -> None:
+        if not self.has_halves:
+            with pytest.raises(DataError) as refused:
+                splitter.halves(ROWS, 1)
+            assert refused.value.where in {"split.time", "split.column"} and "comparison" in refused.value.message
+            return
+        halves = splitter.halves(ROWS, 1)
+        assert [sorted([*first, *second]) for first, second in halves] == [list(range(ROWS))] * 5
+        assert len({tuple(sorted(first)) for first, _ in halves}) == 5
+        assert all(abs(len(first) - len(second)) <= 0.1 * ROWS for first, second in halves)
 
     def test_it_says_how_rows_are_divided(self, splitter: Splitter) -> None:
         assert splitter.description

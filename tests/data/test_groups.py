@@ -105,6 +105,29 @@ def test_a_planted_leak_between_rows_of_a_group_is_seen_by_rows_and_not_by_group
     assert isinstance(grouped.splitter, Group) and grouped.splitter.count == 60
 
 
+def test_a_planted_leak_between_neighbours_in_time_is_seen_by_rows_and_not_in_order() -> None:
+    """The inputs tell the hour, the target wanders: between two hours it is known, later on it is not."""
+    random = np.random.default_rng(1)
+    rows = 600
+    hours = pd.date_range("2024-03-01", periods=rows, freq="h")
+    values = {"a": np.arange(rows) + random.normal(size=rows) * 1e-3, "b": random.normal(size=rows) * 1e-3}
+    table = pd.DataFrame({**values, "f": np.cumsum(random.normal(size=rows)), "timestamp": hours.astype(str)})
+    table = table.sample(frac=1, random_state=2)
+
+    def scores(split: dict[str, Any]) -> tuple[list[float], Dataset]:
+        dataset, parts = load(experiment(split=split), table)
+        measured = []
+        for learning, held_out in [(parts.train, parts.test), *parts.folds, *parts.confirmation]:
+            neighbours = KNeighborsRegressor(3).fit(dataset.x[learning], dataset.y[learning])
+            measured.append(float(neighbours.score(dataset.x[held_out], dataset.y[held_out])))
+        return measured, dataset
+
+    by_rows, shuffled = scores({})
+    in_order, ordered = scores({"time": "timestamp", "gap": "6h"})
+    assert min(by_rows) > 0.9 and max(in_order) < 0.1
+    assert any("split: {time: timestamp}" in warning for warning in shuffled.warnings) and not ordered.warnings
+
+
 def test_groups_of_single_rows_are_warned_of() -> None:
     _, split = load(experiment(), frame(list(range(40))))
     assert any("'batch'" in warning for warning in split.warnings)

@@ -15,7 +15,7 @@ from branchsweep.config.identity import sweep_key_fields
 from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import load_dataset
-from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
+from branchsweep.data.row_warnings import code_warnings, dependence_warnings, looks_like_group
 from branchsweep.data.splits import split_rows
 from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.errors import DataError
@@ -206,12 +206,24 @@ def test_rows_that_are_alike_within_groups_are_warned_of(tmp_path: Path, values:
 def test_groups_that_say_nothing_about_the_targets_are_not_warned_of() -> None:
     for seed in range(20):
         targets = {"f": np.random.default_rng(seed).normal(size=ROWS)}
-        assert group_warnings(pd.DataFrame({"batch": np.arange(ROWS) // 4}), targets) == []
+        assert dependence_warnings(pd.DataFrame({"batch": np.arange(ROWS) // 4}), targets) == []
+
+
+def test_rows_that_follow_each_other_in_time_and_are_alike_are_warned_of() -> None:
+    random = np.random.default_rng(0)
+    wandering, independent = np.cumsum(random.normal(size=ROWS)), random.normal(size=ROWS)
+    order = random.permutation(ROWS)
+    frame = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=ROWS).astype(str), "measured": np.arange(ROWS)}).iloc[
+        order
+    ]
+    (warning,) = dependence_warnings(frame, {"f": independent[order], "g": wandering[order]})
+    assert "'date'" in warning and "head g" in warning and "split: {time: date}" in warning
+    assert dependence_warnings(frame, {"f": independent[order]}) == []
 
 
 def test_a_column_with_a_value_of_its_own_in_every_row_is_no_group() -> None:
     frame = pd.DataFrame({"id": np.arange(ROWS), "sample": "the same"})
-    assert group_warnings(frame, {"f": np.arange(ROWS, dtype=float)}) == []
+    assert dependence_warnings(frame, {"f": np.arange(ROWS, dtype=float)}) == []
 
 
 def test_an_input_may_be_a_group() -> None:

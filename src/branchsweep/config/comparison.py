@@ -17,6 +17,7 @@ from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import value_problem
 from branchsweep.config.sections.heads import MAX_HEADS
+from branchsweep.config.sections.split import no_halves_reason
 from branchsweep.config.sections.training import Pruning
 from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.errors import did_you_mean
@@ -162,6 +163,7 @@ class Comparison(ConfigModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         mistakes = (
+            self._split_mistakes(),
             self._contestant_mistakes(),
             self._reference_mistakes(),
             self._transfer_mistakes(),
@@ -169,6 +171,11 @@ class Comparison(ConfigModel):
         )
         self._raise_mistakes(chain.from_iterable(mistakes))
         return self
+
+    def _split_mistakes(self) -> Iterator[KeyMistake]:
+        split = self.experiment.split
+        if reason := no_halves_reason(split):
+            yield ("experiment", "split", split.kind), reason
 
     def _contestant_mistakes(self) -> Iterator[KeyMistake]:
         heads = list(self.experiment.heads)

@@ -24,7 +24,7 @@ from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
-from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
+from branchsweep.data.row_warnings import code_warnings, dependence_warnings, looks_like_group
 from branchsweep.data.splitters.given import as_given, with_given_validation
 from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
@@ -80,7 +80,7 @@ def load_dataset(
     weights = head_weights(experiment, values)
     guesses = code_warnings(names, numbers)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
-    guesses += group_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
+    guesses += dependence_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
         source=table.source,
         location=table.location,

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.data.columns import count_noun
+from branchsweep.data.splitters.time import dates_of
 from branchsweep.types import Floats
 
 _FEWEST_REPETITIONS = 3  # of a value that may be a code
@@ -45,6 +46,9 @@ _GROUP_WORDS = frozenset(
 )
 _LEAST_ROWS_PER_GROUP = 2.0
 _LEAST_SHARE = 0.1  # of a target's variance that lies between groups
+_FEWEST_TIMES = 20
+_LEAST_TIMES = 0.5  # of the rows, that have a time of their own
+_LEAST_NEIGHBOUR_SHARE = 0.5  # of a target's variance that a row has in common with the row before
 
 
 def code_warnings(columns: Sequence[str], values: Floats) -> list[str]:
@@ -106,14 +110,25 @@ def looks_like_group(name: str) -> bool:
     return not _GROUP_WORDS.isdisjoint({*words, *singular})
 
 
-def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[str]:
-    """Warnings of columns that group the rows: where rows of one group are alike, they are not independent.
+def dependence_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[str]:
+    """Warnings of columns by which rows that are divided one by one are not independent.
+
+    Args:
+        frame: The columns that may be groups or times, of the rows that are used.
+        targets: By head its values `(rows,)`.
+    """
+    by_group = group_warnings(frame, targets)
+    return [*by_group.values(), *time_warnings(frame.drop(columns=list(by_group)), targets)]
+
+
+def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> dict[str, str]:
+    """By column that groups the rows, a warning: where rows of one group are alike, they are not independent.
 
     Args:
         frame: The columns that may be groups, of the rows that are used.
         targets: By head its values `(rows,)`, NaN where there is none.
     """
-    warnings = []
+    warnings = {}
     for name in frame.columns:
         if not looks_like_group(str(name)):
             continue
@@ -125,13 +140,55 @@ def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[s
             ((head, _share_between(labels, values)) for head, values in targets.items()), key=lambda pair: pair[1]
         )
         if share >= _LEAST_SHARE:
-            warnings.append(
+            are_days = groups < frame[name].nunique()
+            remedy = (
+                f"test on later days, write split: {{time: {name}}}"
+                if are_days
+                else f"keep every group on one side of every split, write split: {{group: {name}}}"
+            )
+            warnings[str(name)] = (
                 f"Column '{name}' groups the rows: it has {count_noun(groups, 'value')} in {count_noun(len(labels), 'row')},"
                 f" and {share:.0%} of the variance of head {head} lies between them. Test rows and folds are cut as if rows"
                 f" were independent, so scores hold for further rows of the same groups, and may be far too good for new ones."
-                f" To keep every group on one side of every split, write split: {{group: {name}}}."
+                f" To {remedy}."
             )
     return warnings
+
+
+def time_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[str]:
+    """Warnings of columns of times, where rows that follow each other have like targets: to predict between them is no test.
+
+    Args:
+        frame: The columns that may be times, of the rows that are used.
+        targets: By head its values `(rows,)`.
+    """
+    warnings = []
+    for name in frame.columns:
+        dates = dates_of(frame[name]) if looks_like_group(str(name)) else None
+        if dates is None or dates.isna().any() or dates.nunique() < max(_FEWEST_TIMES, _LEAST_TIMES * len(dates)):
+            continue
+        order = np.argsort(dates.to_numpy(), kind="stable")
+        shares = {head: _share_of_neighbours(values[order]) for head, values in targets.items()}
+        head = max(shares, key=shares.__getitem__)
+        if shares[head] >= _LEAST_NEIGHBOUR_SHARE:
+            warnings.append(
+                f"Column '{name}' orders the rows in time, and a row has {shares[head]:.0%} of the variance of head {head} in"
+                f" common with the row before. Test rows and folds are cut as if rows were independent, so scores hold for"
+                f" times between those of the training rows, and may be far too good for later ones. To test on later rows,"
+                f" write split: {{time: {name}}}."
+            )
+    return warnings
+
+
+def _share_of_neighbours(values: Floats) -> float:
+    """The share of the variance that a row has in common with the row before: 1 less half of von Neumann's ratio.
+
+    von Neumann, "Distribution of the ratio of the mean square successive difference to the variance", Annals of Mathematical
+    Statistics 12 (1941) 367-395.
+    """
+    values = values[~np.isnan(values)]
+    variance = float(values.var()) if len(values) > 1 else 0.0
+    return 1.0 - float((np.diff(values) ** 2).mean()) / (2 * variance) if variance > 0.0 else 0.0
 
 
 def _labels(column: pd.Series) -> NDArray[np.intp]:

@@ -53,6 +53,7 @@ class TestStratifyByQuantiles(SplitterContract):
 
 
 class TestTime(SplitterContract):
+    has_halves = False
     validates_every_row = False
 
     @pytest.fixture
@@ -61,6 +62,7 @@ class TestTime(SplitterContract):
 
 
 class TestTimeWithGap(SplitterContract):
+    has_halves = False
     leaves_rows_out, validates_every_row = True, False
 
     @pytest.fixture
@@ -71,6 +73,7 @@ class TestTimeWithGap(SplitterContract):
 class TestTimeOfDays(SplitterContract):
     """Dates of which many are equal, with a week between the parts."""
 
+    has_halves = False
     leaves_rows_out, validates_every_row = True, False
 
     @pytest.fixture
@@ -79,24 +82,31 @@ class TestTimeOfDays(SplitterContract):
 
 
 class TestGivenFolds(SplitterContract):
+    has_halves = False
+
     @pytest.fixture
     def splitter(self) -> Splitter:
         return splitter_of([f"fold {row % 6}" for row in SHUFFLED], column="part")
 
 
 class TestGivenFoldsWithTestRows(SplitterContract):
+    has_halves = False
+
     @pytest.fixture
     def splitter(self) -> Splitter:
         return splitter_of(["TEST" if row % 5 == 0 else str(row % 5) for row in SHUFFLED], column="part")
 
 
 class TestGivenTestRows(SplitterContract):
+    has_halves = False
+
     @pytest.fixture
     def splitter(self) -> Splitter:
         return splitter_of(["test" if row % 5 == 0 else "train" for row in SHUFFLED], column="part")
 
 
 class TestGivenHoldOut(SplitterContract):
+    has_halves = False
     validates_every_row = False
 
     @pytest.fixture
@@ -175,13 +185,6 @@ def test_a_gap_of_days_keeps_that_much_time_between_parts() -> None:
     splitter = splitter_of(days, time="day", gap="5d")
     train, test = splitter.test_rows(np.arange(ROWS), FRACTION, 1)
     assert days[test].min() - days[train].max() == pd.Timedelta(days=5)
-
-
-def test_a_comparison_is_refused_where_rows_are_in_order_or_given() -> None:
-    for splitter in (splitter_of(SHUFFLED, time="hour"), splitter_of(["train", "test"] * 20, column="part")):
-        with pytest.raises(DataError) as refused:
-            splitter.halves(ROWS, 1)
-        assert refused.value.where in {"split.time", "split.column"} and "comparison" in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,19 @@ def duration(gap: str) -> int:
     if match is None:
         raise ValueError(f"got '{gap}', expected a duration")
     return int(match[1]) * _UNITS[match[2]] * 1_000_000_000
+
+
+def no_halves_reason(split: RowSplit) -> str:
+    """Why a comparison cannot cut the table into halves, with what to do instead; empty where it can."""
+    if split.time is not None:
+        return (
+            f"a comparison trains on either half of the table and tests on the other, so it would predict earlier rows from"
+            f" later ones, which the order of column '{split.time}' forbids; run a sweep of each and compare them by"
+            f" branchsweep diff, or give the comparison an experiment with split: {{group: COLUMN}}, such as a day or a month"
+        )
+    if split.column is not None:
+        return (
+            f"a comparison cuts all rows into halves, five times anew, so what column '{split.column}' says of them cannot be"
+            f" kept; leave split.column out, or keep the rows of each value together with split: {{group: {split.column}}}"
+        )
+    return ""

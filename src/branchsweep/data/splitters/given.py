@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.split import RowSplit, no_halves_reason
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
 from branchsweep.data.columns import column_name, count_noun
 from branchsweep.data.splitters.group import Group
@@ -147,11 +148,7 @@ class Given:
         Raises:
             DataError: Always.
         """
-        raise DataError(
-            f"a comparison cuts all rows into halves, five times anew, so what column '{self.column}' says of them cannot be"
-            f" kept; leave split.column out, or keep the rows of a value together with split: {{group: {self.column}}}",
-            "split.column",
-        )
+        raise DataError(no_halves_reason(RowSplit(column=self.column)), "split.column")
 
     @property
     def _fold_names(self) -> list[str]:

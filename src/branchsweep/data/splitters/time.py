@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.split import Gap, duration
+from branchsweep.config.sections.split import Gap, RowSplit, duration, no_halves_reason
 from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.data.columns import is_missing
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
@@ -88,12 +88,7 @@ class Time:
         Raises:
             DataError: Always.
         """
-        raise DataError(
-            f"a comparison trains on either half of the table and tests on the other, so it would predict earlier rows from"
-            f" later ones, which the order of column '{self.column}' forbids; compare sweeps (branchsweep diff), or give the"
-            f" comparison an experiment with split: {{group: COLUMN}}, such as a day or a month",
-            "split.time",
-        )
+        raise DataError(no_halves_reason(RowSplit(time=self.column)), "split.time")
 
     def _last(self, rows: Positions, fraction: float) -> Fold:
         """The rows before the last ones, and these, which are this share."""
@@ -131,19 +126,24 @@ def _first_of_its_time(times: Floats | Positions, position: int) -> int:
     return int(np.searchsorted(times, times[position], side="left")) if position < len(times) else len(times)
 
 
+def dates_of(cells: pd.Series) -> pd.Series | None:
+    """Dates and ISO 8601 texts as dates, NaT where a cell is none; None for a column of numbers."""
+    if not pd.api.types.is_datetime64_any_dtype(cells.dtype) and pd.to_numeric(cells, errors="coerce").notna().all():
+        return None
+    return pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
+
+
 def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
     """A splitter by numbers, dates, or texts such as 2024-05-01 and 2024-05-01T13:00.
 
     Raises:
         DataError: A cell is none of these, or the gap is a duration and the column no dates.
     """
-    if not pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        numbers = pd.to_numeric(cells, errors="coerce")
-        if numbers.notna().all():
-            if isinstance(gap, str):
-                raise DataError(f"got {gap}, but column '{column}' holds numbers, no dates; give a number of rows", "split.gap")
-            return Time(numbers.to_numpy(dtype=np.float64), column, gap)
-    dates = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
+    dates = dates_of(cells)
+    if dates is None:
+        if isinstance(gap, str):
+            raise DataError(f"got {gap}, but column '{column}' holds numbers, no dates; give a number of rows", "split.gap")
+        return Time(pd.to_numeric(cells).to_numpy(dtype=np.float64), column, gap)
     wrong = np.flatnonzero(dates.isna() & ~cells.map(is_missing))
     if len(wrong):
         raise DataError(
