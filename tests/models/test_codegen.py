@@ -81,6 +81,21 @@ SCRIPTS = {
     ),
 }
 
+SCRIPTS["partial"] = generate_script("m", INPUTS, [TAPERED], replace(PROVENANCE, partial_targets=True, missing=[-9, "?"]))
+SCRIPTS["weighted"] = generate_script("m", INPUTS, [QUANTILE], replace(PROVENANCE, weights={"heat": ["hours"]}))
+SCRIPTS["partial and weighted"] = generate_script(
+    "m",
+    INPUTS,
+    mean_of(TAPERED, QUANTILE),
+    replace(
+        PROVENANCE,
+        partial_targets=True,
+        invalid="drop",
+        weights={head: ["hours of operation", f"certainty of the {head} that was measured"] for head in ("heat", "steam")},
+        losses={"heat": "mse", "steam": "mae"},
+    ),
+)
+
 SPLITS: list[dict[str, Any]] = [
     {"group": "batch"},
     {"time": "day", "gap": 14},

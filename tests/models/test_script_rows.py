@@ -175,6 +175,16 @@ TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict
     "categories": (plain().assign(b=lambda frame: frame["b"].round(0).astype("category")), parquet, {}),
     "whole numbers with gaps": (plain().assign(b=pd.array([None, *range(ROWS - 1)], dtype="Int64")), parquet, DROP),
     "codes": (changed(a_5=-200, f_7=-9999), csv, DROP | {"missing": [-200, -9999]}),
+    "partial targets": (changed(f_7=None, **{"heat loss_9": None}), csv, {}),
+    "partial targets and texts, xlsx": (changed(a_3=None, f_7=None, f_8="n.v.", **{"heat loss_7": None}), xlsx, DROP),
+    "partial targets and codes": (changed(f_7=-9999, f_8=" ?"), csv, {"missing": [-9999, "?"]}),
+    "partial targets, equal rows together": (
+        pd.concat([changed(f_7=None), changed(f_7=None).iloc[[7, 7, 3]]]), csv, {"duplicates": "together"}
+    ),
+    "partial targets, classes of a head": (
+        changed(**{f"f_{row}": None for row in range(0, ROWS, 4)}), csv, {"split": {"stratify": "f", "bins": 4}}
+    ),
+    "weights": (plain().assign(note=[row % 3 for row in range(ROWS)]), csv, {"weight": "note"}),
     "codes, xlsx": (changed(a_5=-200, f_7=-9999), xlsx, DROP | {"missing": [-200, -9999]}),
     "codes with decimals": (changed(a_5=-99.9), csv, DROP | {"missing": [-99.9]}),
     "no codes in the table": (plain(), csv, {"missing": [-200]}),
@@ -235,7 +245,7 @@ def test_a_script_takes_the_rows_that_the_search_took(
         "models:/rows/1",
         dataset.inputs,
         [ModelMember(Recipe.of({}, ["f", "heat"]), ())],
-        Provenance.of(chosen, dataset.csv_arguments),
+        Provenance.of(chosen, dataset.csv_arguments, dataset.partial_targets),
     )
     reading, found, _ = script.partition("keras.utils.set_random_seed")
     assert found

@@ -121,6 +121,13 @@ class Experiment(ConfigModel):
         return own | ({} if self.table.weight is None else {self.table.weight: "table.weight"})
 
     @property
+    def head_weight_columns(self) -> Mapping[str, list[str]]:
+        """By head, the columns whose product weighs its rows; heads without any are left out."""
+        columns = {name: [self.table.weight, head.weight] for name, head in self.heads.items()}
+        given = {name: [column for column in pair if column is not None] for name, pair in columns.items()}
+        return {name: of_head for name, of_head in given.items() if of_head}
+
+    @property
     def score_metrics(self) -> Mapping[str, str]:
         """The name of the metric that is the head's score, by head."""
         return {name: head.score_metric for name, head in self.heads.items()}

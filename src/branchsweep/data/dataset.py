@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
+
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.splitters.splitter import Splitter
 from branchsweep.metrics.actual import Actual
@@ -67,6 +69,11 @@ class Dataset:
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     weights: Floats | None = field(default=None, repr=False)
     columns: tuple[Column, ...] = ()
+
+    @property
+    def partial_targets(self) -> bool:
+        """Whether some rows lack the targets of some heads."""
+        return bool(np.isnan(self.y).any())
 
     @property
     def actual(self) -> Actual:

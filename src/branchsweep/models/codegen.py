@@ -86,6 +86,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             summary=_summary(len(members)),
             note=_note(networks),
             split=split,
+            **_weight_sources(provenance, split),
             imports=_imports([*calls, *(SourceCall(name, module="sklearn.model_selection") for name in split.splitters)]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
@@ -97,6 +98,25 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             columns=COLUMNS,
         )
     )
+
+
+def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any]:
+    """What the template writes of missing targets and weights."""
+    columns = list(dict.fromkeys(column for of_head in provenance.weights.values() for column in of_head))
+    return {
+        "is_weighed": provenance.partial_targets or bool(columns),
+        "weight_columns": columns,
+        "weights": [
+            f"{source(head)}: [{', '.join(map(source, of_head))}]" for head, of_head in provenance.weights.items() if of_head
+        ],
+        "needed": [
+            "*INPUTS",
+            "*TARGETS",
+            *(["*WEIGHT_COLUMNS"] if columns else []),
+            *([source(split.column)] if split.column else []),
+        ],
+        "missing_texts": [source(code) for code in provenance.missing if isinstance(code, str)],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Provenance:
         csv: The options of a csv file that the experiment gave (`table.csv`).
         query: The query that reads the table from a database; None where it is a file.
         split: How rows are divided.
+        partial_targets: Whether there were rows that had the targets of some heads only, and were used.
+        weights: By head, the columns whose product weighs its rows.
     """
 
     columns: Mapping[str, str]
@@ -67,6 +69,8 @@ class Provenance:
     csv: Mapping[str, str] = field(default_factory=dict)
     query: str | None = None
     split: RowSplit = field(default_factory=RowSplit)
+    partial_targets: bool = False
+    weights: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def row_split(self) -> RowSplit:
@@ -74,8 +78,10 @@ class Provenance:
         return self.split if self.group is None else RowSplit(group=self.group)
 
     @classmethod
-    def of(cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None) -> Provenance:
-        """The provenance of an experiment's models."""
+    def of(
+        cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None, partial_targets: bool = False
+    ) -> Provenance:
+        """The provenance of an experiment's models, which were trained on such a table."""
         return cls(
             columns=dict(experiment.columns),
             losses={name: head.loss for name, head in experiment.heads.items()},
@@ -90,6 +96,8 @@ class Provenance:
             csv=experiment.table.csv.given if experiment.table.csv else {},
             query=experiment.table.query,
             split=experiment.resolved_split,
+            partial_targets=partial_targets,
+            weights=experiment.head_weight_columns,
         )
 
 
@@ -124,6 +132,7 @@ class ExportedModel:
         experiment: Experiment,
         members: Sequence[ModelMember],
         csv_arguments: Mapping[str, str | int] | None = None,
+        partial_targets: bool = False,
     ) -> ExportedModel:
         """The model of these members, which were trained as the experiment says.
 
@@ -131,13 +140,14 @@ class ExportedModel:
             experiment: The experiment.
             members: The members.
             csv_arguments: As of `Dataset`.
+            partial_targets: As of `Dataset`.
         """
         return cls(
             members,
             list(experiment.table.inputs),
             units={name: head.unit for name, head in experiment.heads.items()},
             losses={name: head.loss for name, head in experiment.heads.items()},
-            provenance=Provenance.of(experiment, csv_arguments),
+            provenance=Provenance.of(experiment, csv_arguments, partial_targets),
             columns=list(experiment.table.inputs.values()),
         )
 

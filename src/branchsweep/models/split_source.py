@@ -49,7 +49,8 @@ train, test = table.iloc[train_rows], table.iloc[test_rows]"""
 
 def _shuffle(_: RowSplit, provenance: Provenance) -> SplitSource:
     if provenance.duplicates == "together":
-        lines = f"groups = table.groupby(list(table.columns), sort=False).ngroup()\n{_cut_by_group(provenance)}"
+        gaps = ", dropna=False" if provenance.partial_targets else ""
+        lines = f"groups = table.groupby(list(table.columns), sort=False{gaps}).ngroup()\n{_cut_by_group(provenance)}"
         return SplitSource(lines, splitters=("GroupShuffleSplit",))
     lines = laid_out(["table", *_drawn(provenance)], "train, test = train_test_split(", ")")
     return SplitSource(lines, splitters=("train_test_split",))

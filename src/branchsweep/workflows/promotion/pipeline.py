@@ -113,7 +113,7 @@ class PromotionPipeline:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
-            model = ExportedModel.of(sweep.experiment, members, sweep.dataset.csv_arguments)
+            model = ExportedModel.of(sweep.experiment, members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets)
             predictions = export_and_predict(model, x, sweep.training.trainer, folder)
             test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(sweep.experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
