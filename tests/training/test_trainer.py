@@ -28,8 +28,10 @@ from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
+from branchsweep.training import trainer as trainer_module
 from branchsweep.training.lanes import Lane, LaneOutcome, search_lane, search_lanes
 from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.program import batches
 from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
@@ -757,3 +759,25 @@ def test_a_trainer_on_other_rows_equals_a_new_one_to_the_last_bit_also_with_room
     trainer.train_one(population)
     trainer.use_rows(replace(others, room=room))
     assert_same_outcome(trainer.train_one(population, keep_weights=True), expected)
+
+
+def test_the_memory_that_is_saved_with_a_large_table_changes_nothing_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    scalings = ("standard", "min_max", "quantile")
+    lanes = [make_lane({"input_scaling": scaling}, fold=fold) for fold in range(3) for scaling in scalings]
+    (population,) = packing.pack(lanes, TWO_HEADS)
+    expected = PopulationTrainer(make_rows()).train_one(population, keep_weights=True)
+    monkeypatch.setattr(batches, "LARGE_BYTES", 0)
+    monkeypatch.setattr(batches, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(trainer_module, "MOST_STREAM_BYTES", 0)
+    trainer = PopulationTrainer(make_rows())
+    assert_same_outcome(trainer.train_one(population, keep_weights=True), expected)
+    (alone,) = packing.pack(lanes[:1], TWO_HEADS)
+    trainer.train_one(alone)
+    assert len(trainer._streams) == 1, "those of other populations are forgotten"
+
+
+@pytest.mark.parametrize(
+    ("in_use", "table_bytes", "room"), [(1, 1 << 20, 16), (1, 1 << 28, 1), (3, 1 << 28, 4), (9, 1 << 28, 16)]
+)
+def test_arrays_have_room_for_all_streams_unless_the_table_is_large(in_use: int, table_bytes: int, room: int) -> None:
+    assert batches.room_for_streams(in_use, table_bytes) == room

@@ -22,7 +22,15 @@ from branchsweep.training.lanes import LaneOutcome
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import program_cache
-from branchsweep.training.program.batches import BatchFeed, Floats32, Stream, StreamKey, make_stream
+from branchsweep.training.program.batches import (
+    BatchFeed,
+    Floats32,
+    Stream,
+    StreamKey,
+    make_stream,
+    room_for_streams,
+    stream_keys,
+)
 from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
@@ -33,8 +41,8 @@ from branchsweep.types import Floats
 Progress = Callable[[float], None]
 """Called with the number of lane-epochs (epochs summed over lanes) that were trained since the last call."""
 
-MOST_STREAMS = 128
-"""The most streams (encoded rows, see `batches.Stream`) that are kept in memory, some hundred kilobytes each."""
+MOST_STREAM_BYTES = 1 << 28
+"""The most bytes of streams (encoded rows, see `batches.Stream`) that are kept for further populations."""
 
 REPACK_SHARE = 0.75
 """When at most this share of a population's lanes still trains, they are packed again, which takes less than an epoch."""
@@ -53,7 +61,7 @@ class PopulationTrainer:
     rows: TrainingRows
     progress: Progress = lambda lane_epochs: None
     device: Device = CPU
-    _ready: set[Program] = field(default_factory=set)
+    _ready: set[tuple[Program, int]] = field(default_factory=set)
     _streams: dict[tuple[tuple[str, ...], tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
 
     @property
@@ -124,7 +132,8 @@ class PopulationTrainer:
 
         So the wall time of training does not contain compilation.
         """
-        if population.program in self._ready:
+        shape = (population.program, self._room(population))
+        if shape in self._ready:
             return 0.0
         began = time.perf_counter()
         feed, schedule = self._prepared(population)
@@ -139,23 +148,38 @@ class PopulationTrainer:
                 reason = str(error).splitlines()[0]
                 message = f"compiled programs cannot be kept in {program_cache.used_folder()} ({reason})"
                 raise ProgramCacheError(message, "cache") from error
-        self._ready.add(population.program)
+        self._ready.add(shape)
         _give_back_memory()
         return time.perf_counter() - began
+
+    def _room(self, population: Population) -> int:
+        """The streams that the arrays of the population's program have room for, on which its shape depends."""
+        program = population.program
+        columns = program.inputs + len(program.losses) * (2 if program.weighted else 1)
+        table_bytes = 4 * columns * max(self.rows.room, len(self.rows.x))
+        return room_for_streams(len(set(stream_keys(population))), table_bytes)
 
     def _prepared(self, population: Population) -> tuple[BatchFeed, LayerSchedule]:
         schedule = schedule_layers(population.program, [recipe.architecture for recipe in population.recipes])
         rows = self.rows.for_heads(population.heads)
-        return BatchFeed.of(population, partial(self._stream, rows, population.program.losses)), schedule
+        feed = BatchFeed.of(population, partial(self._stream, rows, population.program.losses))
+        self._forget_streams(len(feed.streams))
+        return feed, schedule
 
     def _stream(self, rows: TrainingRows, losses: tuple[str, ...], key: StreamKey) -> Stream:
         """The stream of a key, made at the first call and then kept."""
         name = (rows.heads, losses, key)
-        if name not in self._streams:
-            if len(self._streams) == MOST_STREAMS:
-                self._streams.clear()
-            self._streams[name] = make_stream(rows, kinds_of(losses), key)
-        return self._streams[name]
+        stream = self._streams.pop(name, None) or make_stream(rows, kinds_of(losses), key)
+        self._streams[name] = stream  # the one that was used last is the last one
+        return stream
+
+    def _forget_streams(self, in_use: int) -> None:
+        """Forget those that were used longest ago, but none of the last `in_use`, until the others are within their bound."""
+        kept = sum(stream.table.nbytes for stream in self._streams.values())
+        for name in list(self._streams)[: len(self._streams) - in_use]:
+            if kept <= MOST_STREAM_BYTES:
+                return
+            kept -= self._streams.pop(name).table.nbytes
 
     def _train_until_repacking(self, population: Population, keep_weights: bool) -> list[LaneOutcome]:
         """Train until all lanes have stopped, or at most `REPACK_SHARE` of them still trains."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from branchsweep.data.encoders.encoder import FittedEncoder
-from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
+from branchsweep.data.encoders.inputs import FittedInputs, InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.heads.head import Head, null_deviances
@@ -27,6 +27,12 @@ from branchsweep.training.program.program_arrays import CHUNK, Epochs, Rows
 from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
+
+LARGE_BYTES = 1 << 30
+"""Bytes of `MAX_STREAMS` encoded tables from which on arrays have room for no more streams than are in use."""
+
+BLOCK_ROWS = 1 << 16
+"""Rows that are encoded at a time, so that a large table is never there twice in double precision."""
 
 StreamKey = tuple[int, int, InputEncoding, str]
 """Fold, seed, encoding of the inputs, target scaling: they determine a lane's rows, their order and their encoding."""
@@ -70,6 +76,27 @@ class Stream:
     null_deviance: Floats
 
 
+def stream_keys(population: Population) -> list[StreamKey]:
+    """For each lane, the key of its stream."""
+    return [
+        (fold, lane_seed, recipe.encoding, recipe.target_scaling)
+        for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
+    ]
+
+
+def room_for_streams(in_use: int, table_bytes: int) -> int:
+    """How many streams the arrays of a program have room for.
+
+    Programs for tables of ordinary size have one shape, whatever number of streams is in use. For a large table, in which room
+    costs gigabytes, it is the next power of two, so that an experiment has a few shapes at most.
+
+    Args:
+        in_use: The streams of a population.
+        table_bytes: Of one encoded table.
+    """
+    return MAX_STREAMS if MAX_STREAMS * table_bytes <= LARGE_BYTES else min(MAX_STREAMS, 1 << (in_use - 1).bit_length())
+
+
 class BatchFeed:
     """The rows of a population, as arrays of fixed shapes.
 
@@ -83,6 +110,7 @@ class BatchFeed:
         self._population, self._size = population, population.program.batch_size
         self.streams, self.stream_of_lane = streams, stream_of_lane
         self.batches = -(-len(streams[0].table) // self._size)
+        self.room = room_for_streams(len(streams), streams[0].table.nbytes)
         self.validates = np.array([len(streams[stream].validation) > 0 for stream in stream_of_lane])
         self.null_deviances = [streams[stream].null_deviance for stream in stream_of_lane]
 
@@ -94,10 +122,7 @@ class BatchFeed:
             population: The lanes.
             stream: Gives the stream of a key.
         """
-        keys = [
-            (fold, lane_seed, recipe.encoding, recipe.target_scaling)
-            for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
-        ]
+        keys = stream_keys(population)
         distinct = sorted(set(keys))
         if len(distinct) > MAX_STREAMS:
             raise ValueError(f"a population holds {MAX_STREAMS} streams at most, not {len(distinct)}")
@@ -105,10 +130,10 @@ class BatchFeed:
 
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
-        table = np.zeros((MAX_STREAMS, *self.streams[0].table.shape), np.float32)
-        validation = np.zeros((MAX_STREAMS, self.batches * self._size), np.int32)
-        validation_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
-        train_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
+        table = np.zeros((self.room, *self.streams[0].table.shape), np.float32)
+        validation = np.zeros((self.room, self.batches * self._size), np.int32)
+        validation_count = np.zeros((self.room, self.batches), np.int32)
+        train_count = np.zeros((self.room, self.batches), np.int32)
         for r, stream in enumerate(self.streams):
             table[r] = stream.table
             validation[r, : len(stream.validation)] = stream.validation
@@ -117,7 +142,7 @@ class BatchFeed:
         return Rows(
             table=tf.constant(table),
             streams=tf.constant(len(self.streams)),
-            validation=tf.constant(validation.reshape(MAX_STREAMS, self.batches, self._size)),
+            validation=tf.constant(validation.reshape(self.room, self.batches, self._size)),
             validation_count=tf.constant(validation_count),
             validation_steps=tf.constant(int((validation_count.max(0) > 0).sum())),
             train_count=tf.constant(train_count),
@@ -126,7 +151,7 @@ class BatchFeed:
 
     def epochs(self, first: int, count: int) -> Epochs:
         """The row orders and step sizes of `count` epochs, at most `CHUNK`, from epoch `first` (counted from 0) on."""
-        order = np.zeros((CHUNK, MAX_STREAMS, self.batches * self._size), np.int32)
+        order = np.zeros((CHUNK, self.room, self.batches * self._size), np.int32)
         shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
         for r, stream in enumerate(self.streams):
             same_order = shuffled.setdefault((stream.fold, stream.seed), r)
@@ -139,7 +164,7 @@ class BatchFeed:
         step_size, decay = self._steps(first, count)
         return Epochs(
             count=tf.constant(count),
-            order=tf.constant(order.reshape(CHUNK, MAX_STREAMS, self.batches, self._size)),
+            order=tf.constant(order.reshape(CHUNK, self.room, self.batches, self._size)),
             step_size=tf.constant(step_size),
             decay=tf.constant(decay),
         )
@@ -199,21 +224,34 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
     input_encoder = InputEncoder(rows.input_columns, encoding).fit(rows.x[train], rows.y[train])
     target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
     targets = target_encoder.transform(rows.y)
-    columns, weights = [input_encoder.transform(rows.x), targets], None
+    encoded = _in_blocks(input_encoder, rows.x)
+    columns: list[NDArray[Any]] = [encoded, targets]
+    weights = None
     if not rows.actual.is_plain:
         weights = rows.actual.masks
         targets = _without_gaps(targets, train)
-        columns = [columns[0], targets, weights]
-    table = np.concatenate(columns, axis=1).astype(np.float32)
+        columns = [encoded, targets, weights]
+    table = np.zeros((max(rows.room, len(rows.x)), sum(part.shape[1] for part in columns)), np.float32)
+    ends = np.cumsum([part.shape[1] for part in columns])
+    for part, end in zip(columns, ends, strict=True):
+        table[: len(part), end - part.shape[1] : end] = part
     return Stream(
         fold=fold,
         seed=seed,
         train=train,
         validation=validation,
         target_encoder=target_encoder,
-        table=np.pad(table, ((0, max(0, rows.room - len(table))), (0, 0))),
+        table=table,
         null_deviance=null_deviances(heads, targets[validation], None if weights is None else weights[validation]),
     )
+
+
+def _in_blocks(encoder: FittedEncoder | FittedInputs, values: Floats) -> Floats32:
+    """`(n, width)` the encoded values in single precision; an encoder treats every row by itself."""
+    blocks = [
+        encoder.transform(values[start : start + BLOCK_ROWS]).astype(np.float32) for start in range(0, len(values), BLOCK_ROWS)
+    ]
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _without_gaps(targets: Floats, train: NDArray[np.int64]) -> Floats:
