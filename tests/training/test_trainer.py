@@ -19,10 +19,12 @@ from sklearn.metrics import r2_score
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.dimensions import Choice
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.training import EarlyStopping, Fit
 from branchsweep.data.encoders.encoder import FittedEncoder
+from branchsweep.data.encoders.inputs import InputEncoder
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
@@ -129,12 +131,13 @@ def keras_lane_before_training(
     """A lane in Keras before its first step: network, optimizer, encoder of the targets, and all rows encoded."""
     recipe = lane.recipe
     training, _ = rows.fold_rows(lane.key.fold)
-    x_encoder = encoder_kind(recipe.input_scaling).fit(rows.x[training], rows.y[training])
+    x_encoder = InputEncoder(rows.input_columns, recipe.encoding).fit(rows.x[training], rows.y[training])
     y_encoder = encoder_kind(recipe.target_scaling).fit(rows.y[training], rows.y[training])
     x = x_encoder.transform(rows.x).astype(np.float32)
     y = np.nan_to_num(y_encoder.transform(rows.y).astype(np.float32))
-    weights = keras_network.initial_weights(recipe.architecture, 3, lane.weight_seed)
-    model = keras_network.build_network(recipe.architecture, 3, weights)
+    width = x.shape[1]
+    weights = keras_network.initial_weights(recipe.architecture, width, lane.weight_seed)
+    model = keras_network.build_network(recipe.architecture, width, weights)
     steps = -(-len(training) // recipe.batch_size)
     return model, keras_optimizer(recipe, steps * lane.epochs), y_encoder, x, y
 
@@ -258,6 +261,31 @@ def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
     for trained, expected in zip(outcome.weights, weights, strict=True):
         np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
     # Raw targets are in the hundreds and the weights small: there float32 itself leaves a few parts in 100,000.
+    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
+    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+
+
+COLUMNS_OF_ALL_KINDS = (
+    Column(kind="numeric", missing="indicator"),
+    Column(kind="categorical", categories=["a", "b", "c"], has_gaps=True),
+    Column(kind="date", parts=["month", "year"]),
+)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "piecewise_linear", "piecewise_linear_tree"])
+def test_a_lane_over_columns_of_all_kinds_is_keras_fit_on_the_encoded_rows(scaling: str) -> None:
+    rows, random = make_rows(), np.random.default_rng(2)
+    gaps = np.where(random.random(ROWS) < 0.2, np.nan, rows.x[:, 0])
+    categories = np.where(random.random(ROWS) < 0.1, np.nan, random.integers(0, 3, ROWS))
+    x = np.stack([gaps, categories, random.uniform(0.0, 1e9, ROWS)], axis=1)
+    rows = replace(rows, x=x, columns=COLUMNS_OF_ALL_KINDS)
+    experiment = LAST_EPOCH.with_inputs(dict(zip("abc", COLUMNS_OF_ALL_KINDS, strict=True)))
+    lane = make_lane({"input_scaling": scaling, "bins": 6, "learning_rate": 0.01}, trial=5, fold=1, experiment=experiment)
+    outcome = train([lane], experiment, rows).lanes[0]
+    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
+    assert outcome.weights is not None
+    for trained, expected in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
     np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
     np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
 

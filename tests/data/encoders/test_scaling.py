@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.types import Floats
@@ -26,12 +26,13 @@ def transformer(kind: str, rows: int) -> Any:
         "none": FunctionTransformer(),
         "min_max": MinMaxScaler(),
         "standard": StandardScaler(),
+        "robust": RobustScaler(),
         "quantile": QuantileTransformer(n_quantiles=min(1000, rows), output_distribution="normal", subsample=None),
     }[kind]
 
 
 @pytest.mark.parametrize("rows", [50, 3000])
-@pytest.mark.parametrize("kind", ["none", "min_max", "standard", "quantile"])
+@pytest.mark.parametrize("kind", ["none", "min_max", "standard", "robust", "quantile"])
 def test_a_scaler_equals_scikit_learns(kind: str, rows: int) -> None:
     training = columns(rows)
     unseen = columns(rows + 7)[::-1] * 1.01
@@ -43,7 +44,7 @@ def test_a_scaler_equals_scikit_learns(kind: str, rows: int) -> None:
         np.testing.assert_allclose(encoder.transform(values), reference.transform(values), rtol=1e-12, atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", ["none", "min_max", "standard"])
+@pytest.mark.parametrize("kind", ["none", "min_max", "standard", "robust"])
 def test_the_inverse_restores_scaled_values(kind: str) -> None:
     training = columns(200)
     encoder = encoder_kind(kind).fit(training, training)

@@ -1,0 +1,157 @@
+"""What a column is follows from its cells, unless the experiment says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
+from branchsweep.data.column_kinds import inferred_kind
+from branchsweep.data.loading import load_dataset, with_named_inputs
+from branchsweep.errors import DataError
+
+ROWS = 60
+
+
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    wind = rng.gamma(2.0, 2.0, ROWS)
+    wind[::7] = np.nan
+    season = pd.Series(rng.choice(["spring", "summer", "winter"], ROWS), dtype=object)
+    season[3] = None
+    return pd.DataFrame(
+        {
+            "season": season,
+            "T": rng.normal(15.0, 8.0, ROWS),
+            "wind": wind,
+            "when": pd.date_range("2024-01-01", periods=ROWS, freq="7h"),
+            "heated": rng.random(ROWS) < 0.5,
+            "zone": rng.integers(1, 4, ROWS),
+            "load": rng.normal(30.0, 5.0, ROWS),
+        }
+    )
+
+
+def experiment(inputs: Any, **table: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "kinds",
+            "table": {"source": "dataframe", "inputs": inputs, **table},
+            "heads": {"load": {}},
+            "space": {"dimensions": {}, "fixed": {"trunk.width": 4}},
+            "search": {"trials": 1},
+            "fit": {"epochs": 5},
+        }
+    )
+
+
+DATE = {"kind": "date", "parts": ["hour"]}
+CATEGORICAL = {"kind": "categorical"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([1.5, 2.0, None], "numeric"),
+        ([1, 2, 3], "numeric"),
+        (["1.5", "2", "x"], "numeric"),  # most are numbers: the text is a mistake
+        (["1,5", "2,5", "3,5"], "numeric"),  # which a message then explains
+        (["a", "b", None], "categorical"),
+        ([True, False, True], "categorical"),
+        (["True", "False", None], "categorical"),
+        (["2024-01-01", "2024-01-02 10:00"], "date"),
+        (pd.to_datetime(["2024-01-01", "2024-01-02"]), "date"),
+        (pd.Categorical(["1", "2", "1"]), "categorical"),
+        ([None, None], "numeric"),
+        ([[1.0], [2.0]], "numeric"),
+    ],
+)
+def test_kinds_are_inferred(cells: Any, kind: str) -> None:
+    assert inferred_kind(pd.Series(cells)) == kind
+
+
+def test_a_dataset_has_the_kinds_categories_and_gaps() -> None:
+    given = {"season": {}, "T": None, "wind": {"missing": "indicator"}, "when": DATE, "heated": {}, "zone": CATEGORICAL}
+    dataset = load_dataset(experiment(given), frame())
+    columns = dataset.input_columns
+    kinds = ["categorical", "numeric", "numeric", "date", "categorical", "categorical"]
+    assert [column.kind for column in columns.values()] == kinds
+    assert (columns["season"].categories, columns["season"].has_gaps) == (["spring", "summer", "winter"], True)
+    assert (columns["zone"].categories, columns["zone"].has_gaps) == (["1", "2", "3"], False)
+    assert columns["heated"].categories == ["False", "True"]
+    assert np.isnan(dataset.x[3, 0]) and np.isnan(dataset.x[::7, 2]).all() and dataset.rows == ROWS
+    resolved = experiment(given).with_inputs(columns)
+    assert parse_recorded_experiment(dump_yaml(resolved), "recorded").table.inputs == resolved.table.inputs
+    assert load_dataset(resolved, frame()).digest == dataset.digest
+
+
+def test_all_other_columns_stand_beside_named_ones() -> None:
+    chosen = experiment({"when": DATE, "*": {"missing": "indicator"}}, exclude=["zone"])
+    named = with_named_inputs(chosen, frame())
+    assert list(named.table.inputs) == ["when", "season", "T", "wind", "heated"]
+    columns = load_dataset(named, frame()).input_columns
+    assert (columns["T"].missing, columns["wind"].missing) == ("mean", "indicator")  # T has no gap to point out
+
+
+@pytest.mark.parametrize(
+    ("inputs", "change", "match"),
+    [
+        (["when"], {}, r"'when'.*dates.*parts"),
+        (["T", "wind"], {}, r"wind.*missing.*\{wind: \{missing: indicator\}\}"),
+        (["T", "season"], {"season": [f"name {row}" for row in range(ROWS)]}, "60 different values"),
+        ({"T": {"missing": "mean"}}, {"T": ["x", *np.arange(ROWS - 1.0)]}, "'T' row 2: 'x'"),
+        (["T", "season"], {"season": None}, "no row is left"),
+        ({"when": DATE}, {"when": ["soon", *["2024-01-01"] * (ROWS - 1)]}, "'when' row 2: 'soon'"),
+    ],
+    ids=["dates", "gaps", "identifiers", "texts among filled numbers", "empty", "no date"],
+)
+def test_what_cannot_be_used_is_answered_with_what_to_write(inputs: Any, change: dict[str, Any], match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        load_dataset(experiment(inputs), frame().assign(**change))
+
+
+@pytest.mark.parametrize(
+    ("column", "match"),
+    [
+        ({"kind": "date"}, "parts"),
+        ({"parts": ["hour"]}, "kind: date"),
+        ({"categories": ["a"]}, "kind: categorical"),
+        ({"kind": "categorical", "missing": "mean"}, "numeric"),
+        ({"kind": "categorical", "categories": ["a", "a"]}, "once"),
+        ({"kind": "text"}, "numeric"),
+    ],
+)
+def test_a_column_that_contradicts_itself_is_a_mistake(column: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        experiment({"T": column})
+
+
+WRITERS: dict[str, Callable[..., None]] = {
+    ".csv": pd.DataFrame.to_csv,
+    ".xlsx": pd.DataFrame.to_excel,
+    ".parquet": pd.DataFrame.to_parquet,
+}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_every_kind_of_file_gives_the_same_categories_and_gaps(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"t{ending}"
+    WRITERS[ending](frame(), path, index=False)
+    given = {"season": {}, "wind": {"missing": "mean"}, "when": DATE, "heated": {}, "zone": {"kind": "categorical"}}
+    chosen = experiment(given)
+    of_file = load_dataset(chosen.model_copy(update={"table": chosen.table.model_copy(update={"source": str(path)})}))
+    in_memory = load_dataset(chosen, frame())
+    assert of_file.columns == in_memory.columns
+    np.testing.assert_allclose(of_file.x, in_memory.x, rtol=1e-12)
+
+
+def test_the_same_numbers_with_other_categories_have_another_digest() -> None:
+    chosen = experiment({"season": {}, "T": {}})
+    renamed = frame().assign(season=frame()["season"].replace({"spring": "rainy"}))
+    assert load_dataset(chosen, frame()).digest != load_dataset(chosen, renamed).digest
