@@ -11,7 +11,7 @@ import typer
 
 from branchsweep.cli.context import open_session
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
+from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal, TestDataPath
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import ConfigError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -29,6 +29,7 @@ def data(
     data: DataPath = None,
     require_real: RequireReal = False,
     overrides: Overrides = None,
+    test_data: TestDataPath = None,
 ) -> None:
     """Print which table an experiment reads, its columns, and how its rows are split."""
     from branchsweep.config.yaml.loading import load_experiment
@@ -39,7 +40,7 @@ def data(
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_outer_rows, load_rows
 
-    chosen = completed_by_table(chosen, data)
+    chosen = completed_by_table(chosen.with_test_table(test_data) if test_data else chosen, data)
     session = open_session(LiteralConsole(stderr=True), data, require_real)
     units = {name: head.unit for name, head in chosen.heads.items()}
     if chosen.test.is_outer_cross_validation:

@@ -24,6 +24,16 @@ DataPath = Annotated[
     ),
 ]
 
+TestDataPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--test-data",
+        rich_help_panel=EXPERIMENT_OPTIONS,
+        metavar="PATH",
+        help="Read the test rows from this table (test.path); all rows of the other one are training rows.",
+    ),
+]
+
 RequireReal = Annotated[
     bool,
     typer.Option(

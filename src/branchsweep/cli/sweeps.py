@@ -16,6 +16,7 @@ from branchsweep.cli.options import (
     ExperimentPath,
     Overrides,
     RequireReal,
+    TestDataPath,
     TrackingUri,
     WorkersOption,
 )
@@ -30,6 +31,7 @@ def run(
         typer.Option("--trials", rich_help_panel=EXPERIMENT_OPTIONS, min=1, help="Number of trials (search.trials)."),
     ] = None,
     data: DataPath = None,
+    test_data: TestDataPath = None,
     require_real: RequireReal = False,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
@@ -61,6 +63,7 @@ def run(
 
     console = LiteralConsole(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
+    chosen = chosen.with_test_table(test_data) if test_data else chosen
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.text.cross_validation import render_cross_validation
     from branchsweep.reporting.text.experiment import render_dry_run
@@ -108,6 +111,7 @@ def promote(
         ),
     ] = None,
     data: DataPath = None,
+    test_data: TestDataPath = None,
     workers: WorkersOption = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -115,7 +119,8 @@ def promote(
     from branchsweep.reporting.text.promotion import render_promotion_outcome
     from branchsweep.workflows.launch import PromotionRequest, launch_promotion
 
-    session = open_session(LiteralConsole(stderr=True), data, False, tracking_uri, resolve_workers(workers))
+    opened = open_session(LiteralConsole(stderr=True), data, False, tracking_uri, resolve_workers(workers))
+    session = replace(opened, test_data=test_data)
     experiment, outcome = launch_promotion(sweep, session, PromotionRequest(trial, model, first, dry_run))
     OutputConsole().print(render_promotion_outcome(outcome, list(experiment.heads)))
     if outcome.finalist is None:
@@ -129,6 +134,7 @@ def replay(
     ],
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="The number of the trial in the sweep RUN.")] = None,
     data: DataPath = None,
+    test_data: TestDataPath = None,
     tracking_uri: TrackingUri = None,
     workers: WorkersOption = None,
     tolerance: Annotated[
@@ -146,7 +152,8 @@ def replay(
     from branchsweep.workflows.replay import TOLERANCE
 
     console = LiteralConsole(stderr=True)
-    session = open_session(console, data, False, tracking_uri, resolve_workers(workers))
+    opened = open_session(console, data, False, tracking_uri, resolve_workers(workers))
+    session = replace(opened, test_data=test_data)
     with handle_interrupt(console, "stopped"):
         result = launch_replay(run, session, trial, TOLERANCE if tolerance is None else tolerance)
     if as_json:

@@ -174,6 +174,18 @@ class Experiment(ConfigModel):
         """Whether the finalist's model is registered; those of an outer cross-validation only estimate, and are not."""
         return self.promotion is not None and self.test.folds is None
 
+    def with_test_table(self, path: Path) -> Experiment:
+        """The same experiment with the rows of this table as test rows.
+
+        Raises:
+            ConfigError: A column of the experiment's table says which rows are test rows.
+        """
+        if self.split.column is not None:
+            raise ConfigError(
+                "split.column says which rows of the table are in which part; leave one of them out", "--test-data"
+            )
+        return self.model_copy(update={"test": TestRows(path=str(path.expanduser().absolute()))})
+
     def for_outer_fold(self, number: int) -> Experiment:
         """The sweep of one fold of an outer cross-validation, counted from 1: its rows are the test rows."""
         name, test = outer_fold_name(self.name, number), self.test.model_copy(update={"fold": number})

@@ -109,6 +109,8 @@ def _split_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 
 def _test_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    if experiment.test.path is not None and experiment.split.column is not None:
+        yield ("test", "path"), "split.column says which rows of the table are in which part; give one of them"
     if experiment.test.folds is not None and experiment.split.column is not None:
         yield (
             ("test", "folds"),

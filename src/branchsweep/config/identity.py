@@ -38,6 +38,7 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
             "workers": True,
             "search": set(STOPPING_CRITERIA),
             "table": {"source", "csv", "query"},
+            "test": {"path"},
         }
     )
     return _with_first_names(fields) | ({"epochs_kept_by": "objective"} if _keeps_epochs_by_other_rule(experiment) else {})
@@ -84,7 +85,7 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}
     if not experiment["split"]:  # the first versions had no such key, and later ones fewer keys in it
         del experiment["split"]
-    experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its folds
+    experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its keys
     del experiment["targets"]  # decides which rows there are, whose digest says more
     for weighed in (experiment["table"], *experiment["heads"].values()):
         if weighed["weight"] is None:  # the first versions had no such key

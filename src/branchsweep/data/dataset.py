@@ -35,6 +35,23 @@ def _shuffle() -> Splitter:
     return Shuffle()
 
 
+@dataclass(frozen=True, slots=True)
+class SeparateTable:
+    """The table that test rows come from, where they have one of their own.
+
+    Args:
+        location: As of `Dataset`.
+        path: The file.
+        rows: The number of its rows that are used, the last ones of the dataset.
+        digest: Of its rows, as of `Dataset`.
+    """
+
+    location: str
+    path: Path
+    rows: int
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """The rows of an experiment. Two datasets are compared by `digest`.
@@ -47,13 +64,15 @@ class Dataset:
         x: `(rows, inputs)`, the inputs in natural units, read-only; of a category its position among the column's, of a date
             the seconds since 1970, NaN where a value is missing and the column may have gaps.
         y: `(rows, heads)`, the targets in natural units, NaN where one is not known, read-only.
-        digest: `table_digest` of the input and target columns.
+        digest: `table_digest` of the input and target columns; with `test_table`, of both tables.
         warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
         splitter: Divides these rows into test rows, training rows and folds.
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
+        test_table: Where the test rows come from, if they have a table of their own: they are the last rows then, and
+            `splitter` divides the others.
     """
 
     source: TableSource
@@ -69,6 +88,7 @@ class Dataset:
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     weights: Floats | None = field(default=None, repr=False)
     columns: tuple[Column, ...] = ()
+    test_table: SeparateTable | None = None
 
     @property
     def partial_targets(self) -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS, Column
+from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
@@ -30,6 +31,7 @@ from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.data.target_cells import columns_of_targets, head_weights
+from branchsweep.data.test_table import with_test_table
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -61,6 +63,24 @@ def load_dataset(
             they are to be dropped), a target is constant, or there are too few rows for the test and validation rows.
     """
     table = _read(experiment, data, require_real, on_message, download or DownloadOptions())
+    dataset = _checked_rows(experiment, table)
+    if experiment.test.path is None:
+        return dataset
+    path = Path(experiment.test.path)
+    alone = experiment.with_inputs(dataset.input_columns).model_copy(update={"split": RowSplit()})
+    selection = ColumnSelection(column_keys(alone), others_as_text=True)
+    test_table = read_file(path, FileOptions.of(experiment.table).that_apply_to(path), selection)
+    return with_test_table(dataset, _checked_rows(alone, test_table, are_divided=False))
+
+
+def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool = True) -> Dataset:
+    """The rows of a table that an experiment uses, checked.
+
+    Args:
+        experiment: Gives the columns and the policies.
+        table: The table.
+        are_divided: Whether there must be enough of them for test rows and folds.
+    """
     require_columns(table.frame.columns, column_keys(experiment) | split_key(experiment), table.location)
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     kinds = resolved_columns(experiment.table.inputs, table.frame, experiment.table.missing, table.location)
@@ -70,7 +90,8 @@ def load_dataset(
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     splitter = row_splitter(experiment, table.frame, rows, table.location)
-    splitter.check(experiment, len(values), table.location, rows.partial_targets)
+    if are_divided:
+        splitter.check(experiment, len(values), table.location, rows.partial_targets)
     end = columns_of_targets(experiment).stop
     measured = [index for index, name in enumerate(columns[:end]) if name not in kinds or kinds[name].kind == "numeric"]
     names, numbers = [columns[index] for index in measured], values[:, measured]

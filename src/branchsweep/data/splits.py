@@ -48,7 +48,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         digest=parts_digest(experiment, dataset, parts.searched),
         test_digest=parts_digest(experiment, dataset, {"test": test}),
         warnings=(
-            *_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
+            *_leakage_warnings(dataset, train, test),
             *dataset.splitter.warnings,
         ),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
@@ -119,6 +119,8 @@ def _check_parts(parts: _Parts, dataset: Dataset) -> None:
 def _train_and_test(experiment: Experiment, dataset: Dataset) -> Fold:
     """The training rows and the test rows: those of one fold of an outer cross-validation, or of one division."""
     test, rows = experiment.test, np.arange(dataset.rows)
+    if dataset.test_table is not None:
+        return rows[: -dataset.test_table.rows], rows[-dataset.test_table.rows :]
     if test.folds is None:
         return dataset.splitter.test_rows(rows, test.fraction, test.seed)
     if test.fold is None:
@@ -214,14 +216,17 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
         )
 
 
-def _leakage_warnings(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:
+def _leakage_warnings(dataset: Dataset, train: Positions, test: Positions) -> tuple[str, ...]:
     """A warning where test rows are among the training rows too, because a model may have memorised them."""
-    first = first_equal_rows(values)
+    first = first_equal_rows(np.concatenate([dataset.x, dataset.y], axis=1))
     leaked = int(np.isin(first[test], first[train]).sum())
     if not leaked:
         return ()
+    remedy = "table.duplicates: drop keeps every row once"
+    if dataset.test_table is not None:
+        remedy = f"remove them from {dataset.location} or from {dataset.test_table.location}"
     warning = (
         f"{leaked} of the {len(test):,} test rows also stand{'s' if leaked == 1 else ''} among the training rows, with the same"
-        f" inputs and targets; table.duplicates: drop keeps every row once."
+        f" inputs and targets; {remedy}."
     )
     return (warning,)

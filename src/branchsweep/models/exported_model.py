@@ -53,6 +53,7 @@ class Provenance:
         split: How rows are divided.
         partial_targets: Whether there were rows that had the targets of some heads only, and were used.
         weights: By head, the columns whose product weighs its rows.
+        has_test_table: Whether the test rows were a table of their own.
     """
 
     columns: Mapping[str, str]
@@ -71,6 +72,7 @@ class Provenance:
     split: RowSplit = field(default_factory=RowSplit)
     partial_targets: bool = False
     weights: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    has_test_table: bool = False
 
     @property
     def row_split(self) -> RowSplit:
@@ -88,6 +90,7 @@ class Provenance:
             epochs=experiment.fit.epochs,
             test_fraction=experiment.test.fraction,
             test_seed=experiment.test.seed,
+            has_test_table=experiment.test.path is not None,
             sheet=experiment.table.sheet,
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,

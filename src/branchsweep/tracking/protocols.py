@@ -76,6 +76,7 @@ class SweepRecord:
         log_dimensions: The hyperparameters, of all, that are searched on a logarithmic scale.
         files: Text files that are kept with the sweep, by name.
         outer: The outer cross-validation that the sweep is a fold of; None for a sweep of its own.
+        test_table: The table of the test rows, if they have one of their own.
     """
 
     name: str
@@ -97,6 +98,7 @@ class SweepRecord:
     log_dimensions: Sequence[str] = field(default=(), compare=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
     outer: OuterRun | None = field(default=None, compare=False)
+    test_table: TableRecord | None = field(default=None, compare=False)
 
     @property
     def store_name(self) -> str:

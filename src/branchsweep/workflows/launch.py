@@ -17,6 +17,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.config.sections.promotion import Promotion
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
+from branchsweep.config.sections.validation import TestRows
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
@@ -63,7 +64,6 @@ from branchsweep.workflows.session import (
     Session,
     load_outer_rows,
     load_rows,
-    load_table,
     open_training,
     training_resources,
 )
@@ -264,8 +264,9 @@ def launch_comparison(
     _check_places(session)
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
+    comparison = _with_one_table(comparison)
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
-    dataset = _load_compared_rows(comparison, session)
+    dataset, _ = load_rows(comparison.experiment, session)
     comparison = comparison.with_experiments(lambda experiment: experiment.with_inputs(dataset.input_columns))
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
@@ -289,18 +290,22 @@ def launch_comparison(
     return result, files
 
 
-def _load_compared_rows(comparison: Comparison, session: Session) -> Dataset:
-    """The table of a comparison, which tests on its halves, and needs no other test rows unless it tunes once.
+def _with_one_table(comparison: Comparison) -> Comparison:
+    """The comparison without outer folds and tables of test rows: it tests on halves of the experiment's table alone.
 
     Raises:
-        ConfigError: It tunes on the training rows of an outer cross-validation, which has no single part of such rows.
+        ConfigError: It tunes once, on the training rows of its experiment, which has no such part of that table.
     """
-    if not comparison.experiment.test.is_outer_cross_validation:
-        return load_rows(comparison.experiment, session)[0]
-    if comparison.tuning == "once":
-        message = "got once, which tunes on the training rows of the experiment: an outer cross-validation (test.folds) has no"
-        raise ConfigError(f"{message} single part of them; give nested, or leave test.folds out", "tuning")
-    return load_table(comparison.experiment, session)
+    test = comparison.experiment.test
+    if comparison.tuning == "once" and not test.is_part_of_table:
+        message = f"got once, which tunes on the training rows of the experiment; with {test.setting} these are no fixed part"
+        raise ConfigError(f"{message} of its table. Give nested, or leave {test.setting.split()[0]} out", "tuning")
+
+    def divided(experiment: Experiment) -> Experiment:
+        is_plain = experiment.test.is_part_of_table
+        return experiment if is_plain else experiment.model_copy(update={"test": TestRows(seed=experiment.test.seed)})
+
+    return comparison.with_experiments(divided)
 
 
 def _check_places(session: Session) -> None:
@@ -362,13 +367,34 @@ def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session:
         elif source != POWER_PLANT_TABLE and not Path(source).is_file():  # a record of an earlier version has a relative path
             message = f"the {label} read its table from {table.location}, and there is no such file now"
             raise DataError(f"{message}: give its present path with --data PATH")
+    experiment = _with_present_test_table(experiment, session, label)
     dataset, split = load_rows(experiment, session)
     for part, before, digest in (("table", table.digest, dataset.digest), ("split", recorded.sweep.split_digest, split.digest)):
         if before != digest:
             digests = f"digest {digest[:SHORT]}, recorded: {before[:SHORT] or 'none'}"
             message = f"the {part} of {dataset.location} differs from that of the {label} ({digests})"
-            raise UserError(f"{message}: give the table of the sweep with --data PATH")
+            further = ", and that of its test rows with --test-data PATH" if dataset.test_table else ""
+            raise UserError(f"{message}: give the table of the sweep with --data PATH{further}")
     return dataset, split
+
+
+def _with_present_test_table(experiment: Experiment, session: Session, label: str) -> Experiment:
+    """A recorded experiment with the path at which the table of its test rows is now, if they have one of their own.
+
+    Raises:
+        DataError: It is not where it was.
+        UserError: A path is given, but the test rows are some of the experiment's table.
+    """
+    if experiment.test.path is None:
+        if session.test_data is not None:
+            raise UserError(f"the test rows of the {label} are some of its one table; leave the option out", "--test-data")
+        return experiment
+    if session.test_data is not None:
+        return experiment.with_test_table(session.test_data)
+    if not Path(experiment.test.path).is_file():
+        message = f"the {label} read its test rows from {experiment.test.path}, and there is no such file now"
+        raise DataError(f"{message}: give its present path with --test-data PATH")
+    return experiment
 
 
 def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> list[Result]:

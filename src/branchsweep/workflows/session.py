@@ -83,6 +83,7 @@ class Session:
 
     Args:
         data: The rows: the path of a table, or a DataFrame; the experiment's table if None.
+        test_data: The path of the test rows' own table in place of the one that a recorded sweep names, which was moved.
         require_real: Whether to refuse the synthetic replacement of the built-in table.
         tracking_uri: URI of the MLflow store; `sqlite:///mlflow.db` in the working directory, or what the environment variable
             MLFLOW_TRACKING_URI says, if None.
@@ -101,6 +102,7 @@ class Session:
     take_over: bool = False
     interface: UserInterface = SILENT
     reporter: Callable[[Callable[[str], None]], SweepReporter] = tables_only
+    test_data: Path | None = None
 
     @property
     def data_path(self) -> Path | None:
@@ -117,7 +119,8 @@ def load_rows(experiment: Experiment, session: Session) -> tuple[Dataset, Split]
     dataset = load_table(experiment, session)
     split = split_rows(experiment, dataset)
     _show_warnings(split.warnings, dataset, session)
-    rows = f"{dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test"
+    test = f" (all rows of {dataset.test_table.location})" if dataset.test_table else ""
+    rows = f"{dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test{test}"
     session.interface.message(f"table: {dataset.location}, {rows}")
     return dataset, split
 

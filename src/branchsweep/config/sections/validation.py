@@ -8,14 +8,14 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, KeyMistake, NetworksPerFold, Seed
+from branchsweep.config.config_model import LONGEST_PATH, ConfigModel, KeyMistake, NetworksPerFold, Seed
 
 TEST_FRACTION = 0.2
 """The share of the test rows, where nothing else is said."""
 
 
 class TestRows(ConfigModel):
-    """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed, or outer folds."""
+    """The rows that the search never sees: a part of the rows by scikit-learn's train_test_split, outer folds, or a table."""
 
     __test__: ClassVar[bool] = False  # pytest would collect a class called Test…
 
@@ -35,12 +35,25 @@ class TestRows(ConfigModel):
         description="With folds: run the sweep of this one alone, counted from 1. Absent: all of them, for the nested score.",
     )
 
+    path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_PATH,
+        description="A table of the same columns whose rows are the test rows; all rows of the experiment's table are training "
+        "rows then. `test: PATH` is short for it.",
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._raise_mistakes(self._mistakes())
         return self
 
     def _mistakes(self) -> Iterator[KeyMistake]:
+        if self.path is not None:
+            others = {"folds": self.folds is not None, "fraction": self.fraction != TEST_FRACTION}
+            for key in [name for name, is_given in others.items() if is_given]:
+                yield (key,), "divides the rows of one table, but the test rows are those of path; leave one of them out"
+            return
         if self.folds is None:
             if self.fold is not None:
                 yield ("fold",), "needs folds beside it, the number of parts that the rows are divided into"
@@ -59,12 +72,24 @@ class TestRows(ConfigModel):
         return self.folds is not None and self.fold is None
 
     @property
+    def is_part_of_table(self) -> bool:
+        """Whether the test rows are one part of the experiment's table."""
+        return self.folds is None and self.path is None
+
+    @property
     def setting(self) -> str:
         """What says how many rows are test rows, for messages."""
+        if self.path is not None:
+            return "test.path"
         return f"test.folds {self.folds}" if self.folds else f"test.fraction {self.fraction:g}"
 
     def smallest_parts(self, rows: int) -> tuple[int, int]:
-        """The fewest test rows and the fewest training rows of so many rows (or groups)."""
+        """The fewest test rows and the fewest training rows that so many rows (or groups) are divided into.
+
+        With a table of its own for the test rows, all are training rows, and none limits the number of test rows.
+        """
+        if self.path is not None:
+            return rows, rows
         if self.folds is None:
             test = math.ceil(self.fraction * rows)
             return test, rows - test

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from branchsweep.config.comparison import Comparison
-from branchsweep.config.config_model import NAME, SHORT_TEXT
+from branchsweep.config.config_model import LONGEST_PATH, NAME, SHORT_TEXT
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
@@ -104,7 +104,7 @@ def _allow_experiment_paths(comparison: Schema, definitions: Schema) -> None:
 
 
 def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
-    """A table, a space, a pruning schedule, an objective and a baseline may be one word or a path."""
+    """A table, a space, test rows, a pruning schedule, an objective and a baseline may be one word or a path."""
     properties = experiment["properties"]
     table = definitions["Table"]
     table["required"] = ["source"]
@@ -132,6 +132,13 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     properties["space"] = {
         "description": properties["space"]["description"],
         "anyOf": [_YAML_PATH, {"$ref": "#/$defs/SearchSpace"}],
+    }
+    properties["test"] = {
+        "description": properties["test"]["description"],
+        "anyOf": [
+            {"type": "string", "maxLength": LONGEST_PATH, "description": "A table whose rows are the test rows."},
+            {"$ref": "#/$defs/TestRows"},
+        ],
     }
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
     properties["baselines"]["items"] = {"anyOf": [{"enum": list(SKLEARN_BASELINES)}, _YAML_PATH]}

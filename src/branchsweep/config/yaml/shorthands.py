@@ -1,4 +1,4 @@
-"""Shorthands of an experiment resolved in its document: `table: ccpp`, a path as `space`, one word as `objective` or `pruning`.
+"""Shorthands of an experiment resolved in its document: `table: ccpp`, a path as `space` or `test`, one word as `objective`.
 
 Paths become absolute, so that the experiment means the same from every working directory.
 """
@@ -39,6 +39,7 @@ def resolve_experiment(document: Document, experiment: KeyPath, folder: Path) ->
         *resolve_shorthand(document, experiment, "space", folder),
         *resolve_shorthand(document, experiment, "pruning", folder),
         *resolve_shorthand(document, experiment, "objective", folder),
+        *resolve_shorthand(document, experiment, "test", folder),
         *_resolve_table_source(document, experiment, folder),
         *_resolve_baselines(document, experiment, folder),
     ]
@@ -60,7 +61,9 @@ def resolve_shorthand(document: Document, experiment: KeyPath, key: str, folder:
     value = document.find(path)
     if key == "table" and isinstance(value, str):
         return _resolve_table(document, path, value)
-    if key == "pruning" and isinstance(value, str):
+    if key == "test":
+        _resolve_test_table(document, path, value, folder)
+    elif key == "pruning" and isinstance(value, str):
         return _resolve_pruning(document, path, value)
     if key == "objective":
         _resolve_objective(document, path, value)
@@ -88,6 +91,16 @@ def _resolve_pruning(document: Document, path: KeyPath, value: str) -> list[Conf
         return []
     expected = f"expected '{NO_PRUNING}', or a mapping such as {{rungs: [10, 20, 40], keep: 0.5}}"
     return [ConfigMistake(path, path, f"got '{value}', {expected}{did_you_mean(value, [NO_PRUNING])}")]
+
+
+def _resolve_test_table(document: Document, path: KeyPath, value: Any, folder: Path) -> None:
+    """A path instead of a mapping; made absolute. That there is no such file is reported when it is read."""
+    if isinstance(value, str):
+        location = document.location(path)
+        document.put(path, {"path": value}, {(): location, ("path",): location})
+    test = document.find(path)
+    if isinstance(test, dict) and isinstance(written := test.get("path"), str):
+        test["path"] = str(find_file(written, folder) or expand_user(written).absolute())
 
 
 def _resolve_objective(document: Document, path: KeyPath, value: Any) -> None:

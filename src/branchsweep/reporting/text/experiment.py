@@ -116,6 +116,7 @@ def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mappin
         ("digest", dataset.digest),
         *([("outer folds", f"{len(splits)}, each once the test rows; of the first:")] if outer else []),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
+        *([("test rows", escape_controls(f"all of {dataset.test_table.location}"))] if dataset.test_table else []),
         ("folds", folds),
         ("divided", escape_controls(dataset.splitter.description)),
         ("split digest", split.digest),

@@ -64,9 +64,11 @@ class RunTracker:
 
     @cached_property
     def _inputs(self) -> list[DatasetInput]:
-        """The table, as an input of this run and of those below it."""
-        table = self._record_of_run.table
-        return [_dataset_input(table)] if table.name else []
+        """The table, as an input of this run and of those below it, and that of the test rows if they have one."""
+        record = self._record_of_run
+        test = record.test_table if isinstance(record, SweepRecord) else None
+        inputs = [_dataset_input(record.table, "training")] if record.table.name else []
+        return [*inputs, *([_dataset_input(test, "testing")] if test else [])]
 
     def _log_pages(self, role: str, view: TrialsView | ContestantsView) -> None:
         """Log what MLflow's pages show of a run that begins: its input, the view of the runs below it, the experiment's text.
@@ -110,7 +112,7 @@ class RunTracker:
         log_batches(self._client, self.run_id, tags=tags)
 
 
-def _dataset_input(table: TableRecord) -> DatasetInput:
+def _dataset_input(table: TableRecord, context: str) -> DatasetInput:
     """The table as MLflow shows the inputs of a run. Its digest is ours, over all rows, cut to the length MLflow allows."""
     columns = [{"type": "double", "name": name, "required": True} for name in table.columns]
     dataset = Dataset(
@@ -121,7 +123,7 @@ def _dataset_input(table: TableRecord) -> DatasetInput:
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
     )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
 @contextmanager

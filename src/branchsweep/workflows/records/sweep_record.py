@@ -80,6 +80,7 @@ def new_sweep_record(
         score_metrics=experiment.score_metrics,
         objective=experiment.objective,
         table=table_record(experiment, dataset),
+        test_table=_test_table_record(experiment, dataset),
         split_digest=split.digest,
         test_digest=split.test_digest,
         driver=experiment.search.driver,
@@ -105,6 +106,15 @@ def table_record(experiment: Experiment, dataset: Dataset) -> TableRecord:
         name=Path(experiment.table.source.partition("?")[0]).name + " (synthetic)" * dataset.is_synthetic,
         columns=[*dataset.inputs, *experiment.columns.values()],
     )
+
+
+def _test_table_record(experiment: Experiment, dataset: Dataset) -> TableRecord | None:
+    """What is recorded of the table of the test rows, if they have one of their own."""
+    test = dataset.test_table
+    if test is None:
+        return None
+    columns = [*dataset.inputs, *experiment.columns.values()]
+    return TableRecord("file", str(test.path.resolve()), test.digest, test.rows, test.path.name, columns)
 
 
 def _spelt(result: Result) -> str:

@@ -1,0 +1,157 @@
+"""Test rows from a table of their own: `test: PATH`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
+from branchsweep.data.encoders.categories import UNKNOWN
+from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.errors import ConfigError, DataError
+from branchsweep.workflows.records.sweep_record import new_sweep_record
+
+YAML = """
+name: plant
+table: {source: main.csv, inputs: [a, b], invalid: drop}
+heads: {f: {}}
+space: {dimensions: {}}
+test: held-out.csv
+"""
+
+
+def frame(rows: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame({name: random.normal(size=rows) for name in ("a", "b", "f")})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    frame(40, 0).to_csv(tmp_path / "main.csv", index=False)
+    frame(12, 1).to_csv(tmp_path / "held-out.csv", index=False)
+    (tmp_path / "plant.yaml").write_text(YAML, encoding="utf-8")
+    return tmp_path
+
+
+def load(folder: Path, **changes: Any) -> Experiment:
+    experiment = load_experiment(folder / "plant.yaml")
+    return Experiment.model_validate({**experiment.model_dump(), **changes})
+
+
+def test_its_rows_are_the_test_rows_and_all_others_train(folder: Path) -> None:
+    experiment = load(folder)
+    assert experiment.test.path == str(folder / "held-out.csv")
+    dataset = load_dataset(experiment)
+    split = split_rows(experiment, dataset)
+    assert (len(split.train), len(split.test)) == (40, 12)
+    np.testing.assert_allclose(dataset.x[split.test], frame(12, 1)[["a", "b"]])
+    np.testing.assert_allclose(dataset.y[split.train], frame(40, 0)[["f"]])
+    assert all(set(part.tolist()) <= set(split.train.tolist()) for fold in split.folds for part in fold)
+
+
+def test_the_digests_include_it_and_its_place_does_not_matter(folder: Path) -> None:
+    experiment = load(folder)
+    dataset = load_dataset(experiment)
+    moved = experiment.with_test_table(Path(shutil.move(folder / "held-out.csv", folder / "moved.csv")))
+    assert load_dataset(moved).digest == dataset.digest
+    assert sweep_key_fields(moved) == sweep_key_fields(experiment)
+    frame(12, 2).to_csv(folder / "moved.csv", index=False)
+    changed = load_dataset(moved)
+    assert changed.digest != dataset.digest
+    assert split_rows(moved, changed).test_digest != split_rows(experiment, dataset).test_digest
+
+
+def test_another_main_table_leaves_the_test_rows_as_they_are(folder: Path) -> None:
+    experiment = load(folder)
+    frame(30, 3).to_csv(folder / "other.csv", index=False)
+    dataset = load_dataset(experiment, folder / "other.csv")
+    split = split_rows(experiment, dataset)
+    assert (len(split.train), len(split.test)) == (30, 12)
+    np.testing.assert_allclose(dataset.x[split.test], frame(12, 1)[["a", "b"]])
+
+
+def test_the_same_policies_apply_and_warnings_name_its_file(folder: Path) -> None:
+    table = frame(12, 1)
+    table.loc[3, "a"] = None
+    table.to_csv(folder / "held-out.csv", index=False)
+    dataset = load_dataset(load(folder))
+    assert dataset.test_table is not None
+    assert dataset.test_table.rows == 11
+    assert any("held-out.csv" in warning for warning in dataset.warnings)
+    strict = load(folder, table={"source": str(folder / "main.csv"), "inputs": ["a", "b"]})
+    with pytest.raises(DataError, match=r"held-out\.csv"):
+        load_dataset(strict)
+
+
+def test_test_rows_that_are_training_rows_too_are_warned_of(folder: Path) -> None:
+    pd.concat([frame(12, 1), frame(40, 0).head(5)]).to_csv(folder / "held-out.csv", index=False)
+    experiment = load(folder)
+    (warning,) = split_rows(experiment, load_dataset(experiment)).warnings
+    assert warning.startswith("5 of the 17 test rows")
+    assert "main.csv" in warning and "held-out.csv" in warning
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda table: table.drop(columns="b"), lambda table: table.head(1), lambda table: table.assign(f=1.0)],
+    ids=["no column b", "one row", "a constant target"],
+)
+def test_a_test_table_that_does_not_fit_is_a_mistake_that_names_its_file(folder: Path, change: Any) -> None:
+    change(frame(12, 1)).to_csv(folder / "held-out.csv", index=False)
+    with pytest.raises(DataError, match=r"held-out\.csv"):
+        load_dataset(load(folder))
+
+
+def test_categories_are_those_of_the_training_rows(folder: Path) -> None:
+    frame(40, 0).assign(b=["x", "y"] * 20).to_csv(folder / "main.csv", index=False)
+    frame(12, 1).assign(b=pd.Series(["y", "z", None] * 4, dtype=object)).to_csv(folder / "held-out.csv", index=False)
+    dataset = load_dataset(load(folder))
+    assert dataset.input_columns["b"].categories == ["x", "y"]
+    assert dataset.input_columns["b"].has_gaps
+    np.testing.assert_array_equal(dataset.x[-3:, 1], [1.0, UNKNOWN, np.nan])
+
+
+def test_a_missing_test_table_is_a_mistake(folder: Path) -> None:
+    (folder / "held-out.csv").unlink()
+    with pytest.raises(DataError, match=r"held-out\.csv"):
+        load_dataset(load(folder))
+
+
+def test_it_is_recorded_beside_the_table(folder: Path) -> None:
+    experiment = load(folder)
+    dataset = load_dataset(experiment)
+    record = new_sweep_record(experiment, dataset, split_rows(experiment, dataset))
+    assert record.test_table is not None
+    assert (record.test_table.rows, record.test_table.name) == (12, "held-out.csv")
+    assert parse_recorded_experiment(dump_yaml(experiment), "the record") == experiment
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"test": {"path": "held-out.csv", "fraction": 0.3}}, ("test", "fraction")),
+        ({"test": {"path": "held-out.csv", "folds": 3}}, ("test", "folds")),
+        ({"split": {"column": "part"}}, ("test", "path")),
+    ],
+)
+def test_another_way_to_choose_test_rows_beside_it_is_a_mistake(
+    folder: Path, changes: dict[str, Any], path: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        load(folder, **changes)
+    assert [error["loc"] for error in caught.value.errors()] == [path]
+
+
+def test_the_option_refuses_a_table_that_says_itself_which_rows_are_test_rows(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"split\.column"):
+        load(folder, test={}, split={"column": "part"}).with_test_table(folder / "held-out.csv")
