@@ -65,7 +65,7 @@ def _time(split: RowSplit, provenance: Provenance) -> SplitSource:
     column, gap = str(split.time), split.gap
     if isinstance(gap, str):
         left_out = f"\n# {gap} before the test rows are left out"
-        train = f"table[times <= first_test - pd.Timedelta(seconds={duration(gap) // 10**9})]"
+        train = f"table[times <= first_test - pd.Timedelta(seconds={duration(gap) // 10**6})]"
     elif gap:
         left_out = f"\n# {gap} rows before the test rows are left out"
         train = f"table[times < first_test].iloc[:-{gap}]"

@@ -153,6 +153,8 @@ TIMES: dict[str, list[Any]] = {
     "dates and times": [
         (f"2024-01-{day:02}" if day % 2 else f"2024-01-{day:02} 12:30") for day in range(1, 31)
     ] + [f"2024-02-{day:02}" for day in range(1, 11)],
+    "dates beyond the range of nanoseconds": [f"{year}-12-31" for year in range(9960, 10000)],
+    "texts of pandas": list(pd.array([f"2024-05-01T{hour:02}:30" for hour in range(24)] + [f"2024-05-{day}" for day in range(10, 26)], dtype="string")),
     "datetimes": list(pd.date_range("2023-12-20", periods=40).to_pydatetime()),
     "dates of Python": [day.date() for day in pd.date_range("2023-12-20", periods=40)],
     "datetime64": list(pd.date_range("2023-12-20", periods=40)),
@@ -193,6 +195,9 @@ def test_a_gap_of_days_keeps_that_much_time_between_parts() -> None:
         (["2024-01-01", "May 3rd"], {"time": "day"}, ["row 3", "May 3rd", "2024-05-31"]),
         ([1, 2, None], {"time": "day"}, ["row 4", "split.time"]),
         ([1, 2, 3], {"time": "day", "gap": "7d"}, ["split.gap", "numbers"]),
+        ([1, "2024-01-01"], {"time": "day"}, ["row 2", "expected a number"]),
+        ([1.0, np.inf], {"time": "day"}, ["row 3", "inf"]),
+        ([[1], [2]], {"group": "batch"}, ["row 2", "lists"]),
         (["train", "fold 1"], {"column": "part"}, ["train beside", "fold 1"]),
         (["train", "validation"], {"column": "part"}, ["no row with test"]),
         ([*range(101)], {"column": "part"}, ["101", "100 folds at most"]),

@@ -113,11 +113,11 @@ class RowSplit(ConfigModel):
 
 
 def duration(gap: str) -> int:
-    """The nanoseconds of a gap that is a duration."""
+    """The microseconds of a gap that is a duration."""
     match = _DURATION.fullmatch(gap)
     if match is None:
         raise ValueError(f"got '{gap}', expected a duration")
-    return int(match[1]) * _UNITS[match[2]] * 1_000_000_000
+    return int(match[1]) * _UNITS[match[2]] * 1_000_000
 
 
 def no_halves_reason(split: RowSplit) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,13 @@ def splitter_of_cells(split: RowSplit, cells: pd.Series, where: str) -> Splitter
         raise DataError(
             f"{count_noun(len(absent), 'row')} without a value in column '{column}' (split.{kind}), such as row"
             f" {cells.index[absent[0]]}; give every row its value, or leave such rows out",
+            where,
+        )
+    nested = np.flatnonzero(cells.map(lambda cell: not isinstance(cell, Hashable)))
+    if len(nested):
+        raise DataError(
+            f"column '{column}' (split.{kind}) holds lists or the like, such as in row {cells.index[nested[0]]};"
+            f" expected single values",
             where,
         )
     return _KINDS[kind](split, cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.split import Gap, RowSplit, duration, no_halves_reason
 from branchsweep.config.sections.validation import HoldOut, KFold
-from branchsweep.data.columns import is_missing
+from branchsweep.data.columns import is_missing, to_numbers
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
 from branchsweep.errors import DataError
 from branchsweep.types import Floats, Fold, Positions
@@ -27,7 +28,7 @@ class Time:
     begins with the first of them, so that equal times are never on two sides.
 
     Args:
-        times: `(rows,)`, increasing in time; nanoseconds where they are dates.
+        times: `(rows,)`, increasing in time; microseconds where they are dates.
         column: The column that they are from.
         gap: What is left out between training rows and the rows after them: a number of rows, or a duration.
     """
@@ -127,9 +128,11 @@ def _first_of_its_time(times: Floats | Positions, position: int) -> int:
 
 
 def dates_of(cells: pd.Series) -> pd.Series | None:
-    """Dates and ISO 8601 texts as dates, NaT where a cell is none; None for a column of numbers."""
-    if not pd.api.types.is_datetime64_any_dtype(cells.dtype) and pd.to_numeric(cells, errors="coerce").notna().all():
+    """Dates and ISO 8601 texts as dates, NaT where a cell is none; None for a column of finite numbers."""
+    if np.isfinite(to_numbers(cells.to_frame())).all():
         return None
+    if not pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        cells = cells.astype(object).map(lambda cell: cell if isinstance(cell, str | date) else None)
     return pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
 
 
@@ -143,7 +146,7 @@ def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
     if dates is None:
         if isinstance(gap, str):
             raise DataError(f"got {gap}, but column '{column}' holds numbers, no dates; give a number of rows", "split.gap")
-        return Time(pd.to_numeric(cells).to_numpy(dtype=np.float64), column, gap)
+        return Time(to_numbers(cells.to_frame())[:, 0], column, gap)
     wrong = np.flatnonzero(dates.isna() & ~cells.map(is_missing))
     if len(wrong):
         raise DataError(
@@ -151,4 +154,4 @@ def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
             f" or a date such as 2024-05-31, 2024-05-31T13:00 or 2024-05-31 13:00:00+02:00 in all rows",
             "split.time",
         )
-    return Time(dates.dt.as_unit("ns").to_numpy(dtype="datetime64[ns]").astype(np.int64), column, gap)
+    return Time(dates.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64), column, gap)
