@@ -154,7 +154,6 @@ TIMES: dict[str, list[Any]] = {
         (f"2024-01-{day:02}" if day % 2 else f"2024-01-{day:02} 12:30") for day in range(1, 31)
     ] + [f"2024-02-{day:02}" for day in range(1, 11)],
     "dates beyond the range of nanoseconds": [f"{year}-12-31" for year in range(9960, 10000)],
-    "texts of pandas": list(pd.array([f"2024-05-01T{hour:02}:30" for hour in range(24)] + [f"2024-05-{day}" for day in range(10, 26)], dtype="string")),
     "datetimes": list(pd.date_range("2023-12-20", periods=40).to_pydatetime()),
     "dates of Python": [day.date() for day in pd.date_range("2023-12-20", periods=40)],
     "datetime64": list(pd.date_range("2023-12-20", periods=40)),

@@ -15,6 +15,9 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
+from branchsweep.data.splitters.shuffle import Shuffle
+from branchsweep.data.splitters.splitter import Splitter
+from branchsweep.data.splitters.time import Time
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.training.population import PopulationOutcome
@@ -43,8 +46,8 @@ def result(number: int, r2: float, depth: int = 2, rate: float = 0.01) -> Result
 EXPERIMENT = tiny_experiment(confirmation={"trials": 3, "folds": 4, "seeds": 2})
 
 
-def training_rows_of(experiment: Experiment = EXPERIMENT) -> TrainingRows:
-    dataset = table()
+def training_rows_of(experiment: Experiment = EXPERIMENT, splitter: Splitter | None = None) -> TrainingRows:
+    dataset = replace(table(), splitter=splitter or Shuffle())
     return training_rows(dataset, split_rows(experiment, dataset))
 
 
@@ -86,6 +89,16 @@ def test_confirmed_scores_are_those_of_the_lanes_on_their_validation_rows() -> N
     assert trial.score.lanes == 8
     assert trial.score.heads["PE"].score == pytest.approx(np.mean([r2["PE"] for r2 in trial.lane_scores.values()]))
     assert np.isfinite(trial.predictions).all()
+
+
+def test_rows_that_are_validation_rows_of_no_fold_have_no_predictions() -> None:
+    """In the order of time, the first rows train only."""
+    rows = training_rows_of(splitter=Time(np.arange(120, dtype=float), "hour"))
+    candidates = best_candidates(EXPERIMENT, [result(0, 0.9)], make_evaluator(EXPERIMENT.objective, []))
+    (trial,) = reevaluate(candidates, EXPERIMENT, TrainingContext(FormulaTrainer(rows), rows, RecordingProgress()))
+    validated = np.concatenate([held_out for _, held_out in rows.folds[3:]])
+    assert trial.predicted_rows.tolist() == sorted(validated) and len(validated) < len(rows.y)
+    assert r2_score(rows.y[validated, 1], trial.predictions[validated, 1]) > 0.9
 
 
 def test_a_trial_with_a_lucky_searched_score_is_not_the_finalist() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.split import Gap, RowSplit, duration, no_halves_reason
 from branchsweep.config.sections.validation import HoldOut, KFold
-from branchsweep.data.columns import is_missing, to_numbers
+from branchsweep.data.columns import to_numbers
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
 from branchsweep.errors import DataError
 from branchsweep.types import Floats, Fold, Positions
@@ -147,7 +147,8 @@ def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
         if isinstance(gap, str):
             raise DataError(f"got {gap}, but column '{column}' holds numbers, no dates; give a number of rows", "split.gap")
         return Time(to_numbers(cells.to_frame())[:, 0], column, gap)
-    wrong = np.flatnonzero(dates.isna() & ~cells.map(is_missing))
+    is_number = np.isfinite(to_numbers(cells.to_frame())[:, 0])
+    wrong = np.flatnonzero(~is_number if is_number.sum() > dates.notna().sum() else dates.isna())
     if len(wrong):
         raise DataError(
             f"column '{column}' (split.time) holds {cells.iloc[wrong[0]]!r} in row {cells.index[wrong[0]]}, expected a number,"
