@@ -1,0 +1,143 @@
+"""What encodings of numeric inputs are worth: test scores of one recipe with each of them, on the power-plant table and others.
+
+    python -m benchmarks.encoders --tables FOLDER [--names enb,jura,edm,water-quality] [--splits 5] [--networks 4]
+                                  [--data PATH] [--quick] [--json]
+
+FOLDER has tables as arff files and their targets in targets.json. Each table is divided at random several times, a fifth of its
+rows for the test. On the others, networks of one recipe are trained with each encoding, every network from other initial
+weights; the mean of their predictions is scored: R², averaged over the heads. Encodings are compared split by split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import ShuffleSplit
+
+from benchmarks import _measure
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.dataset import Dataset
+from branchsweep.data.loading import load_dataset, with_named_inputs
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.scores import head_scores, mean_score
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.models.recipe import recipe_for
+from branchsweep.training.lanes import Stage, recipe_lanes
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Params
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.progress import NoProgress
+from branchsweep.workflows.train_lanes import train_lanes
+
+RECIPE: Params = {
+    "trunk.depth": 2,
+    "trunk.width": 64,
+    "branch.depth": 1,
+    "branch.width": 32,
+    "activation": "silu",
+    "learning_rate": 3e-3,
+    "learning_rate_schedule": "cosine",
+    "batch_size": 64,
+    "weight_decay": 0.01,
+}
+"""One recipe for all tables: it is not tuned to any of them."""
+
+ENCODINGS: dict[str, Params] = {
+    "quantile": {"input_scaling": "quantile"},
+    "standard": {"input_scaling": "standard"},
+    "robust": {"input_scaling": "robust"},
+    "piecewise_linear": {"input_scaling": "piecewise_linear", "bins": 48},
+    "piecewise_linear, 16 bins": {"input_scaling": "piecewise_linear", "bins": 16},
+    "piecewise_linear_tree, 16 bins": {"input_scaling": "piecewise_linear_tree", "bins": 16},
+}
+"""The first one is what the others are compared with."""
+
+POWER_PLANT = "power plant"
+
+
+def table_of(name: str, options: argparse.Namespace) -> tuple[Experiment, Dataset]:
+    """An experiment on one of the tables, with its rows."""
+    power_plant = name == POWER_PLANT
+    heads: dict[str, dict[str, str]] = {"PE": {}, "V": {}}
+    table: dict[str, object] = {"source": "ccpp", "inputs": ["AT", "AP", "RH"]}
+    if not power_plant:
+        targets = json.loads((options.tables / "targets.json").read_text(encoding="utf-8"))[name]
+        heads = {f"head_{number}": {"column": target} for number, target in enumerate(targets)}
+        table = {"source": str(options.tables / f"{name}.arff"), "inputs": {"*": {"missing": "indicator"}}}
+    experiment = Experiment.model_validate(
+        {
+            "name": "encoders",
+            "table": table,
+            "heads": heads,
+            "space": {"dimensions": {}},
+            "fit": {"epochs": options.epochs, "keep": "last"},
+        }
+    )
+    data = options.data if power_plant else None
+    experiment = with_named_inputs(experiment, data)
+    dataset = load_dataset(experiment, data)
+    return experiment.with_inputs(dataset.input_columns), dataset
+
+
+def scores_by_split(experiment: Experiment, dataset: Dataset, options: argparse.Namespace) -> dict[str, list[float]]:
+    """By encoding, the mean R² of the heads on the test rows of each split."""
+    cuts = ShuffleSplit(options.splits, test_size=0.2, random_state=1).split(dataset.x)
+    rows = TrainingRows(dataset.x, dataset.y, tuple(cuts), dataset.heads, columns=dataset.columns)
+    kinds, keys = kinds_by_head(experiment), [(cut, seed) for cut in range(options.splits) for seed in range(options.networks)]
+    lanes = {
+        name: recipe_lanes(Stage.COMPARISON, recipe_for(experiment, {**RECIPE, **params}), experiment, keys)
+        for name, params in ENCODINGS.items()
+    }
+    training = TrainingContext(PopulationTrainer(rows), rows, NoProgress())
+    outcomes = train_lanes([lane for own in lanes.values() for lane in own], experiment, training)
+
+    def score(name: str, cut: int) -> float:
+        predictions = [outcomes[lane.key].predictions for lane in lanes[name] if lane.key.fold == cut]
+        actual = rows.actual.rows(rows.folds[cut][1])
+        return mean_score(head_scores(actual, np.mean(predictions, axis=0), kinds))
+
+    return {name: [score(name, cut) for cut in range(options.splits)] for name in lanes}
+
+
+def gain(values: list[float], reference: list[float]) -> dict[str, float | None]:
+    """The mean paired difference over the splits, with its standard error."""
+    gained = [value - other for value, other in zip(values, reference, strict=True)]
+    error = statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None
+    return {"mean": statistics.fmean(gained), "standard_error": error}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant alone if absent")
+    parser.add_argument("--names", help="of tables in it", default="enb,jura,edm,water-quality")
+    parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
+    parser.add_argument("--networks", type=int, help="of a split and encoding: 4, or 1 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a network: 60, or 5 with --quick")
+    options = parser.parse_args()
+    options.splits, options.networks, options.epochs = (
+        given or (small if options.quick else full)
+        for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4), (options.epochs, 5, 60))
+    )
+    names = [POWER_PLANT, *(options.names.split(",") if options.tables else [])]
+    measurements: dict[str, object] = {}
+    for name in names:
+        by_encoding = scores_by_split(*table_of(name, options), options)
+        first = next(iter(by_encoding.values()))
+        measurements[name] = {
+            encoding: {"test_r2": statistics.fmean(values), "gained": gain(values, first)}
+            for encoding, values in by_encoding.items()
+        }
+        _measure.note(f"{name}: {json.dumps(measurements[name])}")
+    _measure.conclude(
+        measurements | {"splits": options.splits, "networks": options.networks, "epochs": options.epochs}, options.json
+    )
+
+
+if __name__ == "__main__":
+    main()
