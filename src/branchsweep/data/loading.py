@@ -26,7 +26,7 @@ from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
 from branchsweep.data.row_warnings import code_warnings, dependence_warnings, looks_like_group
-from branchsweep.data.splitters.given import as_given, with_given_validation
+from branchsweep.data.splitters.given import as_given
 from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
@@ -171,7 +171,7 @@ def completed_by_table(experiment: Experiment, data: TableData | None = None) ->
     table = from_dataframe(data, [column]) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
     require_columns(table.frame.columns, selection.keys, table.location)
     cells = without_missing_texts(table.frame, experiment.table.missing)[column].dropna()
-    return with_given_validation(experiment, as_given(cells, column))
+    return as_given(cells, column).scored(experiment)
 
 
 def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str], str]:

@@ -65,6 +65,15 @@ def test_an_experiment_is_scored_as_its_table_says(
     assert split_rows(recorded, load_dataset(recorded, table(parts))).digest == split.digest
 
 
+def test_rows_that_are_left_out_change_the_share_of_validation_rows_and_nothing_else() -> None:
+    given = table(HOLD_OUT)
+    given.loc[given["part"] == "train", "a"] = np.where(np.arange(30) < 10, np.nan, 1.0) * given["a"][given["part"] == "train"]
+    chosen = experiment(table={"source": "dataframe", "inputs": ["a", "b"], "invalid": "drop"})
+    chosen = completed_by_table(chosen, given)
+    split = split_rows(chosen, load_dataset(chosen, given))
+    assert [len(rows) for rows in (*split.folds[0], split.test)] == [20, 15, 15]
+
+
 def test_networks_per_fold_may_be_given_beside_given_folds() -> None:
     chosen = completed_by_table(experiment(validation={"method": "k_fold", "seeds": 3}), table(FOLDS))
     assert chosen.validation == KFold(method="k_fold", folds=4, seeds=3)

@@ -105,13 +105,38 @@ class Given:
         given = self.validation(test)
         if isinstance(given, KFold) and not (isinstance(validation, KFold) and validation.folds == given.folds):
             has = f"validation.folds {validation.folds}" if isinstance(validation, KFold) else "validation.method hold_out"
-            raise self._conflict(f"gives {given.folds} folds", has, "validation.method and validation.folds", where)
-        if isinstance(given, HoldOut):
-            if isinstance(validation, KFold):
-                raise self._conflict("gives a hold-out", "validation.method k_fold", "validation", where)
-            if abs(validation.fraction - given.fraction) > 10**-_SHARE_DIGITS:
-                share = f"holds {given.fraction:.1%} of the training rows out"
-                raise self._conflict(share, f"validation.fraction {validation.fraction:g}", "validation.fraction", where)
+            gives = f"gives {given.folds} folds of the rows that are used"
+            raise self._conflict(gives, has, "validation.method and validation.folds", where)
+        if isinstance(given, HoldOut) and isinstance(validation, KFold):
+            raise self._conflict("gives a hold-out", "validation.method k_fold", "validation", where)
+
+    def scored(self, experiment: Experiment) -> Experiment:
+        """The experiment with the folds or the hold-out that the column gives, unless it asks for others itself.
+
+        Raises:
+            DataError: It asks for another share of validation rows.
+        """
+        given, asked = self.validation(experiment.test.fraction), experiment.validation
+        is_written = "validation" in experiment.model_fields_set
+        if given is None or (is_written and asked.method != given.method):
+            return experiment  # what is not as the column says is named where the rows are divided
+        if is_written and {"folds", "fraction"} & asked.model_fields_set:
+            self._check_share(given, asked)
+            return experiment
+        seeds = asked.seeds if is_written else 1
+        return experiment.model_copy(update={"validation": given.model_copy(update={"seeds": seeds})})
+
+    def _check_share(self, given: KFold | HoldOut, asked: KFold | HoldOut) -> None:
+        """Check that a hold-out has the share that an experiment asks for.
+
+        Raises:
+            DataError: It has another.
+        """
+        if not isinstance(given, HoldOut) or not isinstance(asked, HoldOut):
+            return
+        if abs(asked.fraction - given.fraction) > 10**-_SHARE_DIGITS:
+            share, key = f"holds {given.fraction:.1%} of the training rows out", "validation.fraction"
+            raise self._conflict(share, f"{key} {asked.fraction:g}", key, key)
 
     def _conflict(self, gives: str, has: str, keys: str, where: str) -> DataError:
         return DataError(
@@ -198,15 +223,3 @@ def _check_names(given: Given) -> None:
             f" every row; or the name of a fold, beside test where the test rows are given",
             "split.column",
         )
-
-
-def with_given_validation(experiment: Experiment, given: Given) -> Experiment:
-    """The experiment with the folds or the hold-out that its table gives, unless it asks for others itself."""
-    found, asked = given.validation(experiment.test.fraction), experiment.validation
-    if found is None:
-        return experiment
-    size = "folds" if isinstance(found, KFold) else "fraction"
-    if "validation" in experiment.model_fields_set and (asked.method != found.method or size in asked.model_fields_set):
-        return experiment  # it may ask for the same; if not, the splitter says so
-    seeds = asked.seeds if "validation" in experiment.model_fields_set else 1
-    return experiment.model_copy(update={"validation": found.model_copy(update={"seeds": seeds})})
