@@ -18,8 +18,8 @@ from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import load_predictor
 
 NAMES = {
-    *("Comparison", "ComparisonResult", "Experiment", "Model", "SweepResult", "UserError"),
-    *("__version__", "compare", "load_model", "load_sweep", "sweep"),
+    *("Comparison", "ComparisonResult", "CrossValidationResult", "Experiment", "Model", "SweepResult", "UserError"),
+    *("__version__", "compare", "cross_validate", "load_model", "load_sweep", "sweep"),
 }
 
 HEAVY = ("pydantic", "numpy", "pandas", "tensorflow", "keras", "mlflow", "optuna", "sklearn", "rich", "matplotlib")
@@ -101,6 +101,19 @@ class TestSweepOnADataFrame:
         again = branchsweep.sweep(experiment(promotion={"model": "boiler"}), boiler(), tracking_uri=store, verbose=False)
         assert again.run_id == result.run_id
         assert branchsweep.load_sweep("boiler", store).run_id == result.run_id
+
+
+def test_an_outer_cross_validation_scores_every_row_and_is_not_run_again(store: str) -> None:
+    outer = experiment(name="outer", test={"folds": 2}, search={"driver": "random", "trials": 1})
+    first = branchsweep.cross_validate(outer, boiler(), tracking_uri=store, workers=1, verbose=False)
+    assert [fold.test_rows for fold in first.folds] == [100, 100]
+    assert math.isfinite(first.scores["rrmse"].mean)
+    again = branchsweep.cross_validate(outer, boiler(), tracking_uri=store, workers=1, verbose=False)
+    assert again.run_id == first.run_id and again.scores == first.scores
+    assert len(branchsweep.load_sweep("outer-fold-2", store).results) == 1
+    for wrong, run in ((outer, branchsweep.sweep), (experiment(), branchsweep.cross_validate)):
+        with pytest.raises(UserError, match=r"test\.folds"):
+            run(wrong, boiler(), tracking_uri=store, workers=1, verbose=False)
 
 
 def test_rows_that_are_passed_in_python_are_missing_without_them(tmp_path: Path) -> None:
