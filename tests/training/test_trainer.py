@@ -335,13 +335,18 @@ def test_a_target_of_weight_0_counts_as_one_that_is_not_known_to_the_last_bit() 
     assert_equal_lanes(without, masked)
 
 
-def test_weights_of_1_are_no_weights() -> None:
-    rows, lane = make_rows(), [make_lane({"activation": "silu"})]
-    plain, weighted = (train(lane, rows=replace(rows, weights=weights)).lanes[0] for weights in (None, np.ones_like(rows.y)))
-    assert plain.weights is not None and weighted.weights is not None
-    for expected, trained in zip(plain.weights, weighted.weights, strict=True):
+@pytest.mark.parametrize("weighted_first", [False, True])
+def test_weights_of_1_are_no_weights(weighted_first: bool) -> None:
+    """In one process, which compiles either program first."""
+    rows, lane = make_rows(), [make_lane({"activation": "silu", "batch_size": 40 + weighted_first})]
+    found = {}
+    for weighted in (weighted_first, not weighted_first):
+        found[weighted] = train(lane, rows=replace(rows, weights=np.ones_like(rows.y) if weighted else None)).lanes[0]
+    plain, weighted_lane = found[False].weights, found[True].weights
+    assert plain is not None and weighted_lane is not None
+    for expected, trained in zip(plain, weighted_lane, strict=True):
         np.testing.assert_allclose(trained, expected, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(weighted.curve, plain.curve, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[True].curve, found[False].curve, rtol=0, atol=1e-6)
 
 
 def fit_by_steps(lane: Lane, experiment: Experiment, rows: TrainingRows) -> Weights:

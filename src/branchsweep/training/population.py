@@ -32,8 +32,7 @@ class Program:
         trunk_depth: The most layers of a trunk.
         branch_depth: The most layers of a branch.
         score_rule: How the heads' scores become the lane's (see `lane_score.py`).
-        weighted: Whether each target of a row has a weight: 0 where it is not known. The rows decide it, not the packer. It
-            is not in the program's text, from which the names of cached programs derive: programs without weights keep theirs.
+        weighted: Whether each target of a row has a weight: 0 where it is not known. The rows decide it, not the packer.
     """
 
     trunk_width: int

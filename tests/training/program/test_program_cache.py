@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from branchsweep.training.program import program_cache
 from processes import run_python
+from tiny_training import tiny_populations
 
 TRAIN = """
 import pathlib, sys
@@ -136,3 +138,15 @@ def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path: Path, monk
     (tmp_path / "programs").write_text("a file instead of a folder", encoding="utf-8")
     program_cache.use_cache_folder(tmp_path)
     assert os.environ[program_cache.FLAGS] == ""
+
+
+def test_a_program_with_weights_names_other_functions_than_one_without() -> None:
+    """In one process both may be compiled: TensorFlow refuses two functions of one name."""
+    from tensorflow.python.framework import ops
+
+    without = tiny_populations()[0].program
+    first = []
+    for program in (without, replace(without, weighted=True)):
+        with program_cache.deterministic_names(program):
+            first.append(ops.uid())
+    assert abs(first[0] - first[1]) > 1_000_000
