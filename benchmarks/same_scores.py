@@ -66,7 +66,7 @@ RENAMED = {"r2": "scores", "r2_se": "scores_se", "test_r2": "test_scores"}
 
 NOT_COMPARED = re.compile(
     r"(^|[./_])(seconds|run_id|location|when)($|[./_\[])"  # durations, ids, paths and times, wherever they stand
-    r"|^(sweep|role|alive|holder|view|meetings|question|git_commit|data_location|device)$"
+    r"|^(sweep|role|alive|holder|view|meetings|test_evaluations|question|git_commit|data_location|device)$"
     r"|^version(_|$)|^mlflow\."
 )
 """Names that differ between two runs of one version, or that say where and by what was trained."""

@@ -374,6 +374,12 @@ def test_a_comparison_is_printed_reported_recorded_and_printed_again(finished: t
     assert [run.info.run_id for run in workspace.runs("comparison")] == [parent.info.run_id]
     assert {run.info.run_id for run in workspace.runs("contestant")} == {run.info.run_id for run in runs.values()}
     assert workspace.run("show", "shared")[0] == out
+    workspace.run("report", "shared", "-o", "again.html")
+    again = (folder / "again.html").read_text(encoding="utf-8")
+    assert again == page.replace("branchsweep compare shared.yaml", "branchsweep compare comparison.yaml")
+    workspace.run("report", "shared", "-o", "shared-pages")
+    assert {path.name for path in (folder / "shared-pages").iterdir()} >= {"report.html", "summary.csv", "halves.csv", "plots"}
+    assert workspace.error("report", "shared", "--interactive").startswith("--interactive: ")
     result = ComparisonResult.from_json(workspace.run("show", "shared", "--json")[0])
     assert [contestant.name for contestant in result.contestants] == contestants
     assert {(gain.contestant, gain.reference) for gain in result.transfer} == {("branched", "single")}

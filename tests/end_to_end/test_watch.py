@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from branchsweep.reporting.live_server import LiveServer
 from branchsweep.reporting.pages import live_page
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.tracking_uri import database_file
-from branchsweep.trial import Result, Status
+from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.live_poller import LivePoller
 from branchsweep.workflows.progress import ProgressStatus
 from branchsweep.workflows.records.sweep_record import new_sweep_record
@@ -108,6 +109,25 @@ def test_the_page_follows_a_sweep_to_its_end(
         assert "time left" not in page.evaluate("document.getElementById('facts').innerText")
         status, report, headers = answer(server, "/report")
         assert (status, report) == (200, "<p>the report</p>") and headers["Content-Security-Policy"].startswith("sandbox ")
+
+
+def test_a_trial_below_the_axis_and_a_failed_one_have_different_marks(
+    tracker: MlflowTracker, ended: list[Result], chromium: str, tmp_path: Path
+) -> None:
+    first = next(result for result in ended if result.score.is_complete)
+    second, *others = (result for result in ended if result is not first)
+    heads = {head: replace(measured, score=-1e4, metrics={}) for head, measured in first.score.heads.items()}
+    below = replace(first, score=replace(first.score, value=-1e4, heads=heads, lane_scores={}))
+    failed = Result(second.trial, Score(Status.FAILED, reason="diverged"))
+    tracker.record([below, failed, *others])
+    with watched(tracker.tracking_uri) as server, open_browser(chromium, tmp_path) as browser, browser.page(server.url) as page:
+        page.wait_for(f"document.querySelectorAll('#history title').length === {len(ended)}", "marks")
+        forms = page.evaluate(
+            "Object.fromEntries([...document.querySelectorAll('#history title')]"
+            ".map(title => [title.textContent.split(',')[0], title.parentNode.getAttribute('d')?.slice(-9) ?? 'circle']))"
+        )
+        kinds = [forms[f"trial {result.trial.number}"] for result in (below, failed, others[0])]
+        assert len(set(kinds)) == 3 and kinds[2] == "circle"
 
 
 def test_an_interrupted_sweep_is_shown_as_interrupted(tracker: MlflowTracker, ended: list[Result]) -> None:

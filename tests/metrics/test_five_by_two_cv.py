@@ -345,7 +345,11 @@ def test_a_sentence_names_whom_the_best_does_not_differ_from_if_it_is_the_refere
 
 @pytest.mark.parametrize(
     ("is_significant", "is_equivalent", "predicate"),
-    [(True, False, "gains on"), (False, False, "is undecided against"), (False, True, "is equal within 0.005 to")],
+    [
+        (True, False, "is significantly better than"),
+        (False, False, "is not shown to be better or worse than"),
+        (False, True, "is equal within 0.005 to"),
+    ],
 )
 def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(
     is_significant: bool, is_equivalent: bool, predicate: str

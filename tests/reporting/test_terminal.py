@@ -101,9 +101,9 @@ def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPat
     progress.on_trained(15.0)
     progress.on_worker_status(WorkerStatus(workers=4, training=3, nodes=2, waiting=1))
     progress.on_trained(15.0)
-    local, remote = [line for line in out.getvalue().splitlines() if "lane-epochs/s" in line]
+    local, remote = [line for line in out.getvalue().splitlines() if "network-epochs/s" in line]
     assert "training" not in local
-    assert numbers(remote.partition("lane-epochs/s")[2]) == [3, 4, 2, 1]  # training, workers, nodes, populations waiting
+    assert numbers(remote.partition("network-epochs/s")[2]) == [3, 4, 2, 1]  # training, workers, nodes, populations waiting
 
 
 def test_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_panel_shows_progress_and_the_best_trial() -> None:
     assert numbers(best) == [0.75, 1, 0.75] and "trial 1: PE 0.7500" in best
     history = row(progress, "history")
     assert history.startswith("▁███ ") and numbers(history) == [0.5, 0.75]
-    assert any(line.endswith("lane-epochs/s") for line in lines(panel_text(progress)))
+    assert any(line.endswith("network-epochs/s") for line in lines(panel_text(progress)))
 
 
 def test_panel_shows_the_best_trial_of_each_head() -> None:
@@ -159,7 +159,7 @@ def test_panel_after_the_search_shows_the_stage_and_its_progress() -> None:
     progress.on_stage(END_OF_SEARCH)
     text = panel_text(progress)
     assert END_OF_SEARCH in text
-    assert "trials" not in text and "left" not in text and "lane-epochs/s" not in text
+    assert "trials" not in text and "left" not in text and "network-epochs/s" not in text
     assert "1 complete" in text
     progress.on_training_planned(40.0, PLAN)
     progress.on_trained(10.0)
@@ -175,7 +175,7 @@ def test_panel_without_a_search_shows_progress() -> None:
     progress.on_training_planned(40.0, PLAN)
     progress.on_trained(20.0)
     text = panel_text(progress)
-    assert PLAN in text and " 25% " in text and "lane-epochs/s" in text
+    assert PLAN in text and " 25% " in text and "network-epochs/s" in text
     progress.on_trained(60.0)
     progress.on_training_planned(10.0, "the rest")
     assert " 0% " in panel_text(progress)

@@ -208,7 +208,7 @@ def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: Address, tmp_pa
         "branchsweep.rule": "mean_r2",
         "branchsweep.because": PROMOTED.because,
         "branchsweep.cause": "better",
-        "branchsweep.crowned": "true",
+        "branchsweep.promoted": "true",
         "branchsweep.test_r2/PE": "0.9375",
         "branchsweep.test_r2/mean": "0.875",
     }
@@ -428,7 +428,7 @@ class TestChampionHistory:
             for day in range(1, 29)
         ]
         ChampionChanger(registry._client, "plant")._write(
-            "reigned", to_json([*long, *registry.history("plant").tenures], list[ChampionTenure])
+            "champions", to_json([*long, *registry.history("plant").tenures], list[ChampionTenure])
         )
         register(tracker.tracking, networks[1].candidate("plant"), PROMOTED)
         assert [tenure.version for tenure in registry.history("plant").tenures] == [*([1] * 29), 2]
@@ -440,9 +440,28 @@ class TestChampionHistory:
             register(tracker.tracking, network.candidate("plant"), PROMOTED)
         client = client_of(mlflow_store)
         client.delete_registered_model_alias("plant", "previous")
-        client.delete_registered_model_tag("plant", "branchsweep.reigned")
+        client.delete_registered_model_tag("plant", "branchsweep.champions")
         assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2]
         assert registry.rollback("plant").restored == 1
+
+    def test_promotions_and_champions_under_the_former_names_of_their_tags_are_read_and_continued(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, networks: list[Network]
+    ) -> None:
+        for network in networks[:2]:
+            register(tracker.tracking, network.candidate("plant"), PROMOTED)
+        client = client_of(mlflow_store)
+        champions = client.get_registered_model("plant").tags["branchsweep.champions"]
+        client.set_registered_model_tag("plant", "branchsweep.reigned", champions)
+        client.delete_registered_model_tag("plant", "branchsweep.champions")
+        for version in ("1", "2"):
+            client.set_model_version_tag("plant", version, "branchsweep.crowned", "true")
+            client.delete_model_version_tag("plant", version, "branchsweep.promoted")
+        assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2]
+        client.delete_registered_model_tag("plant", "branchsweep.reigned")
+        assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2], "from the versions alone"
+        client.set_registered_model_tag("plant", "branchsweep.reigned", champions)
+        assert registry.rollback("plant").restored == 1
+        assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2, 1]
 
     def test_without_a_champion_there_is_nothing_to_roll_back(
         self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, networks: list[Network]
@@ -472,7 +491,7 @@ class TestChampionHistory:
         assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": refused_version, "previous": 1}
         assert [tenure.version for tenure in registry.history("plant").tenures] == [1, winner["version"]]
         client = client_of(mlflow_store)
-        assert client.get_model_version("plant", str(refused_version)).tags["branchsweep.crowned"] == "false"
+        assert client.get_model_version("plant", str(refused_version)).tags["branchsweep.promoted"] == "false"
 
     def test_waiting_too_long_for_the_lock_is_an_error(
         self, tracker: MlflowTracker, mlflow_store: Address, networks: list[Network], monkeypatch: pytest.MonkeyPatch

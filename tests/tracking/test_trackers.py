@@ -330,7 +330,7 @@ class TestTestAudit:
     def test_an_evaluation_is_recorded_with_its_time(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.tracking.test_audit.record_evaluation("trial 3")
-        (evaluation,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.meetings"])
+        (evaluation,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.test_evaluations"])
         assert evaluation["who"] == "trial 3"
         assert datetime.now(UTC) - datetime.fromisoformat(evaluation["when"]) < timedelta(minutes=1)
 

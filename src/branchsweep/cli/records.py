@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,12 +19,17 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.tracking.comparison_protocols import ComparisonArchive
     from branchsweep.tracking.open import ListedComparison, ListedCrossValidation, ListedSweep, SweepReader
+    from branchsweep.tracking.optional_outputs import OptionalOutputs
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
     from branchsweep.workflows.records.trial_filter import TrialFilter
-    from branchsweep.workflows.sweep_report import SweepReport
+    from branchsweep.workflows.sweep_report import Files, SweepReport
+
+REPORT = "report.html"
+"""The page among the files of a sweep, and of a comparison."""
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown by default."""
@@ -92,9 +97,10 @@ def show(
 
             print_json(nested.to_json()) if as_json else console.print(render_cross_validation(nested))
             return
-        findings = _comparison_named(sweep, tracking_uri)
-        if findings is None:
+        comparison = _comparison_named(sweep, tracking_uri)
+        if comparison is None:
             raise
+        findings = _finished_result(comparison)
         print_json(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
@@ -131,16 +137,20 @@ def _is_named(name: str, runs: Sequence[ListedSweep | ListedComparison | ListedC
     return any(name == run.name or run.run_id.startswith(name) for run in runs)
 
 
-def _comparison_named(name: str, tracking_uri: Address | None) -> ComparisonResult | None:
-    """The result of a comparison with this name or run id; None if a sweep has it, or nothing."""
+def _comparison_named(name: str, tracking_uri: Address | None) -> ComparisonArchive | None:
+    """The comparison with this name or run id; None if a sweep has it, or nothing."""
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
     if _is_named(name, list_sweeps(tracking_uri)) or not _is_named(name, list_comparisons(tracking_uri)):
         return None
-    found = open_recorded_comparison(tracking_uri, name).conclusion
-    if found is None:
-        raise UserError(f"the comparison '{name}' is not finished: resume it with branchsweep compare")
-    return found
+    return open_recorded_comparison(tracking_uri, name)
+
+
+def _finished_result(recorded: ComparisonArchive) -> ComparisonResult:
+    result = recorded.conclusion
+    if result is None:
+        raise UserError(f"the comparison '{recorded.comparison.name}' is not finished: resume it with branchsweep compare")
+    return result
 
 
 def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboard:
@@ -169,7 +179,7 @@ def _trial_details(recorded: SweepReader, number: int, tracking_uri: Address | N
 
 
 def report(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's or comparison's name or run id.")],
     output: Annotated[
         Path,
         typer.Option(
@@ -185,11 +195,10 @@ def report(
     ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write the report of a sweep from its record; nothing is trained. Before its end the page says how far the sweep is.
+    """Write the report of a sweep or a comparison from its record; nothing is trained.
 
-    A folder also gets the figures as PNG, and the tables.
+    Before the end of a sweep the page says how far it is. A folder also gets the figures as PNG, and the tables.
     """
-    from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, interactive_page, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.tracking.optional_outputs import OptionalOutputs
 
@@ -198,17 +207,39 @@ def report(
         require_page_path(output)
     elif output.suffix:
         raise UserError(f"got '{output}', expected a path that ends in .html for the page alone, or a folder", "--output")
-    content = _sweep_report(open_recorded_sweep(tracking_uri, sweep))
     console = LiteralConsole(stderr=True)
     optional = OptionalOutputs(lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
-    interactive_name = f"{output.stem}.{INTERACTIVE}" if alone else INTERACTIVE
-    separate = {interactive_name: interactive_page(content)} if interactive else {}
-    files = {output.name: report_page(content, optional)} if alone else report_files(content, optional)
+    separate: Mapping[str, str] = {}
+    try:
+        recorded = open_recorded_sweep(tracking_uri, sweep)
+    except TrackingError:
+        comparison = _comparison_named(sweep, tracking_uri)
+        if comparison is None:
+            raise
+        if interactive:
+            raise UserError("is for sweeps: a comparison has no page to zoom and filter in", "--interactive") from None
+        files = _comparison_report(comparison, optional)
+        page = files[REPORT]
+    else:
+        from branchsweep.reporting.pages.sweep_files import INTERACTIVE, interactive_page, report_files, report_page
+
+        content = _sweep_report(recorded)
+        files = {} if alone else report_files(content, optional)
+        page = report_page(content, optional) if alone else files[REPORT]
+        separate = {f"{output.stem}.{INTERACTIVE}" if alone else INTERACTIVE: interactive_page(content)} if interactive else {}
     folder = output.parent if alone else output
-    write_files(folder, {**files, **separate})
-    written = [str(output)] if alone else [f"{output / PAGE} with its figures and tables"]
+    write_files(folder, {**({output.name: page} if alone else files), **separate})
+    written = [str(output)] if alone else [f"{output / REPORT} with its figures and tables"]
     written += [str(folder / name) for name in separate]
     console.print(f"{' and '.join(written)} written", highlight=False, soft_wrap=True)
+
+
+def _comparison_report(recorded: ComparisonArchive, optional: OptionalOutputs) -> Files:
+    """The files of a finished comparison, made again from its record."""
+    from branchsweep.reporting.comparison.files import comparison_files
+
+    yaml = recorded.comparison.yaml
+    return comparison_files(_finished_result(recorded), yaml, optional, command="branchsweep compare comparison.yaml")
 
 
 def _sweep_report(recorded: SweepReader) -> SweepReport:

@@ -152,10 +152,10 @@ def conclusions(result: ComparisonResult) -> tuple[str, ...]:
 def _predicate(difference: PairwiseDifference, margin: float) -> str:
     """What a contestant does against the reference, up to the reference's name."""
     words: dict[Verdict, str] = {
-        "gains": "gains on",
-        "loses": "loses against",
+        "gains": "is significantly better than",
+        "loses": "is significantly worse than",
         "equal": f"is equal within {margin:g} to",
-        "undecided": "is undecided against",
+        "undecided": "is not shown to be better or worse than",
     }
     return words[difference.verdict]
 

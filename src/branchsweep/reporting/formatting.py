@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from branchsweep.config.metric_names import MEAN
+from branchsweep.config.metric_names import MEAN, metric_of_head
+from branchsweep.metrics.names import label
 from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 
@@ -47,6 +48,16 @@ def format_mean_score(scores: MeanScores, head: str, separator: str = ", ") -> s
     return mean if median is None else f"median {format_score(median)}{separator}mean {mean}"
 
 
+def score_name_legend(score_metrics: Mapping[str, str]) -> str:
+    """What the names of scores in tables mean: those of MLflow and of `--sort`.
+
+    Args:
+        score_metrics: The name of the metric that is the score, by head.
+    """
+    head, metric = next(iter(score_metrics.items()))
+    return f"{metric_of_head(metric, head)}: validation {label(metric)} of {head}, by the name it has in MLflow and for --sort"
+
+
 def format_difference(difference: float) -> str:
     """A difference of two scores, with its sign."""
     if math.isnan(difference):
@@ -61,6 +72,11 @@ def format_p_value(p: float) -> str:
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def format_p_cell(p: float) -> str:
+    """A p-value below a header that says so: `0.031` or `< 0.001`."""
+    return format_p_value(p).removeprefix("p = ").removeprefix("p ")
 
 
 def format_effect(deviations: float) -> str:
@@ -78,7 +94,10 @@ def verdict_legend(alpha: float, margin: float) -> str:
         margin: What counts as equal; NaN where that was not tested.
     """
     equal = "" if math.isnan(margin) else f", = equal within {margin:g} (two one-sided tests)"
-    return f"▲ gains, ▼ loses (combined 5x2cv F test, Holm's correction, alpha {alpha:g}){equal}, ? undecided"
+    return (
+        "▲ gains, ▼ loses (better or worse than the reference by the combined 5x2cv F test, Holm's correction, alpha "
+        f"{alpha:g}){equal}, ? undecided"
+    )
 
 
 def head_label(head: str) -> str:

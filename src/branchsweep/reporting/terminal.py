@@ -173,7 +173,7 @@ class Terminal:
             for name, cell in self._search.rows():
                 rows.add_row(name, cell)
             if self._trained and self._phase.planned:
-                rows.add_row("speed", f"{self._speed:,.0f} lane-epochs/s")
+                rows.add_row("speed", f"{self._speed:,.0f} network-epochs/s")
             if self._workers.workers and self._phase.planned:
                 rows.add_row("workers", str(self._workers))
             name = self._experiment.name if self._experiment else "branchsweep"
@@ -238,7 +238,7 @@ class Terminal:
         counts = self._search.counts
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained and self._planned:
-            parts.append(f"{self._trained / self._planned:.0%} of the planned epochs, {self._speed:,.0f} lane-epochs/s")
+            parts.append(f"{self._trained / self._planned:.0%} of the planned epochs, {self._speed:,.0f} network-epochs/s")
         if self._workers.nodes:
             parts.append(str(self._workers))
         return parts

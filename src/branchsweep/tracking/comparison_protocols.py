@@ -82,3 +82,22 @@ class ComparisonTracker(Protocol):
         Repeated, it replaces all that was recorded, or the part of it that a killed process recorded.
         """
         ...
+
+
+class ComparisonArchive(Protocol):
+    """A recorded comparison, to read from."""
+
+    @property
+    def run_id(self) -> str:
+        """Identifies the comparison in the store."""
+        ...
+
+    @property
+    def comparison(self) -> ComparisonRecord:
+        """What was written down when it began."""
+        ...
+
+    @property
+    def conclusion(self) -> ComparisonResult | None:
+        """The result; None for a comparison that has not finished."""
+        ...

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from branchsweep.config.addresses import Address
 from branchsweep.runtime import DEVICE, cache_folder
-from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
+from branchsweep.tracking.comparison_protocols import ComparisonArchive, ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import SweepRecord, Tracking
@@ -217,7 +217,7 @@ def open_cross_validation_tracking(
     return RetryingCrossValidationTracker(tracker, Retries(on_message))
 
 
-def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonTracker:
+def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonArchive:
     """A recorded comparison, to read from.
 
     Args:

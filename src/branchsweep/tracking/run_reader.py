@@ -228,7 +228,7 @@ def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepR
     sweeps = store.roots("sweep")
     if sweep and not _is_among(sweep, sweeps) and _is_among(sweep, store.roots("comparison")):
         message = f"got '{sweep}', which is a comparison; expected a sweep. branchsweep show {sweep} prints a comparison"
-        raise TrackingError(f"{message}, and branchsweep compare -o PAGE.html writes its page")
+        raise TrackingError(f"{message}, and branchsweep report {sweep} writes its page")
     if sweep and not _is_among(sweep, sweeps) and _is_among(sweep, outer := store.roots(CROSS_VALIDATION)):
         name = select_run(outer, sweep, uri).name
         message = f"got '{sweep}', which is an outer cross-validation; expected a sweep, such as that of its first fold"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from branchsweep.errors import CONTROL
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.reporting.comparison import figures as comparison_figures
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import Figure
+from branchsweep.reporting.figures.trials import PointLabel, draw_labels
 from comparison_examples import example_comparison, example_contestant, failed_contestant
 
 FIGURES: tuple[Callable[[ComparisonResult], Figure], ...] = (
@@ -169,3 +172,18 @@ def test_ticks_of_a_logarithmic_axis_are_powers_of_ten() -> None:
     shown = ["".join(text.split()) for text in texts(plot_style.svg(figure))]
     assert not any("$" in text for text in shown)
     assert sum(text.startswith("10") for text in shown) >= 3
+
+
+def test_labels_hide_no_marker_and_no_other_label() -> None:
+    figure, panel = plot_style.axes(880, 460)
+    panel.set_xlim(0, 1)
+    panel.set_ylim(0, 1)
+    markers = np.array([[0.5, 0.5], [0.53, 0.5], [0.47, 0.5], [0.5, 0.58], [0.99, 0.5]])
+    labels = [PointLabel(f"trial {number}", (x, y)) for number, (x, y) in enumerate(markers[[0, 1, 4]])]
+    draw_labels(panel, labels, markers)
+    figure.canvas.draw()
+    boxes = [Text.get_window_extent(text) for text in panel.texts]  # without the lines to the points
+    points = panel.transData.transform(markers)
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
+    assert all(panel.get_window_extent().x1 >= box.x1 for box in boxes)

@@ -17,7 +17,7 @@ from branchsweep.reporting.formatting import (
     format_bytes,
     format_difference,
     format_milliseconds,
-    format_p_value,
+    format_p_cell,
     format_parameters,
     format_seconds,
     head_label,
@@ -90,7 +90,7 @@ def comparison_markdown(result: ComparisonResult) -> str:
     )
     if result.transfer:
         gains = [_gain(gain, result.equivalence_margin) for gain in result.transfer]
-        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted", "sharing"], gains)]
+        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted", "verdict"], gains)]
     parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 
@@ -125,7 +125,7 @@ def _gain(gain: PairwiseDifference, margin: float) -> list[str]:
         escape_markdown(head_label(gain.head)),
         f"**{difference}**" if gain.is_significant else difference,
         f"{format_difference(gain.low)} to {format_difference(gain.high)}",
-        format_p_value(gain.p_adjusted),
+        format_p_cell(gain.p_adjusted),
         escape_markdown(f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, margin)}"),
     ]
 

@@ -26,7 +26,7 @@ from branchsweep.reporting.formatting import (
     format_alpha,
     format_difference,
     format_milliseconds,
-    format_p_value,
+    format_p_cell,
     format_parameters,
     format_seconds,
     head_label,
@@ -138,7 +138,7 @@ def _transfer(result: ComparisonResult) -> RenderableType:
         TableColumn(label(result.metric), right=True),
         TableColumn(f"{format_alpha(result.alpha)} interval", priority=1, right=True),
         TableColumn("p, adjusted", priority=2, right=True),
-        TableColumn("sharing", is_text=True),
+        TableColumn("verdict", is_text=True),
     )
     rows = [
         TableRow(
@@ -146,7 +146,7 @@ def _transfer(result: ComparisonResult) -> RenderableType:
                 f"  {head_label(gain.head)}",
                 format_difference(gain.difference),
                 f"{format_difference(gain.low)} to {format_difference(gain.high)}",
-                format_p_value(gain.p_adjusted),
+                format_p_cell(gain.p_adjusted),
                 Text(
                     f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, result.equivalence_margin)}",
                     style=VERDICT_STYLES.get(gain.verdict, ""),

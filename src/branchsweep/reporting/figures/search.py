@@ -13,16 +13,17 @@ from branchsweep.metrics.objectives import ranking_label, ranking_value
 from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
-from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, SMALL, VERMILLION, Axes
+from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, VERMILLION, Axes
 from branchsweep.reporting.figures.trial_marks import TrialMarks
 from branchsweep.reporting.figures.trials import (
-    HALO,
     MANY,
     MOST_HEADS,
     WIDTH,
     PlottedTrials,
+    PointLabel,
     Style,
     SweepFigure,
+    draw_labels,
     draw_trials,
     drawn_heads,
     drawn_heads_sentence,
@@ -89,27 +90,19 @@ def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> Trial
         panel.scatter(x[selected], y[selected], s=12 if len(x) > MANY else 40, rasterized=len(x) > MANY, **style)
     front = _pareto_points(x[shown], y[shown])
     panel.plot(front[:, 0], front[:, 1], color=BLUE, linewidth=1.6, drawstyle="steps-post", label="Pareto front")
-    for index, (name, scores) in enumerate(compared.items()):
-        point = scores[pair[0]], scores[pair[1]]
-        right = point[0] > (x_low + x_high) / 2
-        panel.plot(*point, marker="D", markersize=7, color=GREEN, markeredgecolor=plot_style.PAPER, zorder=5)
-        panel.annotate(
-            name,
-            point,
-            xytext=(-8 if right else 8, -14 if index % 2 else 6),
-            textcoords="offset points",
-            fontsize=SMALL,
-            color=INK,
-            ha="right" if right else "left",
-            bbox=HALO,
-        )
+    panel.set_xlim(x_low - x_margin, x_high + 1.5 * x_margin)
+    panel.set_ylim(y_low - y_margin, y_high + 1.5 * y_margin)
+    labels = [PointLabel(name, (scores[pair[0]], scores[pair[1]])) for name, scores in compared.items()]
+    for label in labels:
+        panel.plot(*label.point, marker="D", markersize=7, color=GREEN, markeredgecolor=plot_style.PAPER, zorder=5)
     number = marked_number(report)
     for result in report.results:
         if result.trial.number == number:
-            by_head = result.score.by_head
-            mark_trial(panel, by_head[pair[0]], by_head[pair[1]], f"trial {number}", ha="right")
-    panel.set_xlim(x_low - x_margin, x_high + 1.5 * x_margin)
-    panel.set_ylim(y_low - y_margin, y_high + 1.5 * y_margin)
+            point = result.score.by_head[pair[0]], result.score.by_head[pair[1]]
+            mark_trial(panel, *point)
+            labels.insert(0, PointLabel(f"trial {number}", point, is_bold=True))
+    drawn = np.stack([x[inside], y[inside]], axis=1)
+    draw_labels(panel, labels, np.concatenate([drawn, np.array([label.point for label in labels]).reshape(-1, 2)]))
     panel.set_xlabel(f"{score_label(report)} of {pair[0]}")
     panel.set_ylabel(f"{score_label(report)} of {pair[1]}")
     without_failed = replace(trials, failed=np.zeros_like(trials.failed), complete=trials.complete | trials.failed)

@@ -190,21 +190,80 @@ def marked_number(report: SweepReport) -> int | None:
     return report.marked.trial if report.marked else None
 
 
-def mark_trial(panel: Axes, x: float, y: float, text: str = "", ha: str = "left") -> None:
-    """Mark a trial with a star, and a label at the given side of it."""
+def mark_trial(panel: Axes, x: float, y: float) -> None:
+    """Mark a trial with a star."""
     panel.plot([x], [y], marker="*", markersize=18, color=VERMILLION, markeredgecolor=plot_style.PAPER, zorder=6, linestyle="")
-    if text:
-        dx = 8 if ha == "left" else -8
+
+
+@dataclass(frozen=True, slots=True)
+class PointLabel:
+    """The label of a point.
+
+    Args:
+        text: The label.
+        point: Position of the point.
+        is_bold: Whether it stands out.
+    """
+
+    text: str
+    point: tuple[float, float]
+    is_bold: bool = False
+
+
+LABEL_POSITIONS = ((9, 0), (-9, 0), (9, 13), (-9, 13), (9, -13), (-9, -13), (22, 30), (-22, 30), (22, -30), (-22, -30))
+"""Where a label may stand beside its point, in typographic points: its beginning (right of the point) or its end (left of it),
+and its middle line. The first that hides nothing is taken; from the last ones a line leads to the point."""
+
+FAR = 20
+"""Distance in typographic points above which a line leads from a label to its point."""
+
+
+def draw_labels(panel: Axes, labels: Sequence[PointLabel], markers: Floats) -> None:
+    """Draw labels where they hide as few markers and other labels as possible. The limits of the panel must be set.
+
+    Args:
+        panel: Where to draw.
+        labels: The labels, the most important first.
+        markers: `(n, 2)` positions of all markers of the panel.
+    """
+    scale = panel.figure.dpi / 72
+    taken = panel.transData.transform(markers[np.isfinite(markers).all(axis=1)]) / scale
+    frame = panel.get_window_extent()
+    inside = np.array([[frame.x0, frame.y0], [frame.x1, frame.y1]]) / scale
+    for drawn in labels:
+        at = panel.transData.transform(drawn.point) / scale
+        size = np.array([0.62 * SMALL * len(drawn.text), 1.3 * SMALL])
+
+        def corner(offset: tuple[int, int], at: Floats = at, size: Floats = size) -> Floats:
+            """The lower left corner of a label's box."""
+            left = offset[0] if offset[0] > 0 else offset[0] - size[0]
+            corner_of_box: Floats = at + np.array([left, offset[1] - size[1] / 2])
+            return corner_of_box
+
+        def hidden(offset: tuple[int, int], size: Floats = size, taken: Floats = taken) -> int:
+            """How many markers and labels a label hides there; it stays within the panel."""
+            low = corner(offset)
+            is_outside = bool((low < inside[0]).any() or (low + size > inside[1]).any())
+            return int(((taken > low - 4) & (taken < low + size + 4)).all(axis=1).sum()) + len(taken) * is_outside
+
+        offset = min(LABEL_POSITIONS, key=hidden)
+        low = corner(offset)
+        cells = np.linspace(low, low + size, 6)
+        taken = np.concatenate([taken, np.stack([cells[:, 0], np.full(len(cells), low[1] + size[1] / 2)], axis=1)])
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
         panel.annotate(
-            text,
-            (x, y),
-            xytext=(dx, -3),
+            drawn.text,
+            drawn.point,
+            xytext=offset,
             textcoords="offset points",
             fontsize=SMALL,
             color=INK,
-            fontweight="bold",
-            ha=ha,
+            fontweight="bold" if drawn.is_bold else "normal",
+            ha="left" if offset[0] > 0 else "right",
+            va="center",
             bbox=HALO,
+            arrowprops=line if max(map(abs, offset)) > FAR else None,
+            zorder=7,
         )
 
 

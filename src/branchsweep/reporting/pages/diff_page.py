@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from branchsweep.metrics.names import label
-from branchsweep.reporting.formatting import format_difference, format_p_value, format_score_with_error
+from branchsweep.reporting.formatting import format_difference, format_p_cell, format_score_with_error
 from branchsweep.reporting.pages.html import render_template
 from branchsweep.reporting.text.trial_diff import diff_cell, interval
 from branchsweep.workflows.records.trial_diff import TrialDiff
@@ -17,7 +17,7 @@ def render_diff_page(diff: TrialDiff) -> str:
             format_score_with_error(score.first, score.first_error),
             format_score_with_error(score.second, score.second_error),
             format_difference(score.difference),
-            *((interval(score.low, score.high), format_p_value(score.p).removeprefix("p = ")) if diff.folds else ()),
+            *((interval(score.low, score.high), format_p_cell(score.p)) if diff.folds else ()),
         )
         for score in diff.scores
     ]

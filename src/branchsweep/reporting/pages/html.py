@@ -27,6 +27,7 @@ _TEMPLATES.filters |= {
         formatting.format_difference,
         formatting.format_effect,
         formatting.format_milliseconds,
+        formatting.format_p_cell,
         formatting.format_p_value,
         formatting.format_parameters,
         formatting.format_seconds,

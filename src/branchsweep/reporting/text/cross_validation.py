@@ -15,7 +15,7 @@ from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
     format_difference,
     format_duration,
-    format_p_value,
+    format_p_cell,
     format_score,
     format_score_with_error,
     head_label,
@@ -104,7 +104,7 @@ def _baselines(result: CrossValidationResult) -> RenderableType:
             if difference:
                 interval = f"{format_difference(difference.low)} to {format_difference(difference.high)}"
                 better = f"{format_difference(difference.mean)} ± {difference.error:.4f}"
-                cells += [better, interval, format_p_value(difference.p).removeprefix("p = ").removeprefix("p ")]
+                cells += [better, interval, format_p_cell(difference.p)]
             else:
                 cells += ["-", "-", "-"]
             rows.append(TableRow(cells))

@@ -12,7 +12,7 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.reporting.formatting import status_counts
 from branchsweep.reporting.text.layout import format_time
-from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
+from branchsweep.reporting.text.responsive_table import Items, ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
     from branchsweep.tracking.run_records import ListedComparison, ListedCrossValidation, ListedSweep
@@ -46,7 +46,7 @@ def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
     rows = []
     for sweep in sweeps:
         mean_first = sorted(sweep.best, key=lambda head: head != MEAN)
-        best = "  ".join(f"{head} {sweep.best[head]:.4f}" for head in mean_first)
+        best = Items([f"{head} {sweep.best[head]:.4f}" for head in mean_first], "  ")
         trials = Text((status_counts(sweep.trials) or "none yet").replace(", ", "\n"))
         name = _with_source(sweep.name, sweep.data)
         rows.append(TableRow((sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)))

@@ -95,7 +95,7 @@ class ScoreTable:
         title = f"{self.title}, {kind}" if kind else self.title
         while rest:
             count = len(rest)
-            while count > 1 and _needed(self._by_head(title, kind, rest[:count]), console, options).minimum > options.max_width:
+            while count > 1 and _needed(self._by_head(title, kind, rest[:count]), console, options).maximum > options.max_width:
                 count -= 1
             yield _with_fitting_headers(self._by_head(title, kind, rest[:count]), console, options)
             title, rest = "", rest[count:]

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.errors import escape_controls
-from branchsweep.reporting.formatting import format_difference, format_p_value, format_score_with_error
+from branchsweep.reporting.formatting import format_difference, format_p_cell, format_score_with_error
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _scores(diff: TrialDiff) -> ResponsiveTable:
         TableColumn(diff.first, right=True),
         TableColumn(diff.second, right=True),
         TableColumn("difference", right=True),
-        *((TableColumn("95% interval", 2, right=True), TableColumn("p", 1, right=True)) if diff.folds else ()),
+        *((TableColumn("95% interval", right=True), TableColumn("p", 1, right=True)) if diff.folds else ()),
     )
     rows = []
     for score in diff.scores:
@@ -79,7 +79,7 @@ def _scores(diff: TrialDiff) -> ResponsiveTable:
             format_score_with_error(score.second, score.second_error),
             format_difference(score.difference),
         )
-        paired = (interval(score.low, score.high), format_p_value(score.p).removeprefix("p = ")) if diff.folds else ()
+        paired = (interval(score.low, score.high), format_p_cell(score.p)) if diff.folds else ()
         rows.append(TableRow((f"  {score.name}", *values, *paired)))
     return ResponsiveTable(columns, rows, f"validation scores, and {diff.second} minus {diff.first}")
 

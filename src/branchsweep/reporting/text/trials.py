@@ -12,10 +12,16 @@ from rich.text import Text
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
 from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
-from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error, status_counts
+from branchsweep.reporting.formatting import (
+    format_param,
+    format_score,
+    format_score_with_error,
+    score_name_legend,
+    status_counts,
+)
 from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, KeyValueTable
-from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
+from branchsweep.reporting.text.responsive_table import Items, ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.trial import Score
 
@@ -33,7 +39,8 @@ def render_leaderboard(board: Leaderboard) -> RenderableType:
     every_head = _trials(board, list(score_names(board.score_metrics))[:-1])
     table = Fitting(every_head, _trials(board, None))
     left = board.matching - len(board.shown)
-    return Group(_state(board), table, *([Text(f"… and {left:,} more (--most)", style="dim")] if left else []))
+    more = [Text(f"… and {left:,} more (--most)", style="dim")] if left else []
+    return Group(_state(board), table, *more, Text(score_name_legend(board.score_metrics), style="dim"))
 
 
 def _state(board: Leaderboard) -> Text:
@@ -73,8 +80,9 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
         cells.append(f"{score.epochs:.0f}")  # the mean over lanes, which early stopping may end apart
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
-        params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
-        rows.append(TableRow((f"{trial.number}", *cells, score.reason or f"{violates}{name}{params}")))
+        first, *others = [f"{key} {format_param(param)}" for key, param in sorted(trial.params.items())] or [""]
+        params = Items([f"{violates}{name}{first}", *others])
+        rows.append(TableRow((f"{trial.number}", *cells, score.reason or params)))
     return ResponsiveTable(columns, rows)
 
 
@@ -87,8 +95,8 @@ def _extreme_heads(score: Score) -> list[str]:
 def render_trial_details(details: TrialDetails) -> RenderableType:
     """Render one trial: its status, hyperparameters, network, scores and learning curves."""
     score, trial = details.result.score, details.result.trial
-    lanes = f"{score.lanes} lane{'s' * (score.lanes != 1)}"
-    facts = Text(f"run {details.run_id}; {score.epochs:.0f} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
+    networks = f"{score.lanes} network{'s' * (score.lanes != 1)}"
+    facts = Text(f"run {details.run_id}; {score.epochs:.0f} epochs, {score.seconds:.1f} s, {networks}", style="dim")
     parts: list[RenderableType] = [_title(details), facts, Text()]
     parts += [Text("chosen by the search", style="bold"), KeyValueTable(dict(sorted(trial.params.items())))]
     if details.fixed:

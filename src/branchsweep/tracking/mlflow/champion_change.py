@@ -23,7 +23,7 @@ from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 
-CHANGE, TENURES, PROMOTED = "change", "reigned", "crowned"
+CHANGE, TENURES, PROMOTED = "change", "champions", "promoted"
 """The tags: of a model, the change that is being made, and its champions so far; of a version, whether it was promoted."""
 
 LONGEST_MODEL_TAG = 5000
@@ -154,7 +154,7 @@ class ModelState:
         return [
             ChampionTenure(int(version.version), created(version), None, version.tags.get(tag_name("because"), ""))
             for version in self.versions
-            if version.tags.get(tag_name(PROMOTED)) == "true" and int(version.version) != but
+            if serialization.from_tags(version.tags).get(PROMOTED) == "true" and int(version.version) != but
         ]
 
     def _reason(self, change: ChampionChange) -> str:

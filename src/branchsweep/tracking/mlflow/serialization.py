@@ -56,6 +56,9 @@ SUMMARY_TAG = "summary"
 NAME_TAG = "name"
 """The tag with the name of a finished sweep or comparison, whose run has a title instead."""
 
+FORMER_TAGS = {"crowned": "promoted", "meetings": "test_evaluations", "reigned": "champions"}
+"""The names that earlier versions gave to tags of versions, sweeps and models, and those that are written now."""
+
 MOST_HEADS_IN_TITLE = 4
 """Most heads whose scores are in the title of a sweep."""
 
@@ -97,7 +100,15 @@ def parse_tag(tags: Mapping[str, str], name: str, parse: Callable[[str], Value],
         return parse(text)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-        raise UnreadableRecordError(f"the tag {tag_name(name)} cannot be read ({shown!r}): was it edited by hand?") from error
+        raise UnreadableRecordError(
+            f"the tag {_both_names(name)} cannot be read ({shown!r}): was it edited by hand?"
+        ) from error
+
+
+def _both_names(name: str) -> str:
+    """The full name of a tag, with the one that it may have had in an earlier version."""
+    former = next((former for former, present in FORMER_TAGS.items() if present == name), "")
+    return f"{tag_name(name)} (earlier {tag_name(former)})" if former else tag_name(name)
 
 
 @contextmanager
@@ -340,13 +351,14 @@ def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, st
 
 
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Our own tags by name, without the prefix, and with the pieces of those that were split joined."""
+    """Our own tags by name, without the prefix, and the pieces of split ones joined, under their present names."""
     own_tags = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
     pieces = [name.partition(":") for name in own_tags if name.partition(":")[2].isdecimal()]
     for name, _, number in sorted(pieces, key=lambda parts: int(parts[2])):
         piece = own_tags.pop(f"{name}:{number}")
         own_tags[name] = own_tags.get(name, "") + piece  # without its beginning it cannot be read, which is found when it is
-    return own_tags
+    former = {FORMER_TAGS[name]: own_tags.pop(name) for name in FORMER_TAGS if name in own_tags}
+    return former | own_tags
 
 
 def to_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter
 
-EVALUATIONS = "meetings"
+EVALUATIONS = "test_evaluations"
 """The tag with a list of evaluations as JSON."""
 
 

@@ -23,7 +23,7 @@ VERSION_REMEDY = "Restore it in MLflow, or delete the version there."
 
 
 def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
-    """The tags of a new version; `crowned` says whether it was promoted, which it is not yet.
+    """The tags of a new version; `promoted` says whether it was promoted, which it is not yet.
 
     They are what MLflow's page shows: few and short. The rest is in the file `evidence.json`.
     """
@@ -33,7 +33,7 @@ def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict
         "value": repr(candidate.value),
         "rule": candidate.rule,
         "because": decision.because,
-        "crowned": "false",
+        "promoted": "false",
         **{name: repr(value) for name, value in candidate.test.items() if is_test_score(name)},
     }
     if decision.cause:

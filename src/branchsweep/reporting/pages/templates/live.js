@@ -78,10 +78,11 @@
         path += path ? `H${x(index)}V${y(value)}` : `M${x(index)} ${y(value)}`;
         best = value;
       }
-      const missing = value === null || value < low, [px, py] = [x(index), missing ? 262 : y(value)];
-      const mark = missing
-        ? drawn("path", { d: `M${px - 4} ${py - 4}l8 8m0 -8l-8 8`, class: "failed", style: "stroke: var(--warn)" })
-        : drawn("circle", { cx: px, cy: py, r: 4.5, class: status });
+      const failed = value === null, [px, py] = [x(index), failed || value < low ? 262 : y(value)];
+      const cross = () => drawn("path", { d: `M${px - 4} ${py - 4}l8 8m0 -8l-8 8`, class: "failed", style: "stroke: var(--warn)" });
+      const triangle = () => drawn("path", { d: `M${px - 5} ${py - 4}h10l-5 9z`, style: "stroke: none; fill: var(--soft)" });
+      const circle = () => drawn("circle", { cx: px, cy: py, r: 4.5, class: status });
+      const mark = failed ? cross() : value < low ? triangle() : circle();
       mark.append(drawn("title", {}, `trial ${trial}, ${status}: ${number(value)}`));
       svg.append(mark);
     });
