@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from branchsweep.config.comparison import ESTIMATORS, Comparison
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.estimator_names import ESTIMATORS, is_joint
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.driver_options import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
@@ -135,7 +136,9 @@ def comparisons(draw: st.DrawFn) -> Comparison:
         lambda kind: st.sampled_from([{"kind": kind}, {"kind": kind, "experiment": experiment.model_dump()}])
     )
     estimators = st.sampled_from(ESTIMATORS).flatmap(
-        lambda name: st.permutations(heads).map(lambda chain: {"kind": "estimator", "estimator": name, "chain": chain})
+        lambda name: (st.none() if is_joint(name) else st.permutations(heads)).map(
+            lambda chain: {"kind": "estimator", "estimator": name, "chain": chain}
+        )
     )
     contestants = draw(st.dictionaries(names, networks | estimators, min_size=2, max_size=4))
     return Comparison.model_validate(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from branchsweep.config.comparison import ESTIMATORS, Comparison, Estimator, Network, Single
+from branchsweep.config.comparison import Comparison, Estimator, Network, Single
+from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice
 from branchsweep.config.sections.search_space import SearchSpace

@@ -134,7 +134,7 @@ class TestExperiment:
             (("space", "dimensions", "trunk.depth", "high"), ["40", "1", "16"]),
             (("space", "fixed", "activation"), ["'rleu'", "'relu'"]),
             (("search", "initial_trials", "article", "momentum"), ["2", "0", "0.999"]),
-            (("baselines", 1), ["'forest'"]),
+            (("baselines", 1), ["'forest'", "'random_forest'"]),
         ]
 
     @pytest.mark.parametrize("name", ["trunk", "branch", "learning_rate", "activation", "mean"])

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, KeyMistake, Name, Seconds, Seed
+from branchsweep.config.estimator_names import EstimatorName, is_joint
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import value_problem
 from branchsweep.config.sections.heads import MAX_HEADS
@@ -39,11 +40,6 @@ NO_RUNGS = Pruning(rungs=[])
 
 EQUIVALENCE_MARGIN = 0.005
 """The default of `equivalence_margin`."""
-
-EstimatorName = Literal["linear_regression", "k_nearest_neighbors", "random_forest", "histogram_gradient_boosting"]
-
-ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
-"""The estimators of scikit-learn's that a contestant can be."""
 
 Fixed = Mapping[str, ParamValue]
 """Hyperparameters fixed at a value."""
@@ -73,7 +69,9 @@ class Estimator(ConfigModel):
     """An estimator of scikit-learn's, with its defaults."""
 
     kind: Literal["estimator"]
-    estimator: EstimatorName = Field(description="The name of the estimator.")
+    estimator: EstimatorName = Field(
+        description="The name of the estimator: one for each head, or one for all heads together (joint_random_forest)."
+    )
     chain: list[Name] | None = Field(
         None,
         max_length=MAX_HEADS,
@@ -184,7 +182,9 @@ class Comparison(ConfigModel):
             path = ("contestants", name)
             if isinstance(contestant, Estimator):
                 chain = contestant.chain
-                if chain is not None and sorted(chain) != sorted(heads):
+                if chain is not None and is_joint(contestant.estimator):
+                    yield (*path, "chain"), f"{contestant.estimator} learns all heads together, not in a chain; leave it out"
+                elif chain is not None and sorted(chain) != sorted(heads):
                     yield (*path, "chain"), f"got {', '.join(chain)}, expected each of the heads {', '.join(heads)} once"
                 continue
             yield from _fixed_mistakes((*path, "fixed"), contestant.fixed, heads)

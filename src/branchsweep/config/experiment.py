@@ -63,8 +63,8 @@ class Experiment(ConfigModel):
     baselines: list[Annotated[str, Field(max_length=LONGEST_PATH)]] = Field(
         default_factory=list,
         max_length=MAX_BASELINES,
-        description="What the best trial is compared with: names of scikit-learn baselines (linear_regression), or paths to "
-        "experiments of one trial.",
+        description="What the best trial is compared with: names of scikit-learn estimators (linear_regression, random_forest, "
+        "joint_random_forest), or paths to experiments of one trial.",
     )
     confirmation: Confirmation = Field(
         default_factory=Confirmation, description="How the best trials are evaluated again before one is chosen."

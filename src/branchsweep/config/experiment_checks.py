@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
+from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.metric_names import MEAN, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float
@@ -46,9 +47,6 @@ _WHAT_A_COLUMN_SAYS = {
     "column": "to which part a row belongs",
 }
 """What a column that is no target tells of a row, by the kind of the split."""
-
-SKLEARN_BASELINES = ("linear_regression",)
-"""The baselines that scikit-learn trains."""
 
 
 def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -231,6 +229,6 @@ def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     for index, baseline in enumerate(experiment.baselines):
-        if baseline not in SKLEARN_BASELINES and not baseline.endswith(YAML_SUFFIXES):
-            expected = f"expected one of {', '.join(SKLEARN_BASELINES)}, or a path to an experiment (.yaml)"
-            yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, SKLEARN_BASELINES)}"
+        if baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
+            expected = f"expected one of {', '.join(ESTIMATORS)}, or a path to an experiment (.yaml)"
+            yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, ESTIMATORS)}"

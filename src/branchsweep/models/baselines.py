@@ -1,6 +1,7 @@
 """Estimators of scikit-learn for all heads at once: raw columns in, raw columns out.
 
-An estimator learns each head by itself, or the heads in a chain, where each reads the predictions of those before it. Which
+An estimator learns each head by itself, or the heads in a chain, where each reads the predictions of those before it, or all
+heads together. Which
 estimator a name stands for is the head's to say. A sweep's baselines and a comparison's contestants come from here.
 
 n    rows
@@ -19,8 +20,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from branchsweep.config.estimator_names import JOINT, is_joint
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import FittedInputEncoder, InputEncoder, InputEncoding
+from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
@@ -50,7 +53,7 @@ class FittedBaseline:
         encoder: Encodes the inputs; None where estimators read them as they are.
     """
 
-    model: _EstimatorChain | _SeparateEstimators
+    model: _EstimatorChain | _SeparateEstimators | _JointEstimator
     seconds: float
     encoder: FittedInputEncoder | None = None
 
@@ -59,19 +62,23 @@ class FittedBaseline:
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
 
-def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict[str, Estimator]:
-    """The estimator of each head.
+def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict[str, Estimator] | Estimator:
+    """The estimator of each head, or the one of all heads.
 
     Args:
-        name: One of those that every head has an estimator for, such as `random_forest`.
+        name: One of `config/estimator_names.py`.
         heads: The kinds of the heads.
         seed: Of an estimator that is random, from 0 and below 2³².
     """
+    if is_joint(name):
+        first = next(iter(heads.values()))
+        together: Estimator = first.estimator(name.removeprefix(JOINT), seed)
+        return together
     return {head: kind.estimator(name, seed) for head, kind in heads.items()}
 
 
 def fit(
-    estimators: Mapping[str, Estimator],
+    estimators: Mapping[str, Estimator] | Estimator,
     x: Floats,
     y: Floats | Actual,
     chain: Sequence[str] | None = None,
@@ -79,10 +86,11 @@ def fit(
 ) -> FittedBaseline:
     """Estimators after learning all heads, with the time that it took.
 
-    A head is learnt from the rows whose target is known, by their weights where its estimator takes weights.
+    A head is learnt from the rows whose target is known, by their weights where its estimator takes weights. An estimator of
+    all heads learns from the rows with all targets, by the mean of the heads' weights.
 
     Args:
-        estimators: By head, in the order of the targets' columns.
+        estimators: By head, in the order of the targets' columns; or one for all heads.
         x: Training inputs `(n, D)`, in the columns' own units.
         y: Training targets `(n, H)`, in the heads' own units; NaN where one is not known, or the same with weights.
         chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
@@ -94,17 +102,16 @@ def fit(
     Raises:
         ValueError: The chain does not name each head once.
     """
-    if chain is not None and sorted(chain) != sorted(estimators):
-        raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(estimators)} once")
-    heads, by_column, targets = list(estimators), tuple(estimators.values()), Actual.of(y)
-    order = [heads.index(head) for head in chain or ()]
-    started = time.perf_counter()
-    encoder = None
+    targets, started, encoder = Actual.of(y), time.perf_counter(), None
     if not all(column.is_plain for column in columns):
         encoder = InputEncoder(tuple(columns), InputEncoding("none")).fit(x, targets.values)
         x = encoder.transform(x)
-    fitted = _fit_chain(by_column, order, x, targets) if chain else _fit_each(by_column, x, targets)
-    return FittedBaseline(fitted, time.perf_counter() - started, encoder)
+    model: _EstimatorChain | _SeparateEstimators | _JointEstimator
+    if isinstance(estimators, Mapping):
+        model = _fit_heads(estimators, x, targets, chain)
+    else:
+        model = _fit_jointly(estimators, x, targets)
+    return FittedBaseline(model, time.perf_counter() - started, encoder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,39 @@ class _SeparateEstimators:
         return np.column_stack([estimator.predict(X) for estimator in self.estimators])
 
 
+@dataclass(frozen=True, slots=True)
+class _JointEstimator:
+    """One fitted estimator of all heads."""
+
+    estimator: Estimator
+
+    def predict(self, X: Floats) -> Floats:
+        """Predictions `(n, H)`."""
+        return np.asarray(self.estimator.predict(X)).reshape(len(X), -1)
+
+
+def _fit_heads(
+    estimators: Mapping[str, Estimator], x: Floats, targets: Actual, chain: Sequence[str] | None
+) -> _EstimatorChain | _SeparateEstimators:
+    heads, by_column = list(estimators), tuple(estimators.values())
+    if chain is None:
+        return _fit_each(by_column, x, targets)
+    if sorted(chain) != sorted(heads):
+        raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(heads)} once")
+    return _fit_chain(by_column, [heads.index(head) for head in chain], x, targets)
+
+
+def _fit_jointly(estimator: Estimator, x: Floats, targets: Actual) -> _JointEstimator:
+    complete = ~np.isnan(targets.values).any(axis=1)
+    if not complete.any():
+        raise DataError("no row has the targets of all heads, from which joint estimators learn; leave them out", "baselines")
+    name, weights = _weights_argument(estimator), targets.weights
+    arguments = {name: weights[complete].mean(axis=1)} if weights is not None and name else {}
+    y = targets.values[complete]
+    cast("Any", estimator.fit)(x[complete], y if y.shape[1] > 1 else y[:, 0], **arguments)
+    return _JointEstimator(estimator)
+
+
 def _fit_each(estimators: tuple[Estimator, ...], x: Floats, targets: Actual) -> _SeparateEstimators:
     for column, estimator in enumerate(estimators):
         _fit_head(estimator, x, targets, column)
@@ -159,7 +199,7 @@ def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> 
     """Fit an estimator to one column of the targets: to the rows where it is known."""
     y, read, *weights = targets.head(column, x.T)
     name, fit_rows = _weights_argument(estimator), cast("Any", estimator.fit)
-    fit_rows(read.T, y, **({name: weights[0]} if weights and name else {}))
+    fit_rows(read.T, y, **({name: np.ascontiguousarray(weights[0])} if weights and name else {}))
 
 
 def _weights_argument(estimator: Any) -> str:

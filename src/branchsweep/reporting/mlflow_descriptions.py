@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric
@@ -92,7 +93,7 @@ def nested_description(result: CrossValidationResult) -> str:
 
 
 def _answer(result: SweepSummary, links: TrackingLinks) -> str:
-    """The test scores of the final model and of the first baseline, in a sentence."""
+    """The test scores of the final model and of the best baseline, in a sentence."""
     if result.finalist is None:
         return f"{result.without_finalist}, so there is nothing to compare or to register."
     trial = _linked(f"trial {result.finalist.trial}", links.trials.get(result.finalist.trial, ""))
@@ -101,8 +102,9 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     if result.test_scores is None:
         return f"{model} is the finalist, but diverged in the refit on all training rows."
     metric = label(result.metric)
-    baselines = [baseline for baseline in result.baselines if baseline.test_scores][:1]
-    compared = "".join(f"; {escape_markdown(baseline.name)}: {_scores(baseline.test_scores, metric)}" for baseline in baselines)
+    evaluated = [baseline for baseline in result.baselines if baseline.test_scores]
+    best = max(evaluated, key=lambda baseline: fmean(baseline.test_scores.values()), default=None)
+    compared = f"; {escape_markdown(best.name)}: {_scores(best.test_scores, metric)}" if best else ""
     return f"{model} reaches **{_scores(result.test_scores, metric)}** on the test rows{compared}."
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import LONGEST_PATH, NAME, SHORT_TEXT
+from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS
 from branchsweep.config.sections.driver_options import DRIVERS
@@ -141,7 +141,7 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
         ],
     }
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
-    properties["baselines"]["items"] = {"anyOf": [{"enum": list(SKLEARN_BASELINES)}, _YAML_PATH]}
+    properties["baselines"]["items"] = {"anyOf": [{"enum": list(ESTIMATORS)}, _YAML_PATH]}
     properties["heads"]["additionalProperties"] = False
     _allow_one_metric(properties, definitions["Objective"]["properties"]["maximize"])
 

@@ -96,7 +96,8 @@ class Head(ABC):
         """The scikit-learn estimator that a baseline of this name is for such a head, not fitted.
 
         Args:
-            name: One of `baselines.ESTIMATORS`, such as `random_forest`.
+            name: Of `config/estimator_names.py`, such as `random_forest`; without `joint_`, since such an estimator is the same
+                on several columns of targets.
             seed: Of an estimator that is random.
 
         Raises:

@@ -101,6 +101,18 @@ def _random_forest(seed: int) -> Any:
     return _standardized(RandomForestRegressor(random_state=seed, n_jobs=-1))
 
 
+def _support_vector_regression(_: int) -> Any:
+    from sklearn.svm import SVR  # noqa: PLC0415  # as above
+
+    return _standardized(SVR())
+
+
+def _extra_trees(seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesRegressor  # noqa: PLC0415  # as above
+
+    return _standardized(ExtraTreesRegressor(random_state=seed, n_jobs=-1))
+
+
 def _histogram_gradient_boosting(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415  # as above
 
@@ -131,7 +143,9 @@ def _rounded(values: Floats) -> Floats:
 ESTIMATORS: Mapping[str, Callable[[int], Any]] = {
     "linear_regression": _linear_regression,
     "k_nearest_neighbors": _k_nearest_neighbors,
+    "support_vector_regression": _support_vector_regression,
     "random_forest": _random_forest,
+    "extra_trees": _extra_trees,
     "histogram_gradient_boosting": _histogram_gradient_boosting,
 }
 """Makes the estimator of each name from a seed. None depends on the units of inputs and targets."""

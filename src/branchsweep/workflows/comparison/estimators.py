@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Estimator
+from branchsweep.config.estimator_names import is_joint
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import (
@@ -28,7 +29,10 @@ def evaluate_estimator(
     """An estimator fitted and tested on every half, or recorded."""
     part, metric = f"estimator/{name}", common_metric(context.comparison.experiment.score_metrics.values())
     label = estimator.estimator.replace("_", " ")
-    what = f"{label}, a chain of {' and then '.join(estimator.chain)}" if estimator.chain else f"{label} for each head"
+    if estimator.chain:
+        what = f"{label}, a chain of {' and then '.join(estimator.chain)}"
+    else:
+        what = f"{label} of all heads" if is_joint(estimator.estimator) else f"{label} for each head"
     if part in recorded:
         return replace(contestant_from_data({"name": name, "description": what, **recorded[part]}, metric), description=what)
     context.training.progress.on_message(f"{name}: fitting it on every half")

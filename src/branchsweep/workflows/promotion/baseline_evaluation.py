@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
@@ -50,7 +50,7 @@ def baselines_of(experiment: Experiment) -> list[Baseline]:
     """The baselines that an experiment names, checked before anything is trained."""
     return [
         Baseline(baseline)
-        if baseline in SKLEARN_BASELINES
+        if baseline in ESTIMATORS
         else check_baseline_experiment(load_experiment(Path(baseline)), baseline, experiment)
         for baseline in experiment.baselines
     ]
