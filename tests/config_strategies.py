@@ -83,9 +83,30 @@ def heads_data(draw: st.DrawFn) -> dict[str, Any]:
     return {name: {"column": f"target {name}", "unit": draw(texts)} for name in chosen}
 
 
+columns = texts.filter(lambda name: bool(name) and not name.startswith("target "))
+"""Columns that no head predicts."""
+
+
 @st.composite
-def experiments(draw: st.DrawFn) -> Experiment:
-    """Experiments, with about every key."""
+def splits(draw: st.DrawFn, heads: list[str], has_halves: bool) -> dict[str, Any]:
+    """How rows are divided; with `has_halves`, in a way that a comparison may divide them, too."""
+    gaps = st.integers(0, 10**9) | st.sampled_from(["2w", "7d", "12 h", "30min", "45s"])
+    kinds: list[st.SearchStrategy[dict[str, Any]]] = [
+        st.just({}),
+        columns.map(lambda name: {"group": name}),
+        st.tuples(columns | st.sampled_from(heads), st.none() | st.integers(2, 1000)).map(
+            lambda drawn: {"stratify": drawn[0], "bins": drawn[1]}
+        ),
+    ]
+    if not has_halves:
+        kinds.append(columns.map(lambda name: {"column": name}))
+        kinds.append(st.tuples(columns, st.none() | gaps).map(lambda drawn: {"time": drawn[0], "gap": drawn[1]}))
+    return draw(st.one_of(kinds))
+
+
+@st.composite
+def experiments(draw: st.DrawFn, has_halves: bool = False) -> Experiment:
+    """Experiments, with about every key; with `has_halves`, such as a comparison takes."""
     heads = draw(heads_data())
     driver = draw(st.sampled_from(list(DRIVERS)))
     algorithm = draw(st.sampled_from(list(DRIVERS[driver])))
@@ -105,6 +126,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
                 "sheet": draw(st.none() | st.integers(0, 9) | texts),
             },
             "heads": heads,
+            "split": draw(splits(list(heads), has_halves)),
             "space": draw(space_data()),
             "objective": {
                 "maximize": draw(st.lists(st.sampled_from(objectives), min_size=1, max_size=most, unique=True)),
@@ -130,7 +152,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
     """Comparisons of networks and estimators, all on one experiment's table and heads."""
-    experiment = draw(experiments())
+    experiment = draw(experiments(has_halves=True))
     heads = list(experiment.heads)
     networks = st.sampled_from(["network", "single"]).flatmap(
         lambda kind: st.sampled_from([{"kind": kind}, {"kind": kind, "experiment": experiment.model_dump()}])
