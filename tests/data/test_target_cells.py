@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.data.splits import split_rows
 from branchsweep.data.splitters.group import Group
+from branchsweep.data.test_table import with_test_table
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, DataError
 
@@ -214,3 +216,10 @@ def test_keys_of_sweeps_without_weights_are_as_they_were() -> None:
     assert "weight" not in fields["table"]
     assert all("weight" not in head for head in fields["heads"].values())
     assert sweep_key_fields(experiment(weight="w"))["table"]["weight"] == "w"
+
+
+def test_weights_of_a_test_table_stand_beside_those_of_the_training_rows() -> None:
+    training, test = load(rows(), weight="w"), replace(load(rows(), weight="w"), weights=None, path=Path("test.csv"))
+    weights = with_test_table(training, test).weights
+    assert weights is not None and training.weights is not None
+    np.testing.assert_array_equal(weights, np.concatenate([training.weights, np.ones((ROWS, 2))]))

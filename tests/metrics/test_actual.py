@@ -10,6 +10,8 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.actual import Actual
+from branchsweep.metrics.functions import register_metric, takes_weights, unregister_metric
+from branchsweep.metrics.names import Metric
 from branchsweep.metrics.scores import head_scores, scores_of_many
 from branchsweep.metrics.significance import ComparedMetrics, PairedPredictions, paired_bootstrap
 from branchsweep.models.ensemble_selection import select_greedily
@@ -101,3 +103,15 @@ def test_an_ensemble_is_chosen_by_the_known_values() -> None:
     noisy = np.where(known, values, 0.0) + np.random.default_rng(2).normal(size=values.shape)
     exact_where_known = np.where(known, values, 1e6)
     assert select_greedily({"noisy": noisy, "exact": exact_where_known}, values, HEADS, 3, Objective()) == {"exact": 1.0}
+
+
+def test_a_metric_says_whether_it_takes_weights() -> None:
+    register_metric(
+        "bias",
+        Metric("bias", higher_is_better=True, is_score=False),
+        lambda actual, predicted: float((predicted - actual).mean()),
+    )
+    try:
+        assert [takes_weights(name) for name in (*MSE.metrics, "bias")] == [True, True, True, False]
+    finally:
+        unregister_metric("bias")

@@ -29,8 +29,9 @@ def with_test_table(dataset: Dataset, test: Dataset) -> Dataset:
         raise DataError(message, test.location)
     assert test.path is not None, "a test table is a file"
     weights: Floats | None = None
-    if dataset.weights is not None and test.weights is not None:
-        weights = read_only(np.concatenate([dataset.weights, test.weights]))
+    if dataset.weights is not None or test.weights is not None:
+        both = [np.ones_like(rows.y) if rows.weights is None else rows.weights for rows in (dataset, test)]
+        weights = read_only(np.concatenate(both))
     columns = [
         column.model_copy(update={"has_gaps": column.has_gaps or test_column.has_gaps})
         for column, test_column in zip(dataset.columns, test.columns, strict=True)

@@ -6,6 +6,7 @@ process scores all trials of a long sweep, so that time matters.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from statistics import fmean
@@ -85,6 +86,15 @@ METRIC_FUNCTIONS: dict[str, MetricFunction] = {R2: _r2, RMSE: _rmse, MAE: _mae}
 
 FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {R2: r2}
 """Functions of many predictions at once, of metrics that have one: its arguments are those of `r2`."""
+
+
+def takes_weights(name: str) -> bool:
+    """Whether the function of a metric takes the weights of rows as a third argument."""
+    try:
+        inspect.signature(METRIC_FUNCTIONS[name]).bind(*[None] * 3)
+    except TypeError:
+        return False
+    return True
 
 
 def register_metric(name: str, metric: Metric, function: MetricFunction) -> None:

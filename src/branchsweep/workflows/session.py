@@ -19,6 +19,9 @@ from branchsweep.data.download import DownloadOptions
 from branchsweep.data.loading import TableData, load_dataset
 from branchsweep.data.splits import outer_splits, split_rows
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import ConfigError
+from branchsweep.metrics.functions import takes_weights
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import allow_open_files, cache_folder
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
@@ -150,8 +153,22 @@ def load_table(experiment: Experiment, session: Session) -> Dataset:
     show = session.interface.message
     with session.interface.download() as progress:
         dataset = load_dataset(experiment, session.data, session.require_real, show, DownloadOptions(progress=progress))
+    _check_metrics(experiment, dataset)
     _show_warnings(dataset.warnings, dataset, session)
     return dataset
+
+
+def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
+    """Check that what is computed of weighted rows can be weighted.
+
+    Raises:
+        ConfigError: A head has a metric whose function takes no weights.
+    """
+    for head, kind in kinds_by_head(experiment).items() if dataset.weights is not None else ():
+        for name in kind.metrics:
+            if not takes_weights(name):
+                message = f"the metric {name} takes no weights, but the rows have some: register it with a function of"
+                raise ConfigError(f"{message} (actual, predicted, weights), or leave the weights out", f"heads.{head}")
 
 
 def _show_warnings(warnings: Sequence[str], dataset: Dataset, session: Session) -> None:

@@ -10,7 +10,7 @@ from branchsweep.config.sections.validation import KFold
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.digest import combined_digest
-from branchsweep.data.splits import split_rows
+from branchsweep.data.splits import check_targets, split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
@@ -44,6 +44,9 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     tuned_on = [train for train, _ in halves_as_folds] if nested else [split_rows(comparison.experiment, dataset).train]
     tuning = [fold for train in tuned_on for fold in dataset.splitter.folds(comparison.validation, train, comparison.seed)]
     folds = (*halves_as_folds, *tuning)
+    if not dataset.actual.is_plain:
+        tuned = {f"validation (tuning, fold {number})": rows for number, (_, rows) in enumerate(tuning, start=1)}
+        check_targets(dataset, tuned)
     return TrainingRows(dataset.x, dataset.y, folds, dataset.heads, dataset.weights, columns=dataset.columns)
 
 
