@@ -29,9 +29,13 @@ class SourceCall(NamedTuple):
     Args:
         name: What is called, such as `MinMaxScaler` or `keras.layers.Dense`.
         arguments: Its arguments as source.
-        module: The module that `name` is imported from; empty where it is a name below `keras` or `np`.
+        module: The module that `name` is imported from; empty where it is a name below `keras` or `np`, or defined by the code.
+        definition: Where no module has it, the code that defines it, in lines of at most 88 characters; it may use `np`.
+        uses: What the definition imports.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     module: str = ""
+    definition: str = ""
+    uses: tuple[SourceCall, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,19 @@ class EncoderContract:
         fitted = encoder.fit(values, targets)
         again = fitted_from_json(json.loads(json.dumps(fitted.to_json())))
         np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
+
+    def test_its_source_encodes_alike_but_for_columns_of_zeros(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        if encoder.source is None:
+            pytest.skip("has no source")
+        calls = [call for call in (encoder.source, *encoder.source.uses) if call.module]
+        imports = [f"from {call.module} import {call.name}" for call in calls]
+        code = "\n".join(["import numpy as np", *imports, encoder.source.definition])
+        names: dict[str, Any] = {"train": values}
+        exec(code, names)  # noqa: S102
+        transformer = eval(f"{encoder.source.name}({', '.join(encoder.source.arguments)})", names)  # noqa: S307
+        encoded = encoder.fit(values, targets).transform(values)
+        found = transformer.fit(values, targets).transform(values)
+        np.testing.assert_allclose(found, encoded[:, encoded.any(axis=0)], atol=1e-9)
 
     def test_an_invertible_encoder_restores_the_values(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         fitted = encoder.fit(values, targets)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
 from branchsweep.models.codegen import generate_script, script_from_manifest
@@ -21,7 +22,7 @@ from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.recipe import Recipe
 from branchsweep.trial import Params
 
-INPUTS = ["load", "wind speed"]
+INPUTS = dict.fromkeys(["load", "wind speed"], NUMERIC)
 PROVENANCE = Provenance({"heat": "heat", "steam": "steam flow"}, {"heat": "mse", "steam": "huber"}, 4, 0.25, 1)
 
 
@@ -66,7 +67,7 @@ SCRIPTS = {
     "mean": generate_script("models:/plant/3", INPUTS, mean_of(TAPERED, QUANTILE, TAPERED, UNSCALED), PROVENANCE),
     "wide": generate_script(
         "models:/plant/3",
-        [f"an input with a {'very ' * 5}long name, number {number}" for number in range(5)],
+        {f"an input with a {'very ' * 5}long name, number {number}": NUMERIC for number in range(5)},
         mean_of(*(member({"input_scaling": kind}, heads=[f"head-{h}" for h in range(9)]) for kind in ("min_max", "quantile"))),
         Provenance(
             columns={f"head-{h}": f'column "{h}" of what is measured' for h in range(9)},
@@ -93,6 +94,39 @@ SCRIPTS["partial and weighted"] = generate_script(
         invalid="drop",
         weights={head: ["hours of operation", f"certainty of the {head} that was measured"] for head in ("heat", "steam")},
         losses={"heat": "mse", "steam": "mae"},
+    ),
+)
+
+MIXED = {
+    "wind speed": Column(kind="numeric", missing="indicator"),
+    "load": NUMERIC,
+    "kind": Column(kind="categorical", categories=["x", "y, too"], has_gaps=True),
+    "day": Column(kind="date", parts=["month", "day_of_week", "year"]),
+}
+COMPLETE = MIXED | {"kind": MIXED["kind"].model_copy(update={"has_gaps": False})}  # as the table below has them
+BINS = member({"input_scaling": "piecewise_linear", "bins": 8})
+TREE = member({"input_scaling": "piecewise_linear_tree", "bins": 4, "one_hot_limit": 30})
+LONG = {f"an input with a {'very ' * 8}long name, {name}": column for name, column in MIXED.items()} | {
+    "town": Column(kind="categorical", categories=[f"the town with the number {number}" for number in range(40)]),
+    "hour": Column(kind="date", parts=["hour", "minute", "month", "day_of_year", "elapsed"]),
+    "filled": Column(kind="numeric", missing="mean"),
+    "zone": Column(kind="categorical", categories=["1", "2.5"]),
+}
+SCRIPTS["mixed"] = generate_script("m", MIXED, [BINS], PROVENANCE)
+SCRIPTS["mean of bins"] = generate_script("m", INPUTS, mean_of(BINS, TREE), PROVENANCE)
+SCRIPTS["no numbers"] = generate_script("m", {"day": MIXED["day"], "kind": MIXED["kind"]}, [UNSCALED], PROVENANCE)
+SCRIPTS["gaps"] = generate_script("m", {"load": MIXED["wind speed"]}, [UNSCALED], replace(PROVENANCE, invalid="drop"))
+SCRIPTS["all kinds of inputs"] = generate_script(
+    "m",
+    LONG,
+    mean_of(BINS, TREE, QUANTILE, UNSCALED),
+    replace(
+        PROVENANCE,
+        partial_targets=True,
+        missing=[-9, "?"],
+        invalid="drop",
+        weights={"heat": ["hours of operation"]},
+        csv_arguments={"decimal": ",", "thousands": "."},
     ),
 )
 
@@ -154,7 +188,7 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any], str]]:
-    """The networks that two scripts trained and their output; run in one process, which imports TensorFlow once."""
+    """The networks that the scripts trained and their output; run in one process, which imports TensorFlow once."""
     folder = tmp_path_factory.mktemp("scripts")
     random = np.random.default_rng(0)
     load, wind = random.uniform(0, 1, 160), random.normal(size=160)
@@ -164,9 +198,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "note": "x",
         "wind speed": wind,
         "heat": 40 * load,
+        "kind": random.choice(["x", "y, too"], 160),
+        "day": pd.date_range("2024-01-01", periods=160),
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("single", "mean")
+    names = ("single", "mean", "mixed")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
@@ -176,22 +212,29 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
     return {name: results[f"{name}.py"] for name in names}
 
 
-def exported_network(member: ModelMember) -> tuple[dict[str, list[Any]], int]:
+def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tuple[dict[str, list[Any]], int]:
     """The layers by name, each with its units and its activation, and the parameters of the network that we export."""
     from branchsweep.models import keras_network
 
-    model = keras_network.build_network(member.recipe.architecture, len(INPUTS))
+    model = keras_network.build_network(member.recipe.architecture, member.recipe.encoded_width(columns.values()))
     return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}, model.count_params()
 
 
 @pytest.mark.parametrize(
-    ("name", "members"), [("single", [TAPERED]), ("mean", [TAPERED, QUANTILE, TAPERED, UNSCALED])], ids=["single", "mean"]
+    ("name", "columns", "members"),
+    [
+        ("single", INPUTS, [TAPERED]),
+        ("mean", INPUTS, [TAPERED, QUANTILE, TAPERED, UNSCALED]),
+        ("mixed", COMPLETE, [BINS]),
+    ],
 )
 def test_a_script_trains_the_networks_of_the_exported_model(
-    ran: Mapping[str, tuple[list[Any], str]], name: str, members: list[ModelMember]
+    ran: Mapping[str, tuple[list[Any], str]], name: str, columns: Mapping[str, Column], members: list[ModelMember]
 ) -> None:
     trained, output = ran[name]
-    assert [(layers, parameters) for layers, parameters, _ in trained] == [exported_network(member) for member in members]
+    assert [(layers, parameters) for layers, parameters, _ in trained] == [
+        exported_network(member, columns) for member in members
+    ]
     epochs = [member.epochs or member.recipe.epochs or PROVENANCE.epochs for member in members]
     steps = [count * -(-120 // member.recipe.batch_size) for count, member in zip(epochs, members, strict=True)]
     assert [iterations for _, _, iterations in trained] == steps
@@ -216,4 +259,4 @@ def test_members_of_equal_recipes_share_a_function() -> None:
 
 def test_a_model_without_provenance_has_no_script() -> None:
     with pytest.raises(BackendError, match="models:/plant/1"):
-        script_from_manifest("models:/plant/1", {"inputs": INPUTS, "provenance": None})
+        script_from_manifest("models:/plant/1", {"inputs": list(INPUTS), "provenance": None})

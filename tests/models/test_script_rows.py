@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.models.codegen import generate_script
@@ -171,7 +172,9 @@ TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict
     "dates, csv": (changed(a_5=pd.Timestamp("2020-01-01")), csv, DROP),
     "errors of a sheet": (changed(a_5="#DIV/0!", b_6="#N/A"), xlsx, DROP),
     "booleans": (changed(a_5=True, b_6=False), xlsx, {}),
-    "a column of booleans": (plain().assign(b=lambda frame: frame["b"] > 0), csv, {}),
+    "a column of booleans": (
+        plain().assign(b=lambda frame: frame["b"] > 0), csv, {"inputs": {"a": {}, "b": {"kind": "numeric"}}}
+    ),
     "categories": (plain().assign(b=lambda frame: frame["b"].round(0).astype("category")), parquet, {}),
     "whole numbers with gaps": (plain().assign(b=pd.array([None, *range(ROWS - 1)], dtype="Int64")), parquet, DROP),
     "codes": (changed(a_5=-200, f_7=-9999), csv, DROP | {"missing": [-200, -9999]}),
@@ -243,7 +246,7 @@ def test_a_script_takes_the_rows_that_the_search_took(
     split = split_rows(chosen, dataset)
     script = generate_script(
         "models:/rows/1",
-        dataset.inputs,
+        dict(zip(dataset.inputs, dataset.columns, strict=True)),
         [ModelMember(Recipe.of({}, ["f", "heat"]), ())],
         Provenance.of(chosen, dataset.csv_arguments, dataset.partial_targets),
     )
@@ -266,7 +269,7 @@ def test_a_script_reads_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     dataset = load_dataset(chosen)
     split = split_rows(chosen, dataset)
     members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
-    script = generate_script("models:/rows/1", dataset.inputs, members, Provenance.of(chosen, {}))
+    script = generate_script("models:/rows/1", dict.fromkeys(dataset.inputs, NUMERIC), members, Provenance.of(chosen, {}))
     monkeypatch.setattr(sys, "argv", ["script.py", url])
     names: dict[str, Any] = {}
     reading = script.partition("keras.utils.set_random_seed")[0].replace("import keras\n", "")
@@ -311,7 +314,9 @@ def test_a_script_ends_with_one_message_about_a_table_that_it_cannot_use(
     write(path)
     members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
     provenance = Provenance({"f": "f", "heat": "heat loss"}, {"f": "mse", "heat": "mse"}, 4, 0.25, 1)
-    script = generate_script("models:/rows/1", ["a", "b"], members, provenance).replace("import keras\n", "")
+    script = generate_script("models:/rows/1", dict.fromkeys(["a", "b"], NUMERIC), members, provenance).replace(
+        "import keras\n", ""
+    )
     monkeypatch.setattr(sys, "argv", ["script.py", str(path)])
     with pytest.raises(SystemExit) as ended:
         exec(compile(script, "script.py", "exec"), {})  # noqa: S102  # up to the message it needs no Keras
@@ -324,7 +329,7 @@ def test_a_script_without_a_table_says_how_it_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     provenance = Provenance({"f": "f"}, {"f": "mse"}, 4, 0.25, 1)
-    script = generate_script("models:/rows/1", ["a"], [ModelMember(Recipe.of({}, ["f"]), ())], provenance)
+    script = generate_script("models:/rows/1", {"a": NUMERIC}, [ModelMember(Recipe.of({}, ["f"]), ())], provenance)
     monkeypatch.setattr(sys, "argv", ["script.py"])
     with pytest.raises(SystemExit) as ended:
         exec(compile(script.replace("import keras\n", ""), "script.py", "exec"), {})  # noqa: S102  # as above

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from branchsweep.config.codec import from_data
+from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.database import sql_statement
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
@@ -24,9 +25,10 @@ from branchsweep.errors import MALFORMED, BackendError
 from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
+from branchsweep.models.input_source import InputSource
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.recipe import Recipe
-from branchsweep.models.source_layout import COLUMNS, entries, laid_out, source
+from branchsweep.models.source_layout import COLUMNS, entries, imported_from, laid_out, source
 from branchsweep.models.split_source import SplitSource
 from branchsweep.types import SourceCall
 
@@ -44,10 +46,9 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
     """
     if not manifest.get("provenance"):
         raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
-    if manifest.get("columns"):
-        raise BackendError(f"{name} reads columns that are no plain numbers, so there is no script; export --format keras")
     try:
-        provenance, inputs = from_data(Provenance, manifest["provenance"]), [str(name) for name in manifest["inputs"]]
+        provenance, described = from_data(Provenance, manifest["provenance"]), manifest.get("columns", {})
+        inputs = {str(name): Column.model_validate(described.get(name, {})) for name in manifest["inputs"]}
         members = [
             ModelMember(from_data(Recipe, member["recipe"]), (), float(member["share"]), int(member["epochs"]))
             for member in manifest["members"]
@@ -60,30 +61,35 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
     return generate_script(name, inputs, members, provenance)
 
 
-def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMember], provenance: Provenance) -> str:
+def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[ModelMember], provenance: Provenance) -> str:
     """The script that trains these members on their table, and prints the score of every head on the test rows.
 
     Args:
         name: The model's name, shown in comments and messages.
-        inputs: The input columns, in order.
+        inputs: The input columns, in order, each with what it is.
         members: Their recipes, epochs and shares; weights are not read.
         provenance: What the recipes leave open.
 
     Raises:
-        BackendError: There is no script for the kinds of the heads.
+        BackendError: There is no script for the kinds of the heads, or for how inputs are encoded.
     """
-    by_member = [_Network.of(member, provenance) for member in members]
+    columns = InputSource(inputs)
+    by_member = [_Network.of(member, columns, provenance) for member in members]
     networks = [network for index, network in enumerate(by_member) if network not in by_member[:index]]
     heads = {head: head_kind(loss) for head, loss in provenance.losses.items()}
     scores = {head: kind.score_source() for head, kind in heads.items()}
-    split = SplitSource.of(provenance)
-    calls = [*scores.values(), *(call for network in networks for call in network.encoders)]
+    split = SplitSource.of(provenance, columns.has_missing_values)
+    encoders = [call for network in networks for call in network.encoders]
+    calls = [*scores.values(), *encoders, *(own for call in encoders for own in call.uses)]
+    definitions = list(dict.fromkeys([*columns.definitions, *(call.definition for call in encoders if call.definition)]))
     return (
         _environment()
         .get_template("script.py.jinja")
         .render(
             name=name,
-            inputs=inputs,
+            inputs=list(inputs),
+            columns_of=columns,
+            definitions=definitions,
             provenance=provenance,
             networks=networks,
             members=[(member.share, 1 + networks.index(own)) for member, own in zip(members, by_member, strict=True)],
@@ -91,6 +97,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             note=_note(networks),
             split=split,
             **_weight_sources(provenance, split),
+            **_names_of_columns(columns, provenance),
             imports=_imports([*calls, *(SourceCall(name, module="sklearn.model_selection") for name in split.splitters)]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
@@ -123,6 +130,25 @@ def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any
     }
 
 
+def _names_of_columns(columns: InputSource, provenance: Provenance) -> dict[str, Any]:
+    """Which columns are numbers, which may be empty, and which are checked for invalid values, as the template names them."""
+    gaps = [name for name, has in (("GAPS", columns.gaps), ("TARGETS", provenance.partial_targets)) if has]
+    constants = [columns.numbers, "TARGETS", "WEIGHT_COLUMNS" if any(provenance.weights.values()) else ""]
+    dates = [name for name in columns.others if name == "DATES"]
+    checked = _joined(["numbers", *dates])
+    return {
+        "number_columns": [f"*{name}" for name in constants if name],
+        "may_be_empty": _joined(gaps),
+        "checked_names": checked,
+        "checked": f"table[{checked}]" if columns.others else "table",
+    }
+
+
+def _joined(lists: Sequence[str]) -> str:
+    """The list that joins these, as source; empty for none."""
+    return lists[0] if len(lists) == 1 else f"[{', '.join(f'*{name}' for name in lists)}]" if lists else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Network:
     """What the template writes of one network.
@@ -132,18 +158,20 @@ class _Network:
         epochs: How many it is trained for.
         schedule_epochs: The epochs that its schedule is laid out for.
         losses: By head.
+        inputs: The input columns.
     """
 
     recipe: Recipe
     epochs: int
     schedule_epochs: int
     losses: Mapping[str, str]
+    inputs: InputSource
 
     @classmethod
-    def of(cls, member: ModelMember, provenance: Provenance) -> _Network:
+    def of(cls, member: ModelMember, inputs: InputSource, provenance: Provenance) -> _Network:
         """The network of a member."""
         schedule_epochs = min(member.recipe.epochs or provenance.epochs, provenance.epochs)
-        return cls(member.recipe, member.epochs or schedule_epochs, schedule_epochs, provenance.losses)
+        return cls(member.recipe, member.epochs or schedule_epochs, schedule_epochs, provenance.losses, inputs)
 
     @property
     def has_schedule(self) -> bool:
@@ -153,7 +181,17 @@ class _Network:
     @property
     def encoders(self) -> list[SourceCall]:
         """What encodes its inputs and its targets."""
-        return [source for source in (self.input_source, self.target_source) if source]
+        of_inputs = [self.input_source] if self.is_plain else self.inputs.calls(self.recipe.encoding)
+        return [source for source in (*of_inputs, self.target_source) if source]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one transformer of scikit-learn encodes all inputs."""
+        return self.inputs.is_plain and not encoder_kind(self.recipe.input_scaling).beside
+
+    def encoding_lines(self, columns: int) -> str:
+        """The lines that encode its inputs, of so many characters at most, where several transformers do."""
+        return self.inputs.encoding_lines(self.recipe.encoding, columns)
 
     @property
     def input_source(self) -> SourceCall | None:
@@ -174,7 +212,8 @@ class _Network:
     @property
     def input_width(self) -> str:
         """The width of the encoded inputs, as source."""
-        return "len(INPUTS)" if encoder_kind(self.recipe.input_scaling).width is same_width else "x_train.shape[1]"
+        is_same = self.is_plain and encoder_kind(self.recipe.input_scaling).width is same_width
+        return "len(INPUTS)" if is_same else "x_train.shape[1]"
 
     @property
     def trunk(self) -> list[SourceCall]:
@@ -254,7 +293,7 @@ def _note(networks: Sequence[_Network]) -> str:
 
 def _imports(calls: Sequence[SourceCall]) -> dict[str, list[str]]:
     """By module, the names to import from it, in the order of a formatter."""
-    modules = sorted({call.module for call in calls})
+    modules = sorted({call.module for call in calls if call.module})
     return {module: sorted({call.name for call in calls if call.module == module}) for module in modules}
 
 
@@ -266,5 +305,5 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # Python, not HTML
     )
-    environment.filters |= {"source": source, "entries": entries, "laid_out": laid_out}
+    environment.filters |= {"source": source, "entries": entries, "laid_out": laid_out, "imported_from": imported_from}
     return environment

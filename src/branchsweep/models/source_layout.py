@@ -27,3 +27,10 @@ def laid_out(parts: Iterable[str], begin: str, end: str, columns: int = COLUMNS,
     if len(line) <= columns:
         return line
     return "\n".join([begin, *(f"    {entry}," for entry in parts), end + note])
+
+
+def imported_from(names: Iterable[str], module: str) -> str:
+    """The line or lines that import names from a module."""
+    names = list(names)
+    line = f"from {module} import {', '.join(names)}"
+    return line if len(line) <= COLUMNS else laid_out(names, f"from {module} import (", ")")

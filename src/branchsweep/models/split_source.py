@@ -27,9 +27,12 @@ class SplitSource:
     uses_math: bool = False
 
     @classmethod
-    def of(cls, provenance: Provenance) -> SplitSource:
-        """The lines that cut off the test rows of a model's sweep."""
-        return _SOURCES[provenance.row_split.kind](provenance.row_split, provenance)
+    def of(cls, provenance: Provenance, has_missing_inputs: bool = False) -> SplitSource:
+        """The lines that cut off the test rows of a model's sweep; `table` has missing values among its inputs, or not."""
+        split = provenance.row_split
+        if split.kind == "shuffle":
+            return _shuffle(provenance, has_missing_inputs or provenance.partial_targets)
+        return _SOURCES[split.kind](split, provenance)
 
 
 def _drawn(provenance: Provenance) -> list[str]:
@@ -47,9 +50,9 @@ train, test = table.iloc[train_rows], table.iloc[test_rows]"""
     return lines.replace("\n", "\n" + " " * indent)
 
 
-def _shuffle(_: RowSplit, provenance: Provenance) -> SplitSource:
+def _shuffle(provenance: Provenance, has_gaps: bool) -> SplitSource:
     if provenance.duplicates == "together":
-        gaps = ", dropna=False" if provenance.partial_targets else ""
+        gaps = ", dropna=False" if has_gaps else ""
         lines = f"groups = table.groupby(list(table.columns), sort=False{gaps}).ngroup()\n{_cut_by_group(provenance)}"
         return SplitSource(lines, splitters=("GroupShuffleSplit",))
     lines = laid_out(["table", *_drawn(provenance)], "train, test = train_test_split(", ")")
@@ -113,7 +116,6 @@ def _stratify(split: RowSplit, provenance: Provenance) -> SplitSource:
 
 
 _SOURCES: Mapping[SplitKind, Callable[[RowSplit, Provenance], SplitSource]] = {
-    "shuffle": _shuffle,
     "group": _group,
     "time": _time,
     "column": _given,

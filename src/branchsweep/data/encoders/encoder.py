@@ -29,7 +29,8 @@ class Encoder:
         served: The module that encodes with `transform(state, values)`, and converts back with `inverse(state, values)` if it
             can. It imports NumPy and SciPy at most, for its file is copied beside exported models and runs there alone. Its
             name is the `kind` under which `serving.json` records what was fitted.
-        source: The scikit-learn transformer that does the same, in generated code; None where values stay as they are.
+        source: The transformer that does the same, in generated code, of scikit-learn or defined there; it may use `train`, the
+            training rows. None where values stay as they are.
         width: Encoded columns of so many raw ones, known before fitting: it is a shape of the compiled program.
         beside: The name of the encoder whose columns a network reads beside these; empty for none.
         with_bins: The same kind with another number of bins (the hyperparameter `bins`); None for one that has none.
