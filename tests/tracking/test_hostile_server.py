@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
@@ -17,10 +18,10 @@ from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.model import load_predictor
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
-from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS
+from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, limited_requests
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.open import list_sweeps
+from branchsweep.tracking.open import list_sweeps, open_recorded_sweep
 from branchsweep.tracking.protocols import PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, example_candidate, register, sweep_record
@@ -241,6 +242,23 @@ def test_an_answer_without_end_is_given_up_at_the_limit(set_limit: LimitSetter, 
         assert not isinstance(caught.value, TrackingServerUnavailableError)
         assert "no answer of an MLflow server" in str(caught.value)
         assert server.sent < 32 << 20, "with what is on its way"
+
+
+def test_a_file_without_end_is_given_up_at_the_limit(proxy: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"hostile-{uuid4().hex[:8]}"
+    tracker = MlflowTracker.open(sweep_record(name=name), Address(proxy.uri))
+    tracker.log_files({"small.txt": "a" * 1000, "large.txt": "a" * (3 << 20)})
+    monkeypatch.setattr(request_limits, "MOST_FILE_BYTES", 1 << 20)
+    recorded = open_recorded_sweep(Address(proxy.uri), name)
+    assert recorded.artifact("small.txt") == b"a" * 1000
+    with pytest.raises(TrackingError, match="1 MiB") as caught:
+        recorded.artifact("large.txt")
+    assert not isinstance(caught.value, TrackingServerUnavailableError)
+    assert "large.txt" in str(caught.value)
+    client = client_of(tracker)
+    with limited_requests(), pytest.raises(MlflowException):
+        client.download_artifacts(tracker.run_id, "large.txt")
+    assert Path(client.download_artifacts(tracker.run_id, "large.txt")).stat().st_size == 3 << 20, "a call of others"
 
 
 @pytest.mark.parametrize("times", [1, 2])

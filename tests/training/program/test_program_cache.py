@@ -73,7 +73,9 @@ def test_damaged_programs_are_deleted_and_counted(
     assert program_cache.delete_damaged_programs(tmp_path) == 0
     before = programs_of(tmp_path)
     first, second = sorted(tmp_path.rglob("*.pb"))
+    written = first.stat()
     damage(first)
+    os.utime(first, ns=(written.st_atime_ns, written.st_mtime_ns))  # a disk that loses bits does not change times
     assert program_cache.delete_damaged_programs(tmp_path) == 1
     assert programs_of(tmp_path) == {second.name: before[second.name]}
     assert program_cache.delete_damaged_programs(tmp_path) == 0
@@ -84,7 +86,9 @@ def test_a_deleted_program_is_compiled_again(cached: tuple[Path, list[str]], tmp
     folder, first = cached
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for file in tmp_path.rglob("*.pb"):
+        written = file.stat()
         flip_a_bit(file)
+        os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
     assert program_cache.delete_damaged_programs(tmp_path) == 2
     assert train(tmp_path, "16") == [line for line in first if line.startswith("16 ")]
     assert len(programs_of(tmp_path)) == 1
@@ -97,6 +101,19 @@ def test_a_program_without_its_checksum_is_deleted(cached: tuple[Path, list[str]
         file.unlink()
     assert program_cache.delete_damaged_programs(tmp_path) == 0
     assert programs_of(tmp_path) == {}
+
+
+def test_a_program_whose_writer_was_stopped_before_its_checksum_is_deleted_and_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = program_cache._programs_folder(tmp_path)
+    programs.mkdir(parents=True)
+    monkeypatch.setattr(program_cache, "_folders", [programs])
+    with program_cache.recorded_checksums():
+        (programs / "a.pb").write_bytes(b"by one process")
+    (programs / "a.pb").write_bytes(b"by another process")
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+    assert list(programs.iterdir()) == []
 
 
 def test_a_program_that_two_processes_wrote_has_the_checksum_of_the_second_one(

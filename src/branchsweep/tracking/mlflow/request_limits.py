@@ -44,6 +44,9 @@ With MLflow's, it would be silent for four minutes. Here the caller waits for a 
 MOST_BYTES = 64 << 20
 """The size of an answer, at most, unpacked; files are downloaded in pieces, and may be larger."""
 
+MOST_FILE_BYTES = 4 << 30
+"""The size of a downloaded file, at most, unpacked: the predictions of many millions of rows."""
+
 LEAST_BYTES_PER_SECOND = 10_000
 """A large answer may take longer than the limit, as long as it comes at this rate."""
 
@@ -152,7 +155,9 @@ class _LimitedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(request, stream, *args, **kwargs)
-        if not stream:
+        if stream:
+            _limit_file(response)
+        else:
             _read(response)
         if request.method == "PUT" and response.ok:
             _check_upload(response, UPLOADS in str(request.url))
@@ -195,6 +200,22 @@ def _read(response: requests.Response) -> None:
             response.close()
             raise requests.exceptions.ContentDecodingError(f"the answer has more than {MOST_BYTES >> 20} MiB")
     response._content = b"".join(parts)  # noqa: SLF001  # where requests keeps it
+
+
+def _limit_file(response: requests.Response) -> None:
+    """Let the pieces of a file end with an error where they are more than `MOST_FILE_BYTES` in all: they fill a disk."""
+    read_pieces = response.iter_content
+
+    def pieces(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        size = 0
+        for piece in read_pieces(*args, **kwargs):
+            size += len(piece)
+            if size > MOST_FILE_BYTES:
+                response.close()
+                raise requests.exceptions.ContentDecodingError(f"the file has more than {MOST_FILE_BYTES >> 20:,} MiB")
+            yield piece
+
+    vars(response)["iter_content"] = pieces
 
 
 def _check_upload(response: requests.Response, is_of_mlflow: bool) -> None:

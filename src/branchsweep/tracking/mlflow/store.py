@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.runtime import temporary_folder, write_files
+from branchsweep.tracking.mlflow import request_limits
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.serialization import MetricPoint, name_in, tag_name
@@ -235,9 +236,19 @@ def finished_trials(client: MlflowClient, experiment_id: str, sweep: str) -> Ite
 
 
 def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes | None:
-    """A file of a run; None where there is none of this name."""
+    """A file of a run; None where there is none of this name.
+
+    Raises:
+        TrackingError: It is larger than any file that branchsweep keeps.
+    """
     folder = name.rpartition("/")[0]
-    if name not in {file.path for file in client.list_artifacts(run_id, folder or None)}:
+    file = next((file for file in client.list_artifacts(run_id, folder or None) if file.path == name), None)
+    if file is None:
         return None
+    if (file.file_size or 0) > request_limits.MOST_FILE_BYTES:
+        most = f"{request_limits.MOST_FILE_BYTES >> 20:,} MiB"
+        raise TrackingError(
+            f"{name} of run {run_id[:8]} has {file.file_size:,} bytes, more than {most}: was it replaced in the store?"
+        )
     with temporary_folder() as target:
         return Path(client.download_artifacts(run_id, name, str(target))).read_bytes()

@@ -6,7 +6,8 @@ a process that traces the same programs in the same order. `deterministic_names`
 
 The cache contains machine code: each kind of processor and each version of TensorFlow has a folder of its own. TensorFlow runs
 what it reads there, so each file has its checksum in a file beside it. Before a process uses the folder, files whose content is
-not that of their checksum are deleted, those without one as well: the process that wrote it did not get so far.
+not that of their checksum are deleted. So are those without one, and those that are newer than theirs: the process that wrote
+them did not get so far, which is no damage.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _checksum(program: Path) -> str:
 
 
 def delete_damaged_programs(folder: Path) -> int:
-    """Delete the programs below `folder` that are damaged, and those without a checksum: they are compiled again.
+    """Delete the programs below `folder` that are damaged, and those without a checksum of their own: they are compiled again.
 
     To be called once, before the processes that use them are started.
 
@@ -113,9 +114,8 @@ def delete_damaged_programs(folder: Path) -> int:
     with suppress(OSError):  # no such folder, or it cannot be used: see `use_cache_folder`
         for program in _programs(_programs_folder(folder)):
             recorded = _checksum_file(program)
-            has_checksum = recorded.exists()
-            if not has_checksum or recorded.read_text(encoding="ascii", errors="replace") != _checksum(program):
-                damaged += has_checksum
+            if not recorded.exists() or recorded.read_text(encoding="ascii", errors="replace") != _checksum(program):
+                damaged += _is_recorded(program)  # else it was written again, by a process that was stopped before its checksum
                 _delete(program)
     return damaged
 
