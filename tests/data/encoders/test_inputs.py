@@ -156,6 +156,16 @@ def test_quantile_bins_have_equally_many_rows_and_tree_bins_follow_the_targets()
     np.testing.assert_allclose(encoders_of(by_tree)[1].state["edges"][0], [0.0, 0.3, 1.0], atol=1e-3)
 
 
+def test_tree_bins_follow_heads_that_are_never_measured_together() -> None:
+    x = np.linspace(0.0, 1.0, 200)[:, None]
+    step = np.where(x < 0.3, 0.0, 1.0)
+    y = np.where(np.arange(200)[:, None] % 2 == [0, 1], step, np.nan)
+    apart, together = (
+        InputEncoder((NUMERIC,), InputEncoding("piecewise_linear_tree", bins=2)).fit(x, targets) for targets in (y, step)
+    )
+    np.testing.assert_array_equal(apart.transform(x), together.transform(x))
+
+
 def test_tree_bins_need_no_target_that_is_not_known() -> None:
     x = np.linspace(0.0, 1.0, 300)[:, None]
     y = np.where(np.arange(300)[:, None] % 3 == 0, np.nan, (x > 0.5).astype(float))

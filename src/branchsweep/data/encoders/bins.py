@@ -29,15 +29,19 @@ def _quantile_edges(column: Floats, _: Floats, bins: int) -> Floats:
 def _tree_edges(column: Floats, targets: Floats, bins: int) -> Floats:
     from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415  # a kind imports no heavy library
 
-    known = ~np.isnan(targets).any(axis=1)
-    column, targets = column[known], targets[known]
-    spread = targets.std(axis=0)
-    standardized = (targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    standardized = np.stack([_standardized(target) for target in targets.T], axis=1)
     least = max(1, min(LEAST_ROWS, len(column) // 2))
     tree = DecisionTreeRegressor(max_leaf_nodes=max(bins, 2), min_samples_leaf=least, random_state=0)
     fitted = tree.fit(column[:, None], standardized).tree_
     thresholds = fitted.threshold[fitted.feature >= 0] if bins > 1 else []
     return np.unique([column.min(), *thresholds, column.max()])
+
+
+def _standardized(target: Floats) -> Floats:
+    """A target `(rows,)` of mean 0 and standard deviation 1, and 0 where it is not known: there it says nothing of a split."""
+    known = ~np.isnan(target)
+    spread = target[known].std() or 1.0
+    return np.where(known, (target - target[known].mean()) / spread, 0.0)
 
 
 def _fit(edges: _Edges, bins: int, values: Floats, targets: Floats) -> Mapping[str, Any]:
