@@ -16,8 +16,8 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
     from branchsweep.tracking.open import SweepReader
+    from branchsweep.workflows.records.compared_trial import ComparedTrial
     from branchsweep.workflows.records.sweep_summary import SweepSummary
-    from branchsweep.workflows.records.trial_diff import ComparedTrial
 
 OTHERWISE = "SWEEP:NUMBER (branched:17), MODEL@ALIAS (plant@champion), or models:/MODEL/VERSION"
 """What may be given instead of a trial's run id."""
@@ -77,7 +77,7 @@ def _open(named: str, tracking_uri: Address | None) -> ComparedTrial:
 
 
 def _compared(recorded: SweepReader, number: int) -> ComparedTrial:
-    from branchsweep.workflows.records.trial_diff import ComparedTrial
+    from branchsweep.workflows.records.compared_trial import ComparedTrial
 
     experiment, result = read_recorded_trial(recorded, number)
     return ComparedTrial(

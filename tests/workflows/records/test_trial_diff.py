@@ -14,8 +14,9 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.significance import SignificanceSettings, corrected_t
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.trial import Status
+from branchsweep.workflows.records.compared_trial import ComparedTrial
 from branchsweep.workflows.records.sweep_summary import SweepSummary
-from branchsweep.workflows.records.trial_diff import ComparedTrial, DiffRow, TrialDiff, compare_trials
+from branchsweep.workflows.records.trial_diff import DiffRow, TrialDiff, compare_trials
 from tiny_sweep import TinySweep, tiny_experiment
 
 FOLDS = 3
