@@ -78,7 +78,7 @@ def test_missing_values_and_texts_are_those_of_any_table(database: Path) -> None
     query = (
         "select case id when 3 then null else load end as load, case id when 5 then '?' else wind end as wind, heat from plant"
     )
-    with pytest.raises(DataError, match="column 'load' row 5: missing, column 'wind' row 7: missing"):
+    with pytest.raises(DataError, match="column 'load' row 4: missing, column 'wind' row 6: missing"):
         load(database, query, missing=["?"])
     assert load(database, query, missing=["?"], invalid="drop").rows == ROWS - 2
 

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.table import Table
-from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, is_missing, require_columns, to_numbers
+from branchsweep.data.columns import (
+    count_noun,
+    describe_invalid,
+    invalid_remedy,
+    is_missing,
+    require_columns,
+    row_numbering,
+    to_numbers,
+)
 from branchsweep.data.input_values import input_values
 from branchsweep.data.target_cells import answer_missing_targets, check_weights, columns_of_targets, missing_targets
 from branchsweep.errors import DataError
@@ -33,7 +41,7 @@ class CleanRows:
 
     Args:
         values: `(rows, inputs + targets + weights)`, finite, or NaN where a target is missing or an input that may have gaps.
-        numbers: `(rows,)`, their numbers in a spreadsheet.
+        numbers: `(rows,)`, their numbers (see `columns`).
         warnings: What was left out or found, as sentences.
         partial_targets: What is said where rows that lack some targets are left out; else empty.
     """
@@ -62,7 +70,7 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
 
     Args:
         experiment: Gives the input and target columns, and the policies.
-        frame: The table, its index the rows' numbers in a spreadsheet.
+        frame: The table, its index the rows' numbers.
         where: The table, for messages.
 
     Raises:
@@ -73,8 +81,9 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
     require_columns(frame.columns, keys | split_key(experiment), where)
     columns = list(keys)
     complete = _without_invalid(frame[columns], experiment, where)
-    check_weights(experiment, complete.values, complete.numbers, where)
-    values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table)
+    numbering = row_numbering(frame.index)
+    check_weights(experiment, complete.values, complete.numbers, where, numbering)
+    values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table, numbering)
     return CleanRows(values, numbers, (*complete.warnings, *warnings), complete.partial_targets)
 
 
@@ -208,7 +217,7 @@ def _gap_remedy(frame: pd.DataFrame, inputs: Mapping[str, Column], marked: Float
 
 
 def _without_repetitions(
-    values: Floats, numbers: NDArray[np.int64], columns: Sequence[str], table: Table
+    values: Floats, numbers: NDArray[np.int64], columns: Sequence[str], table: Table, numbering: str
 ) -> tuple[Floats, NDArray[np.int64], list[str]]:
     """The values that the policy leaves, their rows' numbers, and warnings. Rows are equal where all columns are."""
     first = first_equal_rows(values)
@@ -217,7 +226,7 @@ def _without_repetitions(
         return values, numbers, []
     is_dropped, is_one = table.duplicates == "drop", len(repeated) == 1
     policy = {"drop": "left out", "keep": "kept", "together": "kept on the side of that row"}[table.duplicates]
-    example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} (the header is row 1)"
+    example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} ({numbering})"
     warning = (
         f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the"
         f" experiment ({', '.join(columns)}), such as {example}; {'it is' if is_one else 'they are'} {policy}"

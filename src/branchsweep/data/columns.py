@@ -1,7 +1,8 @@
 """Columns of a table as numbers, and messages about the cells that are none.
 
-A row is named by its number in a spreadsheet, in messages and in the index of every frame: the header is row 1, so the first
-row of values is row 2.
+A row is named by its number, in messages and in the index of every frame: as a spreadsheet counts, where the header is row 1
+and the first row of values row 2; by its line in JSON lines; from 1 where the names are in no row. The name of the index says
+which of these it is.
 """
 
 from __future__ import annotations
@@ -126,6 +127,15 @@ def _as_floats(column: pd.Series) -> Floats:
     return np.array(pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def row_numbering(index: pd.Index) -> str:
+    """How the rows of a frame are numbered, as half a sentence.
+
+    Args:
+        index: Of the frame.
+    """
+    return "the header is row 1" if index.name is None else str(index.name)
+
+
 def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
     """A sentence that counts the cells without a number, and shows the first of them.
 
@@ -142,7 +152,7 @@ def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
     counts = f"{count_noun(len(rows), 'value')} in {count_noun(len(np.unique(rows)), 'row')}"
     return (
         f"{counts} {'is' if len(rows) == 1 else 'are'} missing or not a finite number ({', '.join(examples)}{more};"
-        f" the header is row 1)"
+        f" {row_numbering(frame.index)})"
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.database import PASSWORD, USERNAME, has_order, sql_statement, sqlite_file
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
-from branchsweep.data.files.table_file import FIRST_ROW, check_size
+from branchsweep.data.files.table_file import check_size, rows_from_1
 from branchsweep.data.tables import SourceTable
 from branchsweep.errors import DataError, did_you_mean, first_line
 
@@ -67,7 +67,7 @@ def read_query(query: Query, selection: ColumnSelection) -> SourceTable:
     if not parts:
         raise DataError("the query returns no rows; correct it (table.query)", where)
     frame = pd.concat(parts, ignore_index=True)
-    frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
+    frame.index = rows_from_1(len(frame))
     warning = (
         "The query has no ORDER BY, so the database may return its rows in another order the next time. Test rows and folds are"
         " cut by the order of the rows; end the query with ORDER BY and the columns that identify a row."

@@ -71,7 +71,7 @@ def answer_missing_targets(known: NDArray[np.bool_], heads: Sequence[str], polic
     return f"{counted}: there the other heads alone are trained and scored (targets.missing: mask).{left_out_too}"
 
 
-def check_weights(experiment: Experiment, values: Floats, numbers: NDArray[np.int64], where: str) -> None:
+def check_weights(experiment: Experiment, values: Floats, numbers: NDArray[np.int64], where: str, numbering: str) -> None:
     """Check that all weights are numbers from 0.
 
     Args:
@@ -79,6 +79,7 @@ def check_weights(experiment: Experiment, values: Floats, numbers: NDArray[np.in
         values: `(rows, columns)`, the weights behind inputs and targets.
         numbers: The rows' numbers, for messages.
         where: The table, for messages.
+        numbering: How rows are numbered, for messages.
 
     Raises:
         DataError: A weight is negative, or too large.
@@ -88,7 +89,7 @@ def check_weights(experiment: Experiment, values: Floats, numbers: NDArray[np.in
         wrong = np.flatnonzero((column < 0) | (column > LARGEST_WEIGHT))
         if len(wrong):
             raise DataError(
-                f"column '{name}' ({key}): got {column[wrong[0]]:g} in row {numbers[wrong[0]]} (the header is row 1), expected"
+                f"column '{name}' ({key}): got {column[wrong[0]]:g} in row {numbers[wrong[0]]} ({numbering}), expected"
                 f" weights from 0 to {LARGEST_WEIGHT:g}",
                 where,
             )

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from branchsweep.config.sections.columns import NUMERIC
+from branchsweep.data.columns import describe_invalid, to_numbers
 from branchsweep.data.files import csv_table
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.tables import AS_FOUND, ENDINGS, read_file, read_inputs, read_table
@@ -54,10 +55,25 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path: Path, ending: str) ->
     path = tmp_path / f"table{ending}"
     WRITERS[ending](table(), path)
     found = read_file(path)
-    expected = table().set_axis(range(2, 6))
+    first = 1 if ending in {".parquet", ".feather", ".jsonl", ".arff"} else 2
+    expected = table().set_axis(range(first, first + 4))
     assert (found.source, found.path, list(found.frame.columns)) == ("file", path, list(expected.columns))
     frame = found.frame.astype(dict.fromkeys(found.frame.select_dtypes("category"), object))
-    pd.testing.assert_frame_equal(frame, expected.astype(frame.dtypes.to_dict()), check_dtype=False)
+    pd.testing.assert_frame_equal(frame, expected.astype(frame.dtypes.to_dict()), check_dtype=False, check_names=False)
+
+
+def test_messages_count_rows_as_the_file_does(tmp_path: Path) -> None:
+    texts = {
+        "t.csv": ("a,b\n1,2\n3,x\n", "row 3", "header is row 1"),
+        "t.jsonl": ('{"a": 1, "b": 2}\n\n{"a": 3, "b": "x"}\n', "row 3", "line"),
+        "t.arff": ("@relation t\n@attribute a real\n@attribute b {2,x}\n@data\n1,2\n3,x\n", "row 2", "first row is row 1"),
+    }
+    for name, (text, place, numbering) in texts.items():
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        frame = read_file(path).frame
+        message = describe_invalid(frame, to_numbers(frame))
+        assert f"'b' {place}: 'x'" in message and numbering in message, name
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import arff
 
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.table_file import FIRST_ROW, MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size
+from branchsweep.data.files.table_file import MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size, rows_from_1
 from branchsweep.errors import DataError
 
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)(.*)""", re.IGNORECASE | re.DOTALL)
@@ -49,7 +49,7 @@ def read_arff(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     kinds = attributes.types()
     columns = {name: _column(values[f"a{position}"], kinds[position]) for position, name in chosen.items()}
     frame = pd.DataFrame(columns)
-    frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
+    frame.index = rows_from_1(len(frame))
     return TableFile(frame.dropna(how="all"))
 
 

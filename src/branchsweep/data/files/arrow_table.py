@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from branchsweep.data.columns import column_name
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.table_file import FIRST_ROW, TableFile, check_size
+from branchsweep.data.files.table_file import TableFile, check_size, rows_from_1
 
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # how pandas calls an index without a name
 
@@ -72,9 +72,9 @@ def _read_columns(
 
 
 def _named(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns of these names, and rows numbered as in a spreadsheet."""
+    """The columns of these names, and rows numbered from 1."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     frame.columns = pd.Index([column_name(name) for name in frame.columns])
-    frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
+    frame.index = rows_from_1(len(frame))
     return frame[[name for name in columns if name in frame.columns]]

@@ -7,24 +7,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.table_file import FIRST_ROW, MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size
+from branchsweep.data.files.table_file import LINES, MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size
 from branchsweep.errors import DataError
 
 
 def read_json_lines(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     """The chosen columns of a file of JSON lines; a key that an object lacks, or null, is a missing value.
 
-    The object of line 1 is row 2, as if the keys were in row 1; blank lines are left out and counted.
+    Rows are numbered by their lines; blank lines are left out and counted.
 
     Raises:
         DataError: A key that is needed is in no line, a line is no object, or the file is too large.
     """
     check_bytes(path, MOST_BYTES_IN_MEMORY, where)
     objects = dict(_objects(path, where))
-    frame = pd.DataFrame(list(objects.values()), index=[FIRST_ROW - 1 + number for number in objects])
+    frame = pd.DataFrame(list(objects.values()), index=pd.Index(list(objects), dtype=np.int64, name=LINES))
     if frame.columns.empty:
         return TableFile(pd.DataFrame())
     names = selection.names(frame.columns, where)

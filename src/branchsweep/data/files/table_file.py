@@ -14,6 +14,9 @@ from branchsweep.errors import DataError
 FIRST_ROW = 2
 """The number of the first row of values, as a spreadsheet counts: row 1 is the header."""
 
+LINES, FROM_FIRST = "row N is line N of the file", "the first row is row 1"
+"""How rows are numbered where no row holds the names: the name of the index of such frames, which messages show."""
+
 MOST_VALUES = 100_000_000
 """Values (rows x columns that are read) of a table, at most: 0.8 GB as numbers."""
 
@@ -35,8 +38,8 @@ class TableFile:
     """What was read of a file.
 
     Args:
-        frame: One row per row of values, its index the row's number in a spreadsheet; rows without any value in the file are
-            left out; the columns are those that were chosen.
+        frame: One row per row of values, its index the row's number (see `data.columns`); rows without any value in the file
+            are left out; the columns are those that were chosen.
         warnings: How the file was read where there was a choice, as sentences.
         csv_arguments: Of a csv file that is not the plain kind, how pandas reads it.
     """
@@ -44,6 +47,11 @@ class TableFile:
     frame: pd.DataFrame
     warnings: tuple[str, ...] = ()
     csv_arguments: CsvArguments = field(default_factory=dict)
+
+
+def rows_from_1(count: int) -> pd.RangeIndex:
+    """The numbers of so many rows of a file whose names are in no row."""
+    return pd.RangeIndex(1, count + 1, name=FROM_FIRST)
 
 
 def check_size(rows: int, columns: int, where: str, most: int = MOST_VALUES) -> None:
