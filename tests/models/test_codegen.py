@@ -145,6 +145,12 @@ SCRIPTS |= {
     for split in SPLITS
     for fraction in (0.2, 0.1 + 0.2)
 }
+SCRIPTS |= {
+    f"outer fold of {split}": generate_script(
+        "m", INPUTS, [TAPERED], replace(PROVENANCE, split=RowSplit(**split), outer_fold=(2, 10))
+    )
+    for split in [{}, *(split for split in SPLITS if "column" not in split)]
+}
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS.keys())

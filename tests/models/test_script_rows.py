@@ -153,6 +153,19 @@ TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict
     "classes": (plain().assign(note=["x", "x", "y", "x"] * 10), csv, {"split": {"stratify": "note"}}),
     "classes of a head": (plain(), csv, {"split": {"stratify": "f", "bins": 4}}),
     "classes of a head with decimal commas": (plain(), text(german), {"split": {"stratify": "heat", "bins": 5}}),
+    "an outer fold": (plain(), csv, {"test": {"folds": 4, "fold": 2}}),
+    "an outer fold by group": (
+        plain().assign(note=[row % 17 for row in range(ROWS)]), csv, BY_NOTE | {"test": {"folds": 4, "fold": 4}}
+    ),
+    "an outer fold in time": (
+        plain().assign(note=DAYS), csv, {"split": {"time": "note", "gap": 1}, "test": {"folds": 3, "fold": 2}}
+    ),
+    "the last outer fold in time": (
+        plain().assign(note=DAYS), csv, {"split": {"time": "note", "gap": "2d"}, "test": {"folds": 3, "fold": 3}}
+    ),
+    "an outer fold of classes": (
+        plain().assign(note=["x", "x", "y", "x"] * 10), csv, {"split": {"stratify": "note"}, "test": {"folds": 3, "fold": 1}}
+    ),
     "equal rows together": (pd.concat([plain(), plain().iloc[:9]]), csv, {"duplicates": "together"}),
     "JSON lines": (plain(), json_lines, {}),
     "gzipped csv": (plain(), gzipped, {}),
@@ -222,8 +235,13 @@ def experiment(path: Path, table: dict[str, Any]) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "rows",
-            "table": {"source": str(path), "inputs": ["a", "b"], **{k: v for k, v in table.items() if k != "split"}},
+            "table": {
+                "source": str(path),
+                "inputs": ["a", "b"],
+                **{k: v for k, v in table.items() if k not in ("split", "test")},
+            },
             "split": table.get("split", {}),
+            "test": table.get("test", {}),
             "validation": {"method": "k_fold", "folds": 4 if table.get("split", {}).get("column") else 3},
             "heads": {"f": {}, "heat": {"column": "heat loss"}},
             "space": {"dimensions": {}},

@@ -54,6 +54,7 @@ class Provenance:
         partial_targets: Whether there were rows that had the targets of some heads only, and were used.
         weights: By head, the columns whose product weighs its rows.
         has_test_table: Whether the test rows were a table of their own.
+        outer_fold: The number of the outer fold whose rows are the test rows, and how many there are; None without outer folds.
     """
 
     columns: Mapping[str, str]
@@ -73,6 +74,7 @@ class Provenance:
     partial_targets: bool = False
     weights: Mapping[str, Sequence[str]] = field(default_factory=dict)
     has_test_table: bool = False
+    outer_fold: tuple[int, int] | None = None
 
     @property
     def row_split(self) -> RowSplit:
@@ -91,6 +93,9 @@ class Provenance:
             test_fraction=experiment.test.fraction,
             test_seed=experiment.test.seed,
             has_test_table=experiment.test.path is not None,
+            outer_fold=(experiment.test.fold, experiment.test.folds)
+            if experiment.test.fold and experiment.test.folds
+            else None,
             sheet=experiment.table.sheet,
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,

@@ -9,6 +9,9 @@ from branchsweep.config.sections.split import RowSplit, SplitKind, duration
 from branchsweep.models.exported_model import Provenance
 from branchsweep.models.source_layout import COLUMNS, laid_out, source
 
+BY_GROUP = ("GroupShuffleSplit", "GroupKFold")
+"""What of scikit-learn cuts off a share of the groups, and what cuts folds of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SplitSource:
@@ -40,28 +43,46 @@ def _drawn(provenance: Provenance) -> list[str]:
     return [f"test_size={provenance.test_fraction}", f"random_state={provenance.test_seed}"]
 
 
-def _cut_by_group(provenance: Provenance, indent: int = 0) -> str:
-    """The lines that cut `table` by `groups`."""
-    drawn = laid_out(_drawn(provenance), "split = GroupShuffleSplit(n_splits=1, ", ")", COLUMNS - indent)
-    lines = f"""\
-{drawn}
-((train_rows, test_rows),) = split.split(table, groups=groups)
-train, test = table.iloc[train_rows], table.iloc[test_rows]"""
-    return lines.replace("\n", "\n" + " " * indent)
+def _cut(provenance: Provenance, classes: tuple[str, str], labels: str, indent: int = 0) -> tuple[str, str]:
+    """The lines that cut `table` by scikit-learn.
+
+    Args:
+        provenance: Says which rows are test rows: a share, or an outer fold.
+        classes: What of scikit-learn cuts off a share, and what cuts folds.
+        labels: A further argument of its `split`, with a comma before it.
+        indent: Of the lines.
+
+    Returns:
+        The lines, and the class that they use.
+    """
+    if provenance.outer_fold is None:
+        name = classes[0]
+        made = laid_out(_drawn(provenance), f"split = {name}(n_splits=1, ", ")", COLUMNS - indent)
+        found = f"((train_rows, test_rows),) = split.split(table{labels})"
+    else:
+        name, (fold, folds) = classes[1], provenance.outer_fold
+        made = f"split = {name}({folds}, shuffle=True, random_state={provenance.test_seed})"
+        found = f"train_rows, test_rows = list(split.split(table{labels}))[{fold - 1}]"
+    lines = f"{made}\n{found}\ntrain, test = table.iloc[train_rows], table.iloc[test_rows]"
+    return lines.replace("\n", "\n" + " " * indent), name
 
 
 def _shuffle(provenance: Provenance, has_gaps: bool) -> SplitSource:
     if provenance.duplicates == "together":
         gaps = ", dropna=False" if has_gaps else ""
-        lines = f"groups = table.groupby(list(table.columns), sort=False{gaps}).ngroup()\n{_cut_by_group(provenance)}"
-        return SplitSource(lines, splitters=("GroupShuffleSplit",))
+        cut, name = _cut(provenance, BY_GROUP, ", groups=groups")
+        lines = f"groups = table.groupby(list(table.columns), sort=False{gaps}).ngroup()\n{cut}"
+        return SplitSource(lines, splitters=(name,))
+    if provenance.outer_fold is not None:
+        cut, name = _cut(provenance, ("ShuffleSplit", "KFold"), "")
+        return SplitSource(cut, splitters=(name,))
     lines = laid_out(["table", *_drawn(provenance)], "train, test = train_test_split(", ")")
     return SplitSource(lines, splitters=("train_test_split",))
 
 
 def _group(split: RowSplit, provenance: Provenance) -> SplitSource:
-    lines = f"groups, _ = pd.factorize(cells.loc[table.index])\n{_cut_by_group(provenance)}"
-    return SplitSource(lines, str(split.group), ("GroupShuffleSplit",))
+    cut, name = _cut(provenance, BY_GROUP, ", groups=groups")
+    return SplitSource(f"groups, _ = pd.factorize(cells.loc[table.index])\n{cut}", str(split.group), (name,))
 
 
 def _time(split: RowSplit, provenance: Provenance) -> SplitSource:
@@ -74,6 +95,7 @@ def _time(split: RowSplit, provenance: Provenance) -> SplitSource:
         train = f"table[times < first_test].iloc[:-{gap}]"
     else:
         left_out, train = "", "table[times < first_test]"
+    begin, test = _times_of_test_rows(provenance)
     lines = f"""\
 times = cells.loc[table.index]
 numbers = pd.to_numeric(times, errors="coerce")
@@ -85,13 +107,28 @@ if times.isna().any():
     end_with(f"{{path}}: values of the column by which rows are divided are no times")
 order = np.argsort(times.to_numpy(), kind="stable")
 table, times = table.iloc[order], times.iloc[order]
-first_test = times.iloc[-math.ceil({provenance.test_fraction} * len(table))]{left_out}
+{begin}{left_out}
 train = {train}
-test = table[times >= first_test]"""
-    return SplitSource(lines, column, uses_math=True)
+test = {test}"""
+    return SplitSource(lines, column, uses_math=provenance.outer_fold is None)
+
+
+def _times_of_test_rows(provenance: Provenance) -> tuple[str, str]:
+    """The lines that find the time of the first test row, and the test rows as an expression."""
+    if provenance.outer_fold is None:
+        begin = f"first_test = times.iloc[-math.ceil({provenance.test_fraction} * len(table))]"
+        return begin, "table[times >= first_test]"
+    fold, folds = provenance.outer_fold
+    left = folds - fold + 1
+    begin = f"size = len(table) // {folds + 1}\nfirst_test = times.iloc[len(table) - {left} * size]"
+    if left == 1:
+        return begin, "table[times >= first_test]"
+    end = f"times.iloc[len(table) - {left - 1} * size]"
+    return begin, f"table[(times >= first_test) & (times < {end})]"
 
 
 def _given(split: RowSplit, provenance: Provenance) -> SplitSource:
+    cut, name = _cut(provenance, BY_GROUP, ", groups=groups", indent=4)
     lines = f"""\
 parts = cells.loc[table.index].map(lambda cell: str(cell).strip())
 is_test = parts.str.casefold() == "test"
@@ -99,8 +136,8 @@ if is_test.any():
     train, test = table[~is_test], table[is_test]
 else:
     groups, _ = pd.factorize(parts)
-    {_cut_by_group(provenance, indent=4)}"""
-    return SplitSource(lines, str(split.column), ("GroupShuffleSplit",))
+    {cut}"""
+    return SplitSource(lines, str(split.column), (name,))
 
 
 def _stratify(split: RowSplit, provenance: Provenance) -> SplitSource:
@@ -111,8 +148,13 @@ def _stratify(split: RowSplit, provenance: Provenance) -> SplitSource:
     if bins:
         quantiles = f'    quantiles = pd.qcut(pd.to_numeric(values), {bins}, labels=False, duplicates="drop")'
         lines += [f"if values.nunique() > {bins}:", quantiles, f"    classes = quantiles.fillna({bins})"]
-    lines.append(laid_out(["table", *_drawn(provenance), "stratify=classes"], "train, test = train_test_split(", ")"))
-    return SplitSource("\n".join(lines), "" if is_target else column, ("train_test_split",))
+    cut, name = (
+        laid_out(["table", *_drawn(provenance), "stratify=classes"], "train, test = train_test_split(", ")"),
+        "train_test_split",
+    )
+    if provenance.outer_fold is not None:
+        cut, name = _cut(provenance, ("StratifiedShuffleSplit", "StratifiedKFold"), ", classes")
+    return SplitSource("\n".join([*lines, cut]), "" if is_target else column, (name,))
 
 
 _SOURCES: Mapping[SplitKind, Callable[[RowSplit, Provenance], SplitSource]] = {

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, hyperparameter_names
 from branchsweep.config.sections.dimensions import Float
@@ -315,7 +316,7 @@ MISTAKES = {
     "baseline": (
         ("[linear_regression]", "[linear_regresion]"),
         (
-            "x.yaml:28: baselines[0]: got 'linear_regresion', expected one of linear_regression, "
+            f"x.yaml:28: baselines[0]: got 'linear_regresion', expected one of {', '.join(ESTIMATORS)}, "
             "or a path to an experiment (.yaml); did you mean 'linear_regression'?"
         ),
     ),
