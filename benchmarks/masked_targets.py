@@ -1,6 +1,6 @@
 """What rows are worth that lack some targets: networks trained on them, and on the rows that are left without them.
 
-    python -m benchmarks.masked_targets [--seeds 5] [--networks 4] [--epochs 100] [--missing 0.3]
+    python -m benchmarks.masked_targets [--seeds 5] [--networks 4] [--epochs 300] [--missing 0.3]
                                         [--data PATH] [--quick] [--json]
 
 In the training rows of the power-plant table each target's cells are emptied at random, 30 % of them. Networks of one recipe
@@ -103,12 +103,12 @@ def main() -> None:
     parser = _measure.parser(__doc__)
     parser.add_argument("--seeds", type=int, help="how many: 5, or 2 with --quick")
     parser.add_argument("--networks", type=int, help="of a seed and way: 4, or 2 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: 100, or 10 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a network: 300, or 10 with --quick")
     parser.add_argument("--missing", type=float, default=0.3, help="the share of each target's cells that is emptied")
     options = parser.parse_args()
     options.seeds, options.networks, options.epochs = (
         given or (small if options.quick else full)
-        for given, small, full in ((options.seeds, 2, 5), (options.networks, 2, 4), (options.epochs, 10, 100))
+        for given, small, full in ((options.seeds, 2, 5), (options.networks, 2, 4), (options.epochs, 10, 300))
     )
     seeds = [one_seed(options, seed) for seed in range(1, 1 + options.seeds)]
     r2 = {way: {head: statistics.fmean(seed[way][head] for seed in seeds) for head in seeds[0][way]} for way in seeds[0]}
