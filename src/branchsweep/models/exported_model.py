@@ -86,16 +86,15 @@ class Provenance:
         cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None, partial_targets: bool = False
     ) -> Provenance:
         """The provenance of an experiment's models, which were trained on such a table."""
+        test = experiment.test
         return cls(
             columns=dict(experiment.columns),
             losses={name: head.loss for name, head in experiment.heads.items()},
             epochs=experiment.fit.epochs,
-            test_fraction=experiment.test.fraction,
-            test_seed=experiment.test.seed,
-            has_test_table=experiment.test.path is not None,
-            outer_fold=(experiment.test.fold, experiment.test.folds)
-            if experiment.test.fold and experiment.test.folds
-            else None,
+            test_fraction=test.fraction,
+            test_seed=test.seed,
+            has_test_table=test.path is not None,
+            outer_fold=(test.fold, test.folds) if test.fold and test.folds else None,
             sheet=experiment.table.sheet,
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,

@@ -148,11 +148,10 @@ def _stratify(split: RowSplit, provenance: Provenance) -> SplitSource:
     if bins:
         quantiles = f'    quantiles = pd.qcut(pd.to_numeric(values), {bins}, labels=False, duplicates="drop")'
         lines += [f"if values.nunique() > {bins}:", quantiles, f"    classes = quantiles.fillna({bins})"]
-    cut, name = (
-        laid_out(["table", *_drawn(provenance), "stratify=classes"], "train, test = train_test_split(", ")"),
-        "train_test_split",
-    )
-    if provenance.outer_fold is not None:
+    if provenance.outer_fold is None:
+        cut = laid_out(["table", *_drawn(provenance), "stratify=classes"], "train, test = train_test_split(", ")")
+        name = "train_test_split"
+    else:
         cut, name = _cut(provenance, ("StratifiedShuffleSplit", "StratifiedKFold"), ", classes")
     return SplitSource("\n".join([*lines, cut]), "" if is_target else column, (name,))
 
