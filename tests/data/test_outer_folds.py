@@ -56,6 +56,16 @@ def test_a_group_is_in_the_test_rows_of_one_fold() -> None:
     assert all(set(batches[split.test]).isdisjoint(batches[split.train]) for split in splits)
 
 
+def test_in_the_order_of_time_a_fold_is_tested_after_the_rows_that_it_trains_on() -> None:
+    chosen = experiment(split={"time": "batch"}, test={"folds": 3})
+    table = frame().assign(batch=np.arange(63)[::-1])
+    splits = outer_splits(chosen, load_dataset(chosen, table))
+    times = table["batch"].to_numpy()
+    assert [len(split.train) for split in splits] == sorted(len(split.train) for split in splits)
+    assert all(times[split.train].max() < times[split.test].min() for split in splits)
+    assert [times[split.test].min() for split in splits] == sorted(times[split.test].min() for split in splits)
+
+
 def test_the_sweep_of_a_fold_has_a_name_and_an_identity_of_its_own() -> None:
     chosen = experiment()
     folds = [chosen.for_outer_fold(number) for number in (1, 2)]
