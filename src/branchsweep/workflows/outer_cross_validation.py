@@ -112,17 +112,16 @@ class OuterContext:
 
 def cross_validate(outer: OuterContext) -> CrossValidationResult:
     """Run the sweeps of all folds that are not recorded yet, and compute the nested score."""
-    folds = _recorded_folds(outer.tracker)
-    began, runs = time.perf_counter(), 0
-    for number in range(1, len(outer.splits) + 1):
-        if number in folds:
-            outer.training.progress.on_message(f"fold {number} of {len(outer.splits)} is recorded")
-            continue
+    folds, show = _recorded_folds(outer.tracker), outer.training.progress.on_message
+    missing = [number for number in range(1, len(outer.splits) + 1) if number not in folds]
+    if folds:
+        show(f"resuming an outer cross-validation: {len(folds)} of {len(outer.splits)} folds are recorded")
+    began = time.perf_counter()
+    for run, number in enumerate(missing, start=1):
         folds[number] = _run_fold(outer, number)
         outer.tracker.record_part(_part(number), to_data(folds[number]))
-        runs += 1
-        left = (time.perf_counter() - began) / runs * (len(outer.splits) - len(folds))
-        outer.training.progress.on_message(_fold_sentence(folds[number].fold, len(outer.splits), left))
+        left = (time.perf_counter() - began) / run * (len(missing) - run)
+        show(_fold_sentence(folds[number].fold, len(outer.splits), left))
     in_order = [folds[number] for number in sorted(folds)]
     result = _result(outer, [predicted.fold for predicted in in_order])
     files = {RESULT: result.to_json() + "\n", **_tables(outer, in_order)}
