@@ -2,7 +2,8 @@
 
 Read `sweep.py` first: the search (`search_loop.py`; `trial_runner.py` trains the trials of a round and prunes them), then
 `promotion/`, from the confirmation of the best trials to the registry. `train_lanes.py` trains lanes for all of them.
-`comparison/` compares single- with multi-output networks. `context.py` holds what travels together.
+`outer_cross_validation.py` runs a sweep for each fold of all rows. `comparison/` compares single- with multi-output networks.
+`context.py` holds what travels together.
 
 `replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`;
 `live_poller.py` reads a sweep that another process runs.
