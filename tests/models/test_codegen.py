@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.codec import to_data
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
@@ -261,6 +262,12 @@ def test_a_comment_names_loss_balancing_that_fit_does_not_support() -> None:
 def test_members_of_equal_recipes_share_a_function() -> None:
     assert SCRIPTS["mean"].count("def network_") == 3
     assert SCRIPTS["mean"].count("(0.25, network_1)") == 2
+
+
+def test_a_model_whose_test_rows_are_a_table_of_their_own_has_no_script() -> None:
+    provenance = to_data(replace(PROVENANCE, has_test_table=True))
+    with pytest.raises(BackendError, match=r"test\.path"):
+        script_from_manifest("models:/plant/1", {"inputs": list(INPUTS), "members": [], "provenance": provenance})
 
 
 def test_a_model_without_provenance_has_no_script() -> None:

@@ -13,7 +13,7 @@ from branchsweep.tracking.cross_validation_protocols import CrossValidationTrack
 from branchsweep.tracking.memory import MemoryCrossValidationTracker, MemoryStore
 from branchsweep.tracking.mlflow.cross_validation import MlflowCrossValidationTracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import OuterRun, SweepConclusion, SweepRecord
+from branchsweep.tracking.protocols import OuterRun, SweepConclusion, SweepRecord, TableRecord
 from branchsweep.tracking.run_reader import (
     list_cross_validations,
     list_sweeps,
@@ -91,3 +91,12 @@ def test_a_cross_validation_is_listed_and_read_by_its_name(mlflow_store: Address
     assert recorded_cross_validation(mlflow_store, tracker.run_id[:8]) == CONCLUSION
     with pytest.raises(TrackingError, match="contract-fold-1"):
         open_recorded_sweep(mlflow_store, "contract")
+
+
+def test_a_table_of_test_rows_is_an_input_of_its_own(mlflow_store: Address) -> None:
+    table, test_table = (TableRecord("file", f"/{name}", name, 9, name) for name in ("a.csv", "b.csv"))
+    tracker = MlflowTracker.open(sweep_record(table=table, test_table=test_table), mlflow_store)
+    inputs = client_of(tracker).get_run(tracker.run_id).inputs
+    assert inputs is not None
+    found = {(given.dataset.name, given.tags[0].value) for given in inputs.dataset_inputs}
+    assert found == {("a.csv", "training"), ("b.csv", "testing")}

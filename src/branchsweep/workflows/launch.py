@@ -17,7 +17,6 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.config.sections.promotion import Promotion
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
-from branchsweep.config.sections.validation import TestRows
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
@@ -41,7 +40,7 @@ from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.tracking.protocols import OuterRun, SweepArchive, SweepRecord
 from branchsweep.trial import Result
 from branchsweep.workflows.comparison.compare import compare
-from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
+from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record, with_one_table
 from branchsweep.workflows.context import ComparisonContext, SweepContext, TrainingContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.outer_cross_validation import (
@@ -262,9 +261,9 @@ def launch_comparison(
         The result, and the files.
     """
     _check_places(session)
+    comparison = with_one_table(comparison)  # before a quick form tunes once
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
-    comparison = _with_one_table(comparison)
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
     dataset, _ = load_rows(comparison.experiment, session)
     comparison = comparison.with_experiments(lambda experiment: experiment.with_inputs(dataset.input_columns))
@@ -288,24 +287,6 @@ def launch_comparison(
     optional.keep({name: content for name, content in files.items() if name not in needed}, tracker.log_files)
     tracker.finish(result, needed)
     return result, files
-
-
-def _with_one_table(comparison: Comparison) -> Comparison:
-    """The comparison without outer folds and tables of test rows: it tests on halves of the experiment's table alone.
-
-    Raises:
-        ConfigError: It tunes once, on the training rows of its experiment, which has no such part of that table.
-    """
-    test = comparison.experiment.test
-    if comparison.tuning == "once" and not test.is_part_of_table:
-        message = f"got once, which tunes on the training rows of the experiment; with {test.setting} these are no fixed part"
-        raise ConfigError(f"{message} of its table. Give nested, or leave {test.setting.split()[0]} out", "tuning")
-
-    def divided(experiment: Experiment) -> Experiment:
-        is_plain = experiment.test.is_part_of_table
-        return experiment if is_plain else experiment.model_copy(update={"test": TestRows(seed=experiment.test.seed)})
-
-    return comparison.with_experiments(divided)
 
 
 def _check_places(session: Session) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from branchsweep.config.comparison import N_HALVES, Comparison
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.validation import KFold
+from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import ConfigError
 from branchsweep.metrics import five_by_two_cv
 from branchsweep.metrics.comparison_conclusions import transfer_sentences
 from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSettings, Verdict, WarningCode
@@ -29,6 +30,7 @@ from branchsweep.workflows.comparison.protocol import (
     comparison_settings,
     new_comparison_record,
     protocol,
+    with_one_table,
 )
 from branchsweep.workflows.context import ComparisonContext, TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups
@@ -460,3 +462,11 @@ def test_a_recipe_rarely_differs_significantly_from_itself() -> None:
         result = run(seeded, dataset, PopulationTrainer(rows))
         significant += any(difference.is_significant for difference in result.differences)
     assert significant <= 4  # more than that has a chance of one in a thousand at a level of one in twenty
+
+
+@pytest.mark.parametrize("test", [{"folds": 3}, {"path": "held-out.csv"}])
+def test_a_comparison_leaves_outer_folds_and_a_test_table_out_unless_it_tunes_on_training_rows(test: dict[str, Any]) -> None:
+    comparison = tiny_comparison(experiment=tiny_experiment(test={**test, "seed": 5}))
+    assert with_one_table(comparison).experiment.test == TestRows(seed=5)
+    with pytest.raises(ConfigError, match="tuning"):
+        with_one_table(comparison.model_copy(update={"tuning": "once"}))

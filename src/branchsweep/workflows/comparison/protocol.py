@@ -5,17 +5,37 @@ from __future__ import annotations
 import json
 
 from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import comparison_key_fields
-from branchsweep.config.sections.validation import KFold
+from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.splits import check_targets, split_rows
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import ConfigError
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.workflows.records.sweep_record import table_record
+
+
+def with_one_table(comparison: Comparison) -> Comparison:
+    """The comparison without outer folds and tables of test rows: it tests on halves of the experiment's table alone.
+
+    Raises:
+        ConfigError: It tunes once, on the training rows of its experiment, which has no such part of that table.
+    """
+    test = comparison.experiment.test
+    if comparison.tuning == "once" and not test.is_part_of_table:
+        message = f"got once, which tunes on the training rows of the experiment; with {test.setting} these are no fixed part"
+        raise ConfigError(f"{message} of its table. Give nested, or leave {test.setting.split()[0]} out", "tuning")
+
+    def divided(experiment: Experiment) -> Experiment:
+        is_plain = experiment.test.is_part_of_table
+        return experiment if is_plain else experiment.model_copy(update={"test": TestRows(seed=experiment.test.seed)})
+
+    return comparison.with_experiments(divided)
 
 
 def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:
