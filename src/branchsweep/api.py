@@ -83,8 +83,8 @@ class Model:
         """Predictions in natural units, one column per head, with the index of the data.
 
         Args:
-            data: The input columns in natural units, in any order; other columns are ignored. A missing value makes the
-                predictions of its row NaN.
+            data: The input columns in natural units, in any order; other columns are ignored. A missing number or date makes
+                the predictions of its row NaN, unless its column may have gaps; such a column may be absent.
             warn: Whether to add the column `outside`: True where an input lies outside the range of the training rows.
 
         Raises:

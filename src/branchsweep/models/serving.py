@@ -55,6 +55,8 @@ ENCODER_FILE = "encoder_{kind}.py"
 OUTSIDE_COLUMN = "outside"
 """The column of a prediction that says whether a row lies outside what the model has seen."""
 
+_COLUMNS = "columns"  # the kind of an encoder of several ones
+
 PREDICTION_BATCH = 16_384
 """Rows that go through the network together: enough to keep it busy, few enough for the memory of a small server."""
 
@@ -74,8 +76,7 @@ def encode_inputs(manifest: Mapping[str, Any], values: Floats, transform: Callab
 
 def model_file_names(manifest: Mapping[str, Any]) -> list[str]:
     """The names of all files of an exported model."""
-    kinds = sorted({fitted["kind"] for fitted in manifest["input_scalers"].values()})
-    return [MODEL_FILE, MANIFEST_FILE, *(ENCODER_FILE.format(kind=kind) for kind in kinds)]
+    return [MODEL_FILE, MANIFEST_FILE, *(ENCODER_FILE.format(kind=kind) for kind in _encoder_kinds(manifest))]
 
 
 def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
@@ -117,9 +118,10 @@ class Predictor:
         """One column per head in natural units, with the index of `table`.
 
         Args:
-            table: The input columns in any order and in natural units; other columns are ignored. A missing value, or what
-                stands for one, makes the predictions of its row NaN, unless its column may have gaps: such a column may be
-                absent, too. A category that training did not know is none of the known ones.
+            table: The input columns in any order and in natural units; other columns are ignored. A missing number or date, or
+                what stands for one, makes the predictions of its row NaN, unless its column may have gaps: such a column may be
+                absent, too. A category that training did not know is none of the known ones, and so is a missing one where
+                training had none missing.
             params: `{"warn": True}` is `warn`, as MLflow says it.
             warn: Whether the result has one more column, `outside`: True where an input of the row is missing, or lies outside
                 the range of the training rows, so that the prediction is an extrapolation.
@@ -139,12 +141,13 @@ class Predictor:
         return predicted
 
     def predict_array(self, values: Floats) -> Floats:
-        """Predictions `(rows, heads)` for raw inputs `(rows, inputs)`, both in natural units."""
+        """Predictions `(rows, heads)` for raw inputs `(rows, inputs)`, both in natural units; NaN where an input is missing."""
         predictions = np.empty((len(values), len(self.units)))
         for start in range(0, len(values), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)
             outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform), training=False)
             predictions[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
+        predictions[np.isnan(values[:, self._needed]).any(axis=1)] = np.nan
         return decode_targets(self._manifest, predictions)
 
     def columns(self) -> dict[str, dict[str, Any]]:
@@ -187,7 +190,7 @@ class Predictor:
         return value
 
     def _transform(self, fitted: Encoded, values: Floats) -> Floats:
-        if "parts" in fitted:
+        if fitted["kind"] == _COLUMNS:
             parts = [
                 self._transform(part["encoder"], _filled(values[:, part["columns"]], part["fill"])) for part in fitted["parts"]
             ]
@@ -205,15 +208,17 @@ class Predictor:
     def _encoders(self) -> dict[str, dict[str, Any]]:
         """The names that each encoder's file defines, by its kind. Executed, not imported: nothing is cached in the folder."""
         found: dict[str, dict[str, Any]] = {}
-        fitted = self._manifest["input_scalers"].values()
-        encoders = [
-            part for own in fitted for part in ([part["encoder"] for part in own["parts"]] if "parts" in own else [own])
-        ]
-        for kind in {encoder["kind"] for encoder in encoders}:
+        for kind in _encoder_kinds(self._manifest):
             file = self._folder / ENCODER_FILE.format(kind=kind)
             found[kind] = {"__name__": file.stem, "__file__": str(file)}
             exec(compile(file.read_text(encoding="utf-8"), file, "exec"), found[kind])  # noqa: S102  # written by export.py
         return found
+
+    @property
+    def _needed(self) -> list[bool]:
+        """By input, whether a row without a value in it has no prediction. A missing category is none of the known ones."""
+        kinds = {name: column.get("kind", "numeric") for name, column in self.columns().items()}
+        return [kind != "categorical" and not self.may_be_missing(name) for name, kind in kinds.items()]
 
     @property
     def _ranges(self) -> Floats:
@@ -249,6 +254,13 @@ def _load_pyfunc(path: str) -> Predictor:
     if not predictor.inputs:  # reads it now, and not with the first prediction
         raise ValueError(f"{path}: {MANIFEST_FILE} names no inputs")
     return predictor
+
+
+def _encoder_kinds(manifest: Mapping[str, Any]) -> list[str]:
+    """The kinds of all encoders of inputs."""
+    fitted = list(manifest["input_scalers"].values())
+    parts = [part["encoder"] for own in fitted if own["kind"] == _COLUMNS for part in own["parts"]]
+    return sorted({encoder["kind"] for encoder in (*fitted, *parts)} - {_COLUMNS})
 
 
 def _numbers(cells: Any, column: str, missing: list[float | str]) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 DEPLOYED = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy")
 """The requirements of a deployed model, at the installed versions: MLflow would take seconds to infer them."""
-
-_WORD = re.compile(r"(?!True|False)[^\d+.-].*", re.DOTALL)
 
 NETWORK = "network"
 """The folder of the exported files in the logged model's `data`."""
@@ -245,24 +242,17 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
 def signature(predictor: serving.Predictor) -> ModelSignature:
     """Named inputs, named outputs of type double, and the param `warn` (see `serving.Predictor.predict`).
 
-    Inputs are of any type, categories that are words of type string; those that may have gaps are optional.
-
-    With inputs of type double MLflow refuses columns of whole numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`;
-    values that are no numbers are refused by the model. The price: `mlflow models serve` accepts JSON, but not CSV.
+    Inputs are of any type; those that may have gaps are optional. With inputs of type double MLflow refuses columns of whole
+    numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`, and with type string columns of gaps alone and pandas's
+    categorical columns, and a JSON null becomes the text "None". Values that are no numbers are refused by the model. The
+    price: `mlflow models serve` accepts JSON, but not CSV.
     """
+    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     return ModelSignature(
-        inputs=Schema([_column_spec(predictor, name) for name in predictor.inputs]),
+        inputs=Schema([ColSpec(anything, name, required=not predictor.may_be_missing(name)) for name in predictor.inputs]),
         outputs=Schema([ColSpec(DataType.double, head) for head in predictor.units]),
         params=ParamSchema([ParamSpec("warn", DataType.boolean, default=False)]),
     )
-
-
-def _column_spec(predictor: serving.Predictor, name: str) -> ColSpec:
-    column = predictor.columns()[name]
-    categories = column.get("categories", [])
-    are_words = categories and all(_WORD.fullmatch(category) for category in categories)
-    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
-    return ColSpec(DataType.string if are_words else anything, name, required=not predictor.may_be_missing(name))
 
 
 def no_such_model(name: str, client: MlflowClient, uri: Address) -> TrackingError:

@@ -1,0 +1,221 @@
+"""A model of texts, gaps, dates and booleans answers alike in Python, through MLflow, over HTTP and to the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.pyfunc import PyFuncModel, load_model, scoring_server
+
+import branchsweep
+from branchsweep.cli.models import predict
+from branchsweep.config.addresses import Address
+from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models import export, keras_network, serving
+from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.recipe import Recipe
+from branchsweep.tracking.mlflow.model import LoadedModel, load_predictor, save_model
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
+from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.types import Floats
+from contracts.results import example_result
+from contracts.tracking_records import register, sweep_record
+
+URI = "models:/mixed/1"
+HEADS = ["load", "price"]
+COLUMNS = {
+    "season": Column(kind="categorical", categories=["autumn", "spring", "summer", "winter"], has_gaps=True),
+    "temperature": NUMERIC,
+    "wind": Column(kind="numeric", missing="indicator"),
+    "when": Column(kind="date", parts=["hour", "month"]),
+    "heated": Column(kind="categorical", categories=["False", "True"]),
+    "zone": Column(kind="categorical", categories=["1", "2", "30"]),
+}
+RECORDS: list[dict[str, Any]] = [
+    {"season": "winter", "temperature": 3.5, "wind": 2.0, "when": "2024-01-05 10:00:00", "heated": True, "zone": 1},
+    {"season": None, "temperature": 20, "wind": None, "when": "2024-06-05 12:30:00", "heated": False, "zone": 2},
+    {"season": "monsoon", "temperature": 20, "wind": -9, "when": "2024-06-05 12:30:00", "heated": True, "zone": 7},
+    {"season": "?", "temperature": 1, "wind": 3, "when": "2024-06-05 00:00:00", "heated": False, "zone": 30},
+]
+WINTER, SUMMER, MIDNIGHT = (
+    pd.Timestamp(text).timestamp() for text in ("2024-01-05 10:00", "2024-06-05 12:30", "2024-06-05 00:00")
+)
+GAP, UNKNOWN = np.nan, -1.0
+RAW = np.array(
+    [
+        [3, 3.5, 2.0, WINTER, 1, 0],
+        [GAP, 20, GAP, SUMMER, 0, 1],
+        [UNKNOWN, 20, GAP, SUMMER, 1, UNKNOWN],
+        [GAP, 1, 3, MIDNIGHT, 0, 2],
+    ]
+)
+"""The same rows as networks know them: positions of categories, seconds."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered model.
+
+    Args:
+        folder: Its exported files.
+        expected: By the name of a table, the predictions for its rows as networks know them.
+        store: The store.
+        in_python: As `branchsweep.load_model` loads it.
+        loaded: As `branchsweep predict` loads it.
+        served: As `mlflow models serve` loads it.
+    """
+
+    folder: Path
+    store: Address
+    in_python: branchsweep.Model
+    loaded: LoadedModel
+    served: PyFuncModel
+    expected: Mapping[str, Floats]
+
+
+@pytest.fixture(scope="module")
+def registered(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Registered:
+    folder = tmp_path_factory.mktemp("mixed")
+    store = Address(f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}")
+    random = np.random.default_rng(0)
+    when = 1.7e9 + random.uniform(0, 3e7, 200)
+    codes = [random.integers(0, number, 200) for number in (4, 2, 3)]
+    x = np.column_stack([codes[0], random.normal(15, 8, 200), random.gamma(2, 2, 200), when, codes[1], codes[2]])
+    x[:20, 0], x[10:50, 2] = np.nan, np.nan
+    recipe = Recipe.of({}, HEADS)
+    weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(COLUMNS.values()), (1,))
+    provenance = Provenance(dict(zip(HEADS, HEADS, strict=True)), dict.fromkeys(HEADS, "mse"), 4, 0.2, 1, missing=[-9.0, "?"])
+    members, units = [ModelMember(recipe, tuple(weights))], {"load": "MW", "price": "EUR"}
+    model = ExportedModel(members, list(COLUMNS), units, provenance, columns=list(COLUMNS.values()))
+    every = np.arange(200)
+    export.export_model(folder / "model", model, TrainingRows(x, random.normal(size=(200, 2)), ((every, every),)))
+    candidate = ModelCandidate(
+        "mixed", folder / "model", "", sweep_record().yaml, example_result(1), 0.9, "mean_r2", {}, "table-1", "split-1", {}
+    )
+    decision = PromotionDecision(True, "the first", cause=PromotionCause.BETTER)
+    register(MlflowTracker.open(sweep_record(), store).tracking, candidate, decision)
+    save_model(folder / "model", folder / "served")
+    predicted = export.predict_exported(folder / "model", np.concatenate([rows for _, rows in TABLES.values()]))
+    return Registered(
+        folder / "model",
+        store,
+        branchsweep.load_model(URI, str(store)),
+        load_predictor(URI, store),
+        load_model(str(folder / "served")),
+        dict(zip(TABLES, np.split(predicted, np.cumsum([len(rows) for _, rows in TABLES.values()])[:-1]), strict=True)),
+    )
+
+
+Answer = Callable[[Registered, pd.DataFrame, Path], pd.DataFrame]
+
+
+def by_python(model: Registered, table: pd.DataFrame, _: Path) -> pd.DataFrame:
+    return model.in_python.predict(table)
+
+
+def by_mlflow(model: Registered, table: pd.DataFrame, _: Path) -> pd.DataFrame:
+    return model.loaded(table)
+
+
+def by_http(form: str) -> Answer:
+    """What `mlflow models serve` answers to JSON, in this process."""
+
+    def answer(model: Registered, table: pd.DataFrame, _: Path) -> pd.DataFrame:
+        records = json.loads(table.to_json(orient="records", date_format="iso"))
+        payload = {
+            "dataframe_split": json.loads(table.to_json(orient="split", date_format="iso")),
+            "inputs": {str(name): [record[name] for record in records] for name in table},
+        }.get(form, records)
+        body = json.dumps({form: payload})
+        invoke: Any = scoring_server.invocations
+        answered = invoke(body, "application/json", model.served, model.served.metadata.signature.inputs)
+        assert answered.status == 200, answered.response
+        return pd.DataFrame(json.loads(answered.response)["predictions"]).astype(float)
+
+    return answer
+
+
+def by_command(ending: str) -> Answer:
+    """What `branchsweep predict` writes for a file of this kind."""
+
+    def answer(model: Registered, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+        source, target = folder / f"t.{ending}", folder / "predicted.parquet"
+        if ending == "csv":
+            table.to_csv(source, index=False)
+        elif ending == "xlsx":
+            table.to_excel(source, index=False)
+        elif ending == "jsonl":
+            table.to_json(source, orient="records", lines=True, date_format="iso")
+        else:
+            table.to_parquet(source)
+        predict(URI, source, target, tracking_uri=model.store)
+        return pd.read_parquet(target)
+
+    return answer
+
+
+WAYS: dict[str, Answer] = {
+    "Python": by_python,
+    "MLflow": by_mlflow,
+    **{f"HTTP, {form}": by_http(form) for form in ("dataframe_records", "dataframe_split", "instances", "inputs")},
+}
+
+
+def table(records: list[dict[str, Any]] = RECORDS, without: tuple[str, ...] = (), **dtypes: str) -> pd.DataFrame:
+    """The records as a table without some columns, with others of a type."""
+    return pd.DataFrame(records).drop(columns=list(without)).astype(dtypes)
+
+
+def raw(rows: slice = slice(None), gaps: tuple[int, ...] = ()) -> Floats:
+    """Raw rows with gaps in some columns."""
+    return np.where(np.isin(np.arange(RAW.shape[1]), gaps), np.nan, RAW)[rows]
+
+
+TABLES: Mapping[str, tuple[pd.DataFrame, Floats]] = {
+    "texts, gaps, a code and unknown categories": (table(), raw()),
+    "one row with gaps": (table(RECORDS[1:2]), raw(slice(1, 2))),
+    "absent columns that may have gaps": (table(without=("season", "wind")), raw(gaps=(0, 2))),
+    "categories of pandas, and times": (
+        table(season="category", zone="category", when="datetime64[s]"), raw()
+    ),
+    "types with missing values": (table(season="string", zone="Int64", heated="boolean", wind="Float64"), raw()),
+}  # fmt: skip
+
+
+COMPLETE, ONE_ROW, ABSENT, CATEGORIES, _ = TABLES
+COMMANDS = [("csv", COMPLETE), ("csv", ABSENT), ("xlsx", ONE_ROW), ("jsonl", COMPLETE), ("parquet", CATEGORIES)]
+CASES = {
+    **{f"{way}: {name}": (answer, name) for way, answer in WAYS.items() for name in TABLES},
+    **{f"predict, {ending}: {name}": (by_command(ending), name) for ending, name in COMMANDS},
+}
+
+
+@pytest.mark.parametrize(("way", "name"), CASES.values(), ids=CASES)
+def test_every_way_to_predict_answers_alike(registered: Registered, tmp_path: Path, way: Answer, name: str) -> None:
+    answered = way(registered, TABLES[name][0], tmp_path)
+    np.testing.assert_allclose(answered[HEADS].to_numpy(), registered.expected[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("column", ["temperature", "when"])
+@pytest.mark.parametrize("way", [WAYS[name] for name in ("Python", "MLflow", "HTTP, dataframe_records", "HTTP, inputs")])
+def test_a_row_without_a_value_that_it_needs_has_no_prediction(
+    registered: Registered, tmp_path: Path, way: Answer, column: str
+) -> None:
+    given = table([RECORDS[0], {**RECORDS[1], column: None}])
+    answered = way(registered, given, tmp_path)[HEADS].to_numpy()
+    np.testing.assert_allclose(answered[0], registered.expected[COMPLETE][0], rtol=1e-5, atol=1e-6)
+    assert np.isnan(answered[1]).all()
+
+
+def test_the_files_of_a_model_are_named_with_those_of_all_its_encoders(registered: Registered) -> None:
+    manifest = json.loads((registered.folder / "serving.json").read_text(encoding="utf-8"))
+    names = serving.model_file_names(manifest)
+    assert sorted(names) == sorted(path.name for path in registered.folder.iterdir())
