@@ -62,7 +62,7 @@ def test_a_row_with_the_target_of_one_head_is_kept_and_one_without_any_is_left_o
     assert dataset.rows == 190
     assert (~np.isnan(dataset.y)).sum(axis=0).tolist() == [110, 120]
     (warning,) = dataset.warnings
-    assert "head f has no target in 90, head g has no target in 80" in warning
+    assert "90 have no target of head f, 80 have no target of head g" in warning
     assert "10 rows without any target" in warning
 
 

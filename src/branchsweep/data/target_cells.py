@@ -50,7 +50,9 @@ def answer_missing_targets(known: NDArray[np.bool_], heads: Sequence[str], polic
     """
     rows = len(known)
     by_head = ", ".join(
-        f"head {head} has no target in {count:,}" for head, count in zip(heads, (~known).sum(axis=0), strict=True) if count
+        f"{count:,} {'has' if count == 1 else 'have'} no target of head {head}"
+        for head, count in zip(heads, (~known).sum(axis=0), strict=True)
+        if count
     )
     counted = f"Of {count_noun(rows, 'row')} {by_head}"
     if policy == "error":
