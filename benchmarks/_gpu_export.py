@@ -32,7 +32,8 @@ from branchsweep.training.program.batches import BatchFeed, make_stream
 from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import initial_state, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, program_stages, schedule_layers
-from branchsweep.training.program.program_arrays import CHUNK, Epochs, Lanes, Plan, Rows, State
+from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State
+from branchsweep.training.program.shapes import CHUNK
 from branchsweep.training.worker_process import use_exact_arithmetic
 
 BASE = 64

@@ -44,6 +44,26 @@ def silence_stderr() -> Iterator[None]:
         os.close(devnull)
 
 
+def available_memory() -> int | None:
+    """Bytes of memory that this process may still take, by its system and its control group; None where that is not known."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):  # no Linux
+        return None
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no bound, or no such file
+        most, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        available = min(available, most - used + _reclaimable(group))
+    return max(0, available)
+
+
+def _reclaimable(group: Path) -> int:
+    """Bytes of a control group that hold files, and are given back when they are needed."""
+    lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.split()[0] in {"inactive_file", "active_file"})
+
+
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files into a folder, all or none: if the disk is full, what was there stays, and no half of the new files does.
 

@@ -33,7 +33,7 @@ from branchsweep.training import packing
 from branchsweep.training import trainer as trainer_module
 from branchsweep.training.lanes import Lane, LaneOutcome, search_lane, search_lanes
 from branchsweep.training.population import PopulationOutcome
-from branchsweep.training.program import batches
+from branchsweep.training.program import batches, shapes
 from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
@@ -799,7 +799,7 @@ def test_the_memory_that_is_saved_with_a_large_table_changes_nothing_to_the_last
     lanes = [make_lane({"input_scaling": scaling}, fold=fold) for fold in range(3) for scaling in scalings]
     (population,) = packing.pack(lanes, TWO_HEADS)
     expected = PopulationTrainer(make_rows()).train_one(population, keep_weights=True)
-    monkeypatch.setattr(batches, "LARGE_BYTES", 0)
+    monkeypatch.setattr(shapes, "LARGE_BYTES", 0)
     monkeypatch.setattr(batches, "BLOCK_ROWS", 7)
     monkeypatch.setattr(trainer_module, "MOST_STREAM_BYTES", 0)
     trainer = PopulationTrainer(make_rows())
@@ -813,4 +813,4 @@ def test_the_memory_that_is_saved_with_a_large_table_changes_nothing_to_the_last
     ("in_use", "table_bytes", "room"), [(1, 1 << 20, 16), (1, 1 << 28, 1), (3, 1 << 28, 4), (9, 1 << 28, 16)]
 )
 def test_arrays_have_room_for_all_streams_unless_the_table_is_large(in_use: int, table_bytes: int, room: int) -> None:
-    assert batches.room_for_streams(in_use, table_bytes) == room
+    assert shapes.room_for_streams(in_use, table_bytes) == room

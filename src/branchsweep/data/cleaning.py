@@ -34,6 +34,8 @@ SMALLEST_SPREAD = 1e-14
 
 _ROUNDING = 1e-12  # of the largest value, by which a column may vary that is constant but for rounding
 
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
+
 
 @dataclass(frozen=True, slots=True)
 class CleanRows:
@@ -90,12 +92,23 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
 def first_equal_rows(values: Floats) -> Positions:
     """`(rows,)`, for each row the position of the first row with the same values, or without a value in the same columns."""
     first = np.arange(len(values), dtype=np.intp)
-    values = np.where(np.isnan(values), np.inf, values + 0.0)
-    repeated = np.flatnonzero(pd.DataFrame(values).duplicated(keep=False).to_numpy())  # by hashing: most rows are not
+    hashes = _row_hashes(values)
+    repeated = np.flatnonzero(pd.Series(hashes).duplicated(keep=False).to_numpy())  # most rows are not
     if len(repeated):
-        _, index, group = np.unique(values[repeated], axis=0, return_index=True, return_inverse=True)
+        alike = np.where(np.isnan(values[repeated]), np.inf, values[repeated] + 0.0)
+        _, index, group = np.unique(alike, axis=0, return_index=True, return_inverse=True)
         first[repeated] = repeated[index[group.reshape(-1)]]
     return first
+
+
+def _row_hashes(values: Floats) -> NDArray[np.uint64]:
+    """`(rows,)` a number for each row, the same for equal rows, and hardly ever for others (Fibonacci hashing by columns)."""
+    hashes = np.zeros(len(values), np.uint64)
+    for column in values.T:
+        bits = np.where(np.isnan(column), np.inf, column + 0.0).view(np.uint64)
+        hashes = (hashes ^ bits) * _HASH_FACTOR
+        hashes ^= hashes >> np.uint64(32)
+    return hashes
 
 
 def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None:
@@ -204,6 +217,8 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
             raise DataError(f"{answer} So no row is left to use", where)
         warnings.append(answer)
         further = answer if policy == "drop" else ""
+    if is_used.all():
+        return CleanRows(values, frame.index.to_numpy(dtype=np.int64), tuple(warnings), further)
     return CleanRows(values[is_used], frame.index.to_numpy(dtype=np.int64)[is_used], tuple(warnings), further)
 
 

@@ -94,14 +94,17 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
         splitter.check(experiment, len(values), table.location, rows.partial_targets)
     end = columns_of_targets(experiment).stop
     measured = [index for index, name in enumerate(columns[:end]) if name not in kinds or kinds[name].kind == "numeric"]
-    names, numbers = [columns[index] for index in measured], values[:, measured]
+    names, numbers = [columns[index] for index in measured], values[:, measured] if len(measured) < end else values[:, :end]
     check_magnitudes(names, numbers, table.location)
     constant_warnings = check_constants(columns[:end], values[:, :end], targets, table.location, kinds)
     y = values[:, columns_of_targets(experiment)].copy()
     weights = head_weights(experiment, values)
     guesses = code_warnings(names, numbers)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
-    guesses += dependence_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
+    guesses += dependence_warnings(
+        others if len(others) == len(values) else others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True))
+    )
+    digest = table_digest([_digest_name(name, kinds.get(name)) for name in columns], values)
     return Dataset(
         source=table.source,
         location=table.location,
@@ -109,7 +112,7 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
         heads=tuple(experiment.heads),
         x=read_only(values[:, : len(inputs)].copy()),
         y=read_only(y),
-        digest=table_digest([_digest_name(name, kinds.get(name)) for name in columns], values),
+        digest=digest,
         warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
         path=table.path,
         splitter=splitter,

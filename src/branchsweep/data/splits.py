@@ -13,7 +13,7 @@ from branchsweep.config.sections.validation import KFold
 from branchsweep.data.cleaning import first_equal_rows
 from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset, Split, read_only
-from branchsweep.data.digest import combined_digest, table_digest
+from branchsweep.data.digest import combined_digest, part_digests
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
 from branchsweep.errors import ConfigError, DataError
 from branchsweep.types import Floats, Fold, Positions
@@ -181,7 +181,8 @@ def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, P
     """The digest of the contents of named parts of the rows."""
     values = np.concatenate([dataset.x, dataset.y], axis=1)
     names = [*dataset.inputs, *experiment.columns.values()]
-    return combined_digest(f"{part} {table_digest(names, values[rows])}" for part, rows in parts.items())
+    digests = part_digests(names, values, list(parts.values()))
+    return combined_digest(f"{part} {digest}" for part, digest in zip(parts, digests, strict=True))
 
 
 def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str = "") -> None:

@@ -20,9 +20,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.database import PASSWORD, USERNAME, has_order, sql_statement, sqlite_file
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
-from branchsweep.data.files.table_file import check_size, rows_from_1
+from branchsweep.data.files.table_file import check_memory, check_size, rows_from_1
 from branchsweep.data.tables import SourceTable
 from branchsweep.errors import DataError, did_you_mean, first_line
+from branchsweep.runtime import available_memory
 
 _ROWS_AT_ONCE = 20_000
 _SECONDS = 10  # to connect
@@ -91,6 +92,7 @@ def _parts(result: sqlalchemy.CursorResult[Any], chosen: dict[int, str], where: 
     for part in result.partitions(_ROWS_AT_ONCE):
         rows += len(part)
         check_size(rows, len(chosen), where)
+        check_memory(rows, len(chosen), where, available_memory())
         cells = [tuple(row[position] for position in chosen) for row in part]
         yield pd.DataFrame.from_records(cells, columns=list(chosen.values()), coerce_float=True)
 

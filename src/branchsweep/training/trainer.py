@@ -28,13 +28,12 @@ from branchsweep.training.program.batches import (
     Stream,
     StreamKey,
     make_stream,
-    room_for_streams,
     stream_keys,
 )
 from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
-from branchsweep.training.program.program_arrays import CHUNK
+from branchsweep.training.program.shapes import CHUNK, room_for_streams
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 

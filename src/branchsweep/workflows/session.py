@@ -22,7 +22,8 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.functions import takes_weights
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.runtime import allow_open_files, cache_folder
+from branchsweep.runtime import allow_open_files, available_memory, cache_folder
+from branchsweep.training.memory import training_need, workers_that_fit
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.context import TrainingContext
@@ -192,7 +193,8 @@ def open_training(rows: TrainingRows, session: Session, experiment: Experiment |
         session: Says which workers, unless it leaves that to the experiment.
         experiment: Says which workers otherwise; None for local ones.
     """
-    with session.interface.progress() as progress, _trainer(rows, workers_of(session, experiment), progress) as trainer:
+    workers = workers_of(session, experiment)
+    with session.interface.progress() as progress, _trainer(rows, workers, progress, experiment) as trainer:
         yield TrainingContext(trainer, rows, progress)
 
 
@@ -214,7 +216,9 @@ def training_resources(session: Session, experiment: Experiment) -> Resources:
     return local_workers.local_resources(found, workers.count)
 
 
-def _trainer(rows: TrainingRows, workers: Workers, progress: ProgressCallback) -> AbstractContextManager[Trainer]:
+def _trainer(
+    rows: TrainingRows, workers: Workers, progress: ProgressCallback, experiment: Experiment | None
+) -> AbstractContextManager[Trainer]:
     callbacks = WorkerCallbacks(progress.on_trained, progress.on_message, progress.on_worker_status)
     if isinstance(workers, RayWorkersConfig):
         from branchsweep.training.ray.workers import RayWorkers  # noqa: PLC0415  # Ray is an extra
@@ -223,5 +227,11 @@ def _trainer(rows: TrainingRows, workers: Workers, progress: ProgressCallback) -
     from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # as above
 
     found = gpus.choose_gpus(workers, progress.on_message)
-    allow_open_files(OPEN_FILES + OPEN_FILES_PER_WORKER * local_workers.local_resources(found, workers.count).workers)
-    return local_workers.LocalWorkers(rows, workers.count, callbacks, cache_folder(), found)
+    count = local_workers.local_resources(found, workers.count).workers
+    if experiment and not found:
+        fitting = workers_that_fit(training_need(rows, experiment), count, available_memory(), workers.count is not None)
+        if fitting < count:
+            progress.on_message(f"{fitting} of {count} workers start: there is no memory for more with this table")
+            count = fitting
+    allow_open_files(OPEN_FILES + OPEN_FILES_PER_WORKER * count)
+    return local_workers.LocalWorkers(rows, count, callbacks, cache_folder(), found)

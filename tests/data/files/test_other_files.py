@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.data.columns import describe_invalid, to_numbers
-from branchsweep.data.files import csv_table
+from branchsweep.data.files import arrow_table, csv_table, table_file
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.tables import AS_FOUND, ENDINGS, read_file, read_inputs, read_table
 from branchsweep.errors import DataError
@@ -146,3 +146,16 @@ def test_a_file_that_unpacks_to_more_than_the_bound_is_refused(tmp_path: Path, m
     with pytest.raises(DataError, match="unpacked") as caught:
         read_table(path)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv"])
+def test_a_table_for_which_there_is_no_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    WRITERS[ending](pd.DataFrame({"a": np.zeros(20_000), "b": 1.5}), tmp_path / f"t{ending}")
+    for module in (arrow_table, csv_table):
+        monkeypatch.setattr(module, "available_memory", lambda: 1_000_000)
+    assert len(read_table(tmp_path / f"t{ending}")) == 20_000
+    monkeypatch.setattr(table_file, "SMALL_BYTES", 0)
+    with pytest.raises(DataError, match=r"0\.0 GB are available, enough for [\d,]+ rows"):
+        read_table(tmp_path / f"t{ending}")

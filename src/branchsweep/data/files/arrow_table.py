@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from branchsweep.data.columns import column_name
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.table_file import TableFile, check_size, rows_from_1
+from branchsweep.data.files.table_file import TableFile, check_memory, check_size, rows_from_1
+from branchsweep.runtime import available_memory
 
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # how pandas calls an index without a name
 
@@ -62,6 +63,7 @@ def _read_columns(
     names = selection.names(written, where)
     chosen = list(selection.choose(names).values())
     check_size(shape[1], len(chosen), where)
+    check_memory(shape[1], len(chosen), where, available_memory())
     frame = _named(read(path, chosen), chosen)
     empty = frame.isna().all(axis=1)
     if empty.any() and len(chosen) < len(names):

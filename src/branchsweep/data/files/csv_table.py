@@ -21,14 +21,22 @@ from branchsweep.config.sections.csv_options import CsvOptions
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.csv_format import UTF_8, CsvHeader, read_header
 from branchsweep.data.files.number_marks import WHOLE, WITH_COMMA, WITH_POINT, NumberMarks, mixed_marks
-from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, MOST_BYTES_IN_MEMORY, TableFile, check_size
+from branchsweep.data.files.table_file import (
+    FIRST_ROW,
+    MISSING_TEXTS,
+    MOST_BYTES_IN_MEMORY,
+    TableFile,
+    check_memory,
+    check_size,
+)
 from branchsweep.errors import DataError
-from branchsweep.runtime import temporary_folder
+from branchsweep.runtime import available_memory, temporary_folder
 
 MOST_UNPACKED_BYTES = 4 << 30
 """The size of an unpacked csv file, at most."""
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_SAMPLE = 1 << 20  # bytes in which lines are counted
 _TAIL = 1 << 16  # bytes in which blank lines at the end are looked for
 _BLOCK = 1 << 24  # bytes that pyarrow reads at a time; a line must fit in
 
@@ -50,6 +58,7 @@ def read_csv(path: Path, selection: ColumnSelection, where: str, options: CsvOpt
     header = read_header(path, selection, where, options)
     if not header.names:
         return TableFile(pd.DataFrame())
+    check_memory(_rows(path), len(header.chosen), where, available_memory())
     others = [name for name in header.chosen.values() if name not in selection.keys]
     written = others if selection.others_as_written else ()
     may_be_text = selection.others_as_text or written or not others
@@ -61,6 +70,14 @@ def read_csv(path: Path, selection: ColumnSelection, where: str, options: CsvOpt
         frame = _with_decimal_points(frame, selection.keys, where)
         frame = frame.assign(**{name: _number_with_points(frame[name]) for name in written})
     return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
+
+
+def _rows(path: Path) -> int:
+    """About how many rows a file has, by the length of its first lines."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE)
+    lines = max(1, start.count(b"\n"))
+    return path.stat().st_size * lines // max(1, len(start))
 
 
 def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str, options: CsvOptions) -> TableFile:

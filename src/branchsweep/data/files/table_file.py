@@ -17,8 +17,18 @@ FIRST_ROW = 2
 LINES, FROM_FIRST = "row N is line N of the file", "the first row is row 1"
 """How rows are numbered where no row holds the names: the name of the index of such frames, which messages show."""
 
-MOST_VALUES = 100_000_000
-"""Values (rows x columns that are read) of a table, at most: 0.8 GB as numbers."""
+MOST_VALUES = 1_000_000_000
+"""Values (rows x columns that are read) of a table, at most: 8 GB as numbers."""
+
+MOST_VALUES_UNKNOWN = 100_000_000
+"""The same where it is not known how much memory there is."""
+
+READING_COPIES = 7
+"""How many times as much memory as its values (8 bytes each) the reading of a large table takes at most, as measured by
+`benchmarks/large_tables.py`."""
+
+SMALL_BYTES = 1 << 30
+"""Tables that are read with less memory than this are read without asking how much there is."""
 
 MOST_BYTES_IN_MEMORY = 1 << 30
 """The size of a file that is read as a whole, at most: that takes several times as much memory."""
@@ -63,6 +73,33 @@ def check_size(rows: int, columns: int, where: str, most: int = MOST_VALUES) -> 
     if rows * columns > most:
         size = f"{count_noun(rows, 'row')} of {count_noun(columns, 'column')} that are read"
         raise DataError(f"the table is too large: {size} are {rows * columns:,} values, and at most {most:,} are read", where)
+
+
+def check_memory(rows: int, columns: int, where: str, available: int | None) -> None:
+    """Check that there is memory to read a table.
+
+    Args:
+        rows: Its rows, perhaps an estimate.
+        columns: The columns that are read.
+        where: The table, for messages.
+        available: Bytes of memory; None where that is not known.
+
+    Raises:
+        DataError: There is not.
+    """
+    needed = READING_COPIES * 8 * rows * columns
+    if available is None:
+        check_size(rows, columns, where, MOST_VALUES_UNKNOWN)
+        return
+    if needed <= max(SMALL_BYTES, available):
+        return
+    fitting = available // (READING_COPIES * 8 * columns)
+    size = f"{count_noun(rows, 'row')} of {count_noun(columns, 'column')}"
+    raise DataError(
+        f"reading about {size} takes about {needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are available, enough"
+        f" for {count_noun(fitting, 'row')}; name fewer columns, or take a part of the rows",
+        where,
+    )
 
 
 def check_bytes(path: Path, most: int, where: str) -> None:

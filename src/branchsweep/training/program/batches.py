@@ -23,13 +23,11 @@ from branchsweep.training.lanes import ORDER
 from branchsweep.training.packing import MAX_STREAMS
 from branchsweep.training.population import Population
 from branchsweep.training.program.networks import BETA_1, BETA_2
-from branchsweep.training.program.program_arrays import CHUNK, Epochs, Rows
+from branchsweep.training.program.program_arrays import Epochs, Rows
+from branchsweep.training.program.shapes import CHUNK, room_for_streams
 from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
-
-LARGE_BYTES = 1 << 30
-"""Bytes of `MAX_STREAMS` encoded tables from which on arrays have room for no more streams than are in use."""
 
 BLOCK_ROWS = 1 << 16
 """Rows that are encoded at a time, so that a large table is never there twice in double precision."""
@@ -82,19 +80,6 @@ def stream_keys(population: Population) -> list[StreamKey]:
         (fold, lane_seed, recipe.encoding, recipe.target_scaling)
         for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
     ]
-
-
-def room_for_streams(in_use: int, table_bytes: int) -> int:
-    """How many streams the arrays of a program have room for.
-
-    Programs for tables of ordinary size have one shape, whatever number of streams is in use. For a large table, in which room
-    costs gigabytes, it is the next power of two, so that an experiment has a few shapes at most.
-
-    Args:
-        in_use: The streams of a population.
-        table_bytes: Of one encoded table.
-    """
-    return MAX_STREAMS if MAX_STREAMS * table_bytes <= LARGE_BYTES else min(MAX_STREAMS, 1 << (in_use - 1).bit_length())
 
 
 class BatchFeed:

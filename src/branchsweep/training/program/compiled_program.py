@@ -16,7 +16,8 @@ from branchsweep.training.population import Program
 from branchsweep.training.program import program_cache
 from branchsweep.training.program.layer_schedule import Stage
 from branchsweep.training.program.networks import Networks
-from branchsweep.training.program.program_arrays import CHUNK, Epochs, Lanes, Plan, Rows, State, Tensor
+from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State, Tensor
+from branchsweep.training.program.shapes import CHUNK
 from branchsweep.training.program.tensor_operations import read_rows, repeat, with_ones, write_rows
 
 

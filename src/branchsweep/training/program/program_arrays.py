@@ -24,9 +24,6 @@ from typing import Any, NamedTuple
 
 Tensor = Any  # TensorFlow ships no types
 
-CHUNK = 10
-"""Epochs trained by one call of a program, at most."""
-
 Layers = tuple[Tensor, ...]
 """One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
 (K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns

@@ -1,0 +1,178 @@
+"""Large tables: seconds and memory of reading, preparing and training, in this process and in its workers.
+
+    python -m benchmarks.large_tables [--rows 1000000] [--columns 20] [--ending parquet|csv] [--folds 3] [--workers 2]
+                                      [--epochs 2] [--quick] [--json]
+
+A table of normal random numbers in single precision (csv: with four decimals), with two targets, is written into a temporary
+folder, unless it is there already (`--folder`). Then a fresh process reads it, divides its rows and trains one trial (a trunk
+of two layers and a layer for each head, 64 units each) on all folds. Memory is the greatest resident size of each process;
+pages that processes share, libraries mostly, count in each. Beside it stands what `training/memory.py` estimates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import _measure
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
+from branchsweep.runtime import cache_folder
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.memory import WORKER_BYTES, training_need
+from branchsweep.trial import Trial
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.progress import NoProgress
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups
+
+POLL_SECONDS = 0.2
+BLOCK = 100_000
+
+
+def main() -> None:
+    """Measure one table, in a fresh process."""
+    options = parsed()
+    if options.measured:
+        print(json.dumps(measured(options.measured, options)))
+        return
+    with tempfile.TemporaryDirectory(prefix="large-table-") as temporary:
+        folder = options.folder or Path(temporary)
+        table = folder / f"table_{options.rows}_{options.columns}.{options.ending}"
+        if not table.exists():
+            write(table, options.rows, options.columns)
+        command = [sys.executable, "-m", "benchmarks.large_tables", *sys.argv[1:], "--measured", str(table)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
+    found = {"rows": options.rows, "columns": options.columns, "ending": options.ending, **json.loads(done.stdout)}
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(f"{name:<28} {figure}" for name, figure in found.items()))
+
+
+def parsed() -> argparse.Namespace:
+    """The options."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=20, help="input columns")
+    parser.add_argument("--ending", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument("--folds", type=int, default=3, help="1: a hold-out")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=1024, help="rows of a step")
+    parser.add_argument("--folder", type=Path, help="where the table is kept")
+    parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.rows, options.epochs = 50_000, 1
+    return options
+
+
+def write(table: Path, rows: int, columns: int) -> None:
+    """Write the table, some rows at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(0)
+    names = [*(f"x{column}" for column in range(columns)), "first", "second"]
+    writer: Any = None
+    for start in range(0, rows, BLOCK):
+        values = random.normal(size=(min(BLOCK, rows - start), columns)).astype(np.float32).round(4)
+        targets = np.stack([values.sum(axis=1), values[:, 0] * values[:, -1]], axis=1)
+        frame = pd.DataFrame(np.concatenate([values, targets], axis=1), columns=names)
+        if table.suffix == ".csv":
+            frame.to_csv(table, index=False, mode="a", header=start == 0)
+            continue
+        content = pa.Table.from_pandas(frame)
+        writer = writer or pq.ParquetWriter(table, content.schema)
+        writer.write_table(content)
+    if writer:
+        writer.close()
+
+
+def measured(table: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """What reading the table and training on it take."""
+    experiment = Experiment.model_validate(
+        {
+            "name": "large",
+            "table": {"source": str(table), "inputs": [f"x{column}" for column in range(options.columns)]},
+            "heads": {"first": {}, "second": {}},
+            "space": {
+                "dimensions": {},
+                "fixed": {
+                    "trunk.depth": 2,
+                    "trunk.width": 64,
+                    "branch.depth": 1,
+                    "branch.width": 64,
+                    "batch_size": options.batch,
+                },
+            },
+            "fit": {"epochs": options.epochs},
+            "pruning": {"rungs": []},
+            "validation": {"method": "hold_out"} if options.folds == 1 else {"method": "k_fold", "folds": options.folds},
+        }
+    )
+    before = megabytes(os.getpid(), "VmRSS")
+    began = time.perf_counter()
+    dataset = load_dataset(experiment)
+    read = time.perf_counter()
+    reading_peak = megabytes(os.getpid(), "VmHWM")
+    split = split_rows(experiment, dataset)
+    rows = training_rows(dataset, split)
+    prepared = time.perf_counter()
+    need = training_need(rows, experiment)
+    peaks: dict[int, int] = {}
+    with LocalWorkers(rows, options.workers, cache_folder=cache_folder()) as workers:
+        over = threading.Event()
+        watching = threading.Thread(target=watch, args=(peaks, over))
+        watching.start()
+        try:
+            training = TrainingContext(workers, rows, NoProgress())
+            list(run_groups([TrialGroup([Trial(0, {})], range(options.folds))], experiment, training))
+        finally:
+            over.set()
+            watching.join()
+    return {
+        "table_mb": round((dataset.x.nbytes + dataset.y.nbytes) / 1e6),
+        "read_seconds": round(read - began, 1),
+        "divide_seconds": round(prepared - read, 1),
+        "train_seconds": round(time.perf_counter() - prepared, 1),
+        "before_mb": before,
+        "reading_peak_mb": reading_peak,
+        "parent_peak_mb": megabytes(os.getpid(), "VmHWM"),
+        "worker_peak_mb": sorted(peaks.values(), reverse=True)[: options.workers],
+        "estimated_worker_mb": (need.worker + WORKER_BYTES) >> 20,
+    }
+
+
+def watch(peaks: dict[int, int], over: threading.Event) -> None:
+    """Keep the greatest size of every process that this one has started."""
+    while not over.wait(POLL_SECONDS):
+        for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+            with suppress(OSError):
+                for child in (task / "children").read_text(encoding="ascii").split():
+                    with suppress(OSError, StopIteration):
+                        peaks[int(child)] = megabytes(int(child), "VmHWM")
+
+
+def megabytes(process: int, kind: str) -> int:
+    """A process's resident size: `VmRSS` now, `VmHWM` at its greatest (Linux)."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(kind))
+
+
+if __name__ == "__main__":
+    main()

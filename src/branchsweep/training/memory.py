@@ -1,0 +1,102 @@
+"""How much memory training takes on this machine: estimated from the size of the table, before a worker starts.
+
+What does not grow with the table (TensorFlow, compiled programs) is left out where the table is small: such a sweep is never
+refused. `benchmarks/large_tables.py` measures what is estimated here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import BackendError
+from branchsweep.models.recipe import recipe_for
+from branchsweep.training.cost_model import program_bytes
+from branchsweep.training.packing import MAX_STREAMS, program_limits, program_of
+from branchsweep.training.program.shapes import CHUNK, room_for_streams
+
+WORKER_BYTES = 1200 << 20
+"""What a worker takes whatever the table is: TensorFlow, and some compiled programs."""
+
+SMALL_BYTES = 256 << 20
+"""Tables for which a worker takes no more than this besides are never refused."""
+
+_PREDICTION_COPIES = 4  # of the kept weights and of the present ones, before and after a call of the program
+_PROGRAM_COPIES = 2  # of what `cost_model.program_bytes` counts: XLA's own are among them
+_COPIES = 2  # of an array: NumPy's, and TensorFlow's
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """What training takes, in bytes.
+
+    Args:
+        worker: Of each worker, apart from `WORKER_BYTES`.
+        parent: Of the process that starts them, from now on.
+    """
+
+    worker: int
+    parent: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is not worth a thought."""
+        return self.worker <= SMALL_BYTES
+
+    def total(self, workers: int) -> int:
+        """Of so many workers, and the process that starts them."""
+        return self.parent + workers * (WORKER_BYTES + self.worker)
+
+    def fitting(self, available: int) -> int:
+        """The most workers for which there is memory; 0 where there is none for one."""
+        return max(0, (available - self.parent) // (WORKER_BYTES + self.worker))
+
+
+def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
+    """An estimate of what training takes with these rows, by a network with the experiment's default hyperparameters."""
+    recipe = recipe_for(experiment, {})
+    program = program_of(recipe, experiment, program_limits(experiment, [recipe]))
+    count, heads = max(rows.room, len(rows.x)), len(program.losses)
+    own = rows.x.nbytes + rows.y.nbytes + (0 if rows.weights is None else rows.weights.nbytes)
+    columns = program.inputs + heads * (1 if rows.actual.is_plain else 2)
+    encoded = 4 * count * columns
+    streams = min(MAX_STREAMS, max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds))
+    room = room_for_streams(streams, encoded)
+    arrays = _COPIES * room * (encoded + 4 * count * CHUNK) + 4 * count * room
+    steps = 2 * _COPIES * 4 * CHUNK * program.lanes * (count // program.batch_size)
+    predictions = _PREDICTION_COPIES * 4 * count * heads * program.lanes
+    network = _PROGRAM_COPIES * program_bytes(program)
+    return MemoryNeed(own + streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network, own)
+
+
+def workers_that_fit(need: MemoryNeed, wanted: int, available: int | None, is_given: bool) -> int:
+    """How many workers start: as many as are wanted, or as fit where nobody has given a number.
+
+    Args:
+        need: What training takes.
+        wanted: The number of workers.
+        available: Bytes of memory; None where that is not known.
+        is_given: Whether the user has given the number.
+
+    Raises:
+        BackendError: There is no memory for one, or for the number that is given.
+    """
+    if available is None or need.is_small or need.total(wanted) <= available:
+        return wanted
+    fitting = need.fitting(available)
+    if fitting and not is_given:
+        return fitting
+    number = wanted if fitting else 1
+    taken = f"about {gigabytes(need.total(number))} of memory with this table, and {gigabytes(available)} are available"
+    if fitting:
+        raise BackendError(f"{wanted} workers take {taken}; start {fitting} (--workers {fitting})")
+    raise BackendError(
+        f"one worker takes {taken}; name fewer columns as inputs, take a part of the rows, or validate by a hold-out"
+        " (validation: {method: hold_out})"
+    )
+
+
+def gigabytes(count: int) -> str:
+    """Bytes for a message."""
+    return f"{count / 1e9:.1f} GB"
