@@ -36,11 +36,12 @@ def experiment(columns: int, **sections: object) -> Experiment:
     )
 
 
-def test_the_need_grows_with_rows_and_columns_and_is_less_for_a_hold_out() -> None:
+def test_the_need_grows_with_rows_and_columns_and_is_less_for_fewer_folds() -> None:
     small = training_need(rows(10_000, 20), experiment(20))
     large = training_need(rows(800_000, 20), experiment(20))
     assert small.worker < large.worker < training_need(rows(800_000, 40), experiment(40)).worker
-    assert training_need(rows(800_000, 20), experiment(20, validation={"method": "hold_out"})).worker < large.worker
+    fewer = experiment(20, validation={"method": "hold_out"}, confirmation={"folds": 2, "seeds": 1})
+    assert training_need(rows(800_000, 20), fewer).worker < 0.6 * large.worker
     assert training_need(rows(1000, 20), experiment(20)).is_small
 
 
@@ -49,7 +50,7 @@ def test_as_many_workers_start_as_fit_where_their_number_is_not_given() -> None:
     assert workers_that_fit(NEED, 4, 8 * GIGABYTE, is_given=False) == 2
 
 
-@pytest.mark.parametrize(("available", "advice"), [(8, r"--workers 2"), (2, "hold-out")])
+@pytest.mark.parametrize(("available", "advice"), [(8, r"--workers 2"), (2, "hold_out")])
 def test_a_number_that_does_not_fit_is_refused_with_what_fits(available: int, advice: str) -> None:
     with pytest.raises(BackendError, match=re.escape(advice)):
         workers_that_fit(NEED, 4, available * GIGABYTE, is_given=True)

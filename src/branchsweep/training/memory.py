@@ -92,8 +92,8 @@ def workers_that_fit(need: MemoryNeed, wanted: int, available: int | None, is_gi
     if fitting:
         raise BackendError(f"{wanted} workers take {taken}; start {fitting} (--workers {fitting})")
     raise BackendError(
-        f"one worker takes {taken}; name fewer columns as inputs, take a part of the rows, or validate by a hold-out"
-        " (validation: {method: hold_out})"
+        f"one worker takes {taken}; name fewer columns as inputs, take a part of the rows, or train on fewer folds and"
+        " seeds (validation: {method: hold_out}, confirmation: {folds: 2, seeds: 1})"
     )
 
 
