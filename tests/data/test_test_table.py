@@ -141,6 +141,7 @@ def test_it_is_recorded_beside_the_table(folder: Path) -> None:
     [
         ({"test": {"path": "held-out.csv", "fraction": 0.3}}, ("test", "fraction")),
         ({"test": {"path": "held-out.csv", "folds": 3}}, ("test", "folds")),
+        ({"test": {"path": "held-out.csv", "fold": 3}}, ("test", "fold")),
         ({"split": {"column": "part"}}, ("test", "path")),
     ],
 )

@@ -34,7 +34,6 @@ class TestRows(ConfigModel):
         le=100,
         description="With folds: run the sweep of this one alone, counted from 1. Absent: all of them, for the nested score.",
     )
-
     path: str | None = Field(
         None,
         min_length=1,
@@ -50,8 +49,8 @@ class TestRows(ConfigModel):
 
     def _mistakes(self) -> Iterator[KeyMistake]:
         if self.path is not None:
-            others = {"folds": self.folds is not None, "fraction": self.fraction != TEST_FRACTION}
-            for key in [name for name, is_given in others.items() if is_given]:
+            others = {"folds": self.folds, "fold": self.fold, "fraction": self.fraction != TEST_FRACTION or None}
+            for key in [name for name, given in others.items() if given is not None]:
                 yield (key,), "divides the rows of one table, but the test rows are those of path; leave one of them out"
             return
         if self.folds is None:
