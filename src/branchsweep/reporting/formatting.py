@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from branchsweep.config.metric_names import MEAN, metric_of_head
-from branchsweep.metrics.names import label
+from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 
@@ -56,6 +56,13 @@ def score_name_legend(score_metrics: Mapping[str, str]) -> str:
     """
     head, metric = next(iter(score_metrics.items()))
     return f"{metric_of_head(metric, head)}: validation {label(metric)} of {head}, by the name it has in MLflow and for --sort"
+
+
+def tested_name_legend(name: str) -> str:
+    """What the name of a score on the test rows means, `test_r2/PE`."""
+    metric, _, head = name.partition("/")
+    of = "mean of the heads" if head == MEAN else head
+    return f"{name}: {label(metric.removeprefix(TEST.format('')))} of {of} on the test rows, by the name it has in MLflow"
 
 
 def format_difference(difference: float) -> str:

@@ -90,7 +90,7 @@ def comparison_markdown(result: ComparisonResult) -> str:
     )
     if result.transfer:
         gains = [_gain(gain, result.equivalence_margin) for gain in result.transfer]
-        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted", "verdict"], gains)]
+        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "adjusted p", "verdict"], gains)]
     parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 

@@ -135,9 +135,9 @@ def _transfer(result: ComparisonResult) -> RenderableType:
     first = result.transfer[0]
     columns = (
         TableColumn(""),
-        TableColumn(label(result.metric), right=True),
-        TableColumn(f"{format_alpha(result.alpha)} interval", priority=1, right=True),
-        TableColumn("p, adjusted", priority=2, right=True),
+        TableColumn(f"gain in {label(result.metric)}", right=True),
+        TableColumn(f"{format_alpha(result.alpha)} interval", right=True),
+        TableColumn("adjusted p", priority=1, right=True),
         TableColumn("verdict", is_text=True),
     )
     rows = [

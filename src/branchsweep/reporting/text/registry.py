@@ -6,9 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.metrics.names import is_test_score
-from branchsweep.reporting.formatting import (
-    format_score,
-)
+from branchsweep.reporting.formatting import format_score, tested_name_legend
 from branchsweep.reporting.text.layout import BEST_STYLE, local_time
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, RollbackResult
@@ -64,8 +62,9 @@ def render_champion_history(history: ChampionHistory) -> RenderableType:
     ]
     tenures = ResponsiveTable(tenure_columns, tenure_rows, "champions")
     champions = tenures if history.tenures else Text("no version has been champion")
+    legend = [Text(tested_name_legend(metrics[0]), style="dim")] if metrics else []
     problem = [Text(), Text(history.problem, style="yellow")] if history.problem else []
-    return Group(Text(history.model, style="bold"), versions, Text(), champions, *problem)
+    return Group(Text(history.model, style="bold"), versions, *legend, Text(), champions, *problem)
 
 
 def render_rollback_result(result: RollbackResult) -> RenderableType:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.errors import escape_controls
-from branchsweep.reporting.formatting import format_difference, format_p_cell, format_score_with_error
+from branchsweep.reporting.formatting import format_difference, format_p_cell, format_score_with_error, score_name_legend
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
@@ -86,4 +86,5 @@ def _scores(diff: TrialDiff) -> ResponsiveTable:
 
 def _remarks(diff: TrialDiff) -> list[Text]:
     paired = f"Paired over {diff.folds} folds (corrected resampled t-test)." if diff.folds else diff.not_paired_because
-    return [Text(escape_controls(sentence), style="dim") for sentence in (paired, *diff.notes)]
+    sentences = (f"{score_name_legend(diff.score_metrics)}.", paired, *diff.notes)
+    return [Text(escape_controls(sentence), style="dim") for sentence in sentences]
