@@ -264,7 +264,7 @@ def _column(kind: str, name: str) -> str:
 def _name_width(number: str, heads: Sequence[str]) -> int:
     """Pixels for the name of a trial, such as `017  PE 0.938  V 0.812`; that it was pruned shows beside it."""
     letters = len(number) + sum(len(f" {head} 0.000") for head in heads)
-    return min(36 + LETTER * letters, WIDEST_NAME)
+    return min(46 + LETTER * letters, WIDEST_NAME)
 
 
 def _pairs(score_metrics: Mapping[str, str]) -> Iterator[dict[str, Any]]:
