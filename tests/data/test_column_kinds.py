@@ -13,7 +13,7 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.column_kinds import inferred_kind
-from branchsweep.data.loading import load_dataset, with_named_inputs
+from branchsweep.data.loading import load_dataset, with_named_inputs, with_resolved_inputs
 from branchsweep.errors import DataError
 
 ROWS = 60
@@ -97,6 +97,17 @@ def test_all_other_columns_stand_beside_named_ones() -> None:
     assert list(named.table.inputs) == ["when", "season", "T", "wind", "heated"]
     columns = load_dataset(named, frame()).input_columns
     assert (columns["T"].missing, columns["wind"].missing) == ("mean", "indicator")  # T has no gap to point out
+
+
+def test_the_inputs_that_a_table_resolves_are_those_of_its_dataset(tmp_path: Path) -> None:
+    given = {"season": {}, "T": None, "wind": {"missing": "indicator"}, "when": DATE, "heated": {}, "zone": CATEGORICAL}
+    chosen = experiment(given)
+    assert with_resolved_inputs(chosen, frame()).table.inputs == load_dataset(chosen, frame()).input_columns
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    of_file = experiment(given, source=str(tmp_path / "t.csv"))
+    assert with_resolved_inputs(of_file).table.inputs == with_resolved_inputs(chosen, frame()).table.inputs
+    numeric = experiment({"T": {"kind": "numeric"}, "when": DATE})
+    assert with_resolved_inputs(numeric) is numeric  # no table is needed
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from branchsweep.cli.context import open_session
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal, TestDataPath
 from branchsweep.cli.output import OutputConsole, print_json
-from branchsweep.errors import ConfigError, UserError
+from branchsweep.errors import ConfigError, DataError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
@@ -51,13 +52,27 @@ def data(
     OutputConsole().print(render_data_summary(dataset, splits, units))
 
 
-def _with_named_inputs(experiment: Experiment) -> Experiment:
-    """The experiment with the names of its inputs; the table is read where it takes all columns."""
-    if not experiment.table.takes_all_columns:
-        return experiment
-    from branchsweep.data.loading import with_named_inputs  # imports pandas
+def _with_known_inputs(experiment: Experiment) -> Experiment:
+    """The experiment with the names of its inputs and what they are, as far as its table says that.
 
-    return with_named_inputs(experiment)
+    Where inputs are named, networks are drawn without the table, too: what is not known is counted as a number.
+    """
+    from branchsweep.config.sections.table import POWER_PLANT_TABLE
+
+    table = experiment.table
+    is_known = table.source == POWER_PLANT_TABLE or not any(column.is_read_from_table for column in table.inputs.values())
+    if is_known and not table.takes_all_columns:
+        return experiment
+    from branchsweep.data.loading import with_named_inputs, with_resolved_inputs  # imports pandas
+
+    named = with_named_inputs(experiment)
+    try:
+        return with_resolved_inputs(named)
+    except DataError as error:
+        message = f" columns are counted as numbers where the experiment does not say what they are: {error}"
+        console = LiteralConsole(stderr=True)
+        console.print(Text.assemble(("warning:", "yellow"), message), highlight=False, soft_wrap=True)
+        return named.with_inputs({name: column.or_number for name, column in named.table.inputs.items()})
 
 
 def space(
@@ -94,7 +109,7 @@ def space(
             raise ConfigError(f"got {path}, a search space; expected an experiment, whose values can be changed", where="--set")
         chosen, name = experiment_around_space(path), path.stem
     else:
-        chosen = _with_named_inputs(load_experiment(path, overrides or []))
+        chosen = _with_known_inputs(load_experiment(path, overrides or []))
         name = chosen.name
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
@@ -136,7 +151,7 @@ def draw(
     from branchsweep.reporting.text.experiment import render_network_drawings
     from branchsweep.workflows.search_space_summary import known_networks
 
-    chosen = _with_named_inputs(load_experiment(experiment, overrides or []))
+    chosen = _with_known_inputs(load_experiment(experiment, overrides or []))
     console = OutputConsole(width=columns)
     width = console.width - layout.INDENT
     samples = known_networks(chosen, initial_trial, width if columns else min(width, COLUMNS))

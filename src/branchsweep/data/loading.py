@@ -83,8 +83,8 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     """
     require_columns(table.frame.columns, column_keys(experiment) | split_key(experiment), table.location)
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
-    kinds = resolved_columns(experiment.table.inputs, table.frame, experiment.table.missing, table.location)
-    experiment = experiment.with_inputs(kinds)
+    experiment = _with_kinds(experiment, table)
+    kinds = experiment.table.inputs
     inputs, targets = list(kinds), list(experiment.columns.values())
     columns = [*inputs, *targets, *experiment.weight_columns]
     rows = clean_rows(experiment, table.frame, table.location)
@@ -154,6 +154,31 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     for name, column in table.inputs.items():
         inputs |= dict.fromkeys(left, column) if name == ALL_OTHER_COLUMNS else {name: column}
     return experiment.with_inputs(inputs)
+
+
+def with_resolved_inputs(experiment: Experiment, data: TableData | None = None) -> Experiment:
+    """The experiment with what its inputs are, where that is for the table to say; that of the power plant has numbers alone.
+
+    Args:
+        experiment: The experiment, its inputs named.
+        data: A file or a DataFrame that is read instead of its table.
+
+    Raises:
+        DataError: The table cannot be read, a column is not in it, or what a column is cannot be inferred.
+    """
+    columns = experiment.table.inputs
+    if experiment.table.source == POWER_PLANT_TABLE or not any(column.is_read_from_table for column in columns.values()):
+        return experiment
+    selection = ColumnSelection(dict.fromkeys(columns, "table.inputs"))
+    table = from_dataframe(data, list(columns)) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
+    require_columns(table.frame.columns, selection.keys, table.location)
+    return _with_kinds(experiment, replace(table, frame=without_missing_texts(table.frame, experiment.table.missing)))
+
+
+def _with_kinds(experiment: Experiment, table: SourceTable) -> Experiment:
+    """The experiment with what the columns of its table are; texts that stand for a missing value are none any more."""
+    kinds = resolved_columns(experiment.table.inputs, table.frame, experiment.table.missing, table.location)
+    return experiment.with_inputs(kinds)
 
 
 def completed_by_table(experiment: Experiment, data: TableData | None = None) -> Experiment:

@@ -69,6 +69,17 @@ class Column(ConfigModel):
         return self.kind in (None, "numeric") and self.missing == "error"
 
     @property
+    def is_read_from_table(self) -> bool:
+        """Whether the table decides how many columns it is encoded as: by its kind, its categories, or whether it has gaps."""
+        return self.kind in (None, "categorical") or self.missing == "indicator"
+
+    @property
+    def or_number(self) -> Column:
+        """The column; one of numbers, if it may be something else that only the table says."""
+        is_open = self.kind is None or (self.kind == "categorical" and not self.categories)
+        return Column(kind="numeric", missing=self.missing) if is_open else self
+
+    @property
     def fills_gaps(self) -> bool:
         """Whether a network can be given a row in which it is missing."""
         return self.missing != "error" or self.has_gaps
