@@ -24,8 +24,8 @@ _MOST_CANDIDATES = 1000  # among which the nearest name is looked for
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 _SEPARATOR = re.compile(r"(?<=\w)\s*[^\w\s.()\[\]-]\s*(?=\w)|(?<=\w) (?=\w)")
 _DECIMAL_POINT = (
-    "write numbers with a decimal point, and without a mark between thousands (the marks of a csv file may be named:"
-    " table.csv: {decimal: ',', thousands: '.'})"
+    "write numbers with a decimal point, and without a mark between thousands (of a csv file they may be"
+    " named: table.csv: {decimal: ','} or {thousands: ','})"
 )
 _REMEDIES = {
     re.compile(r"[+\-\u2212]?[\d.]*,[\d,]+(\.\d+)?"): _DECIMAL_POINT,
