@@ -83,8 +83,7 @@ _TREE_SOURCE = _SOURCE.format(
     meaning=", the leaves of a tree",
     fit=f"""\
         x, y = np.asarray(x), np.asarray(y)
-        known = ~np.isnan(y).any(axis=1)
-        x, y = x[known], StandardScaler().fit_transform(y[known])
+        y = np.nan_to_num(StandardScaler().fit_transform(y))
         least = max(1, min({LEAST_ROWS}, len(x) // 2))
         self.edges_ = []
         for column in x.T:
