@@ -166,12 +166,13 @@ def test_an_invalid_option_is_refused(options: dict[str, Any], where: str, expec
 
 def test_the_leaderboard_has_a_row_for_each_trial_and_the_number_of_hidden_ones() -> None:
     text = rendered(render_leaderboard(leaderboard_of(most=3, sort="parameters")))
-    state, head, first, _, third, more = text.splitlines()
+    state, head, first, _, third, more, legend = text.splitlines()
     assert "finished" in state and "5 trials" in state and "complete" in state and "pruned" in state
     assert head.split() == ["trial", "r2/PE", "r2/V", "r2/mean", "parameters", "epochs", "params"]
     assert first.split()[:6] == ["0", "0.9000", "0.2000", "0.5500", "±", "0.0100"]
     assert third.split()[0] == "4" and "PRUNED" in third
     assert "2" in more and "--most" in more
+    assert "r2/PE" in legend and "--sort" in legend
     assert "5 trials" in rendered(render_leaderboard(leaderboard_of(where=["trunk.depth>7"])))
     assert "tiny" in rendered(render_leaderboard(leaderboard_of(results=[])))
 
