@@ -19,6 +19,7 @@ from branchsweep.cli.models import predict
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import DataError
 from branchsweep.models import export, keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
 from branchsweep.models.recipe import Recipe
@@ -219,3 +220,13 @@ def test_the_files_of_a_model_are_named_with_those_of_all_its_encoders(registere
     manifest = json.loads((registered.folder / "serving.json").read_text(encoding="utf-8"))
     names = serving.model_file_names(manifest)
     assert sorted(names) == sorted(path.name for path in registered.folder.iterdir())
+
+
+@pytest.mark.parametrize(("column", "cell"), [("temperature", None), ("when", None), ("when", "soon"), ("wind", "calm")])
+def test_the_command_names_the_row_of_a_value_that_it_cannot_use(
+    registered: Registered, tmp_path: Path, column: str, cell: str | None
+) -> None:
+    given = table([RECORDS[0], {**RECORDS[1], column: cell}])
+    with pytest.raises(DataError, match=f"'{column}' row 3"):
+        by_command("csv")(registered, given, tmp_path)
+    assert not (tmp_path / "predicted.parquet").exists()

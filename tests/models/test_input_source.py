@@ -124,6 +124,7 @@ TABLES: dict[str, tuple[pd.DataFrame, Write, dict[str, Any]]] = {
         repeated(), csv,
         {"duplicates": "drop", "inputs": {**INPUTS, "season": {"kind": "categorical", "categories": ["spring", "autumn"]}}},
     ),
+    "weights": (mixed(), csv, {"weight": "zone", "inputs": {name: INPUTS[name] for name in ("season", "wind", "when")}}),
     "numbers and gaps": (mixed(), csv, {"inputs": {name: INPUTS[name] for name in ("temperature", "rain", "wind")}}),
     "texts alone": (changed({(0, "season"): "?"}), csv, {"missing": ["?"], "inputs": ["season", "heated"]}),
     "dates alone": (changed({(0, "until"): None}), csv, DROP | {"inputs": {"until": INPUTS["until"]}}),

@@ -196,13 +196,13 @@ def read_inputs(
             numbers, and a text for a missing number is none.
 
     Raises:
-        DataError: As of `read_file`; or an input column is not there, or one of its values is missing or not a number.
+        DataError: As of `read_file`; or an input column is not there, or one of its values is missing, or no number or date.
     """
     required = [name for name, column in inputs.items() if not column.fills_gaps]
     table = read_file(path, options, all_columns_with(dict.fromkeys(required, "an input of the model")))
-    numeric = {name: column for name, column in inputs.items() if name in table.frame and column.kind in (None, "numeric")}
-    columns = without_missing_texts(table.frame[list(numeric)], missing)
-    values, invalid = input_values(columns, numeric, missing)
+    measured = {name: column for name, column in inputs.items() if name in table.frame and column.kind != "categorical"}
+    columns = without_missing_texts(table.frame[list(measured)], missing)
+    values, invalid = input_values(columns, measured, missing)
     if invalid.any():
         marked = np.where(invalid, np.nan, 0.0)
         remedy = invalid_remedy(columns, marked) or "correct them"
@@ -214,7 +214,8 @@ def read_inputs(
         others = {}
     else:
         others = plain_values(further)
-    frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(numeric)}, **others)
+    numbers = {name: values[:, index] for index, name in enumerate(measured) if measured[name].kind != "date"}
+    frame = table.frame.assign(**numbers, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
 
 
