@@ -144,6 +144,12 @@ def test_a_database_that_cannot_be_read_ends_in_one_message(
     assert reason in error.value.message and not (tmp_path / "plants.db").exists()
 
 
+@pytest.mark.parametrize("path", ["plant.db", "sqlite:/plant.db", "postgresql:/host/plant"])
+def test_a_database_in_place_of_a_file_is_answered_with_how_it_is_named(path: str) -> None:
+    with pytest.raises(DataError, match=r"table\.source: sqlite:///FILE"):
+        load_dataset(experiment("t.csv"), Path(path))
+
+
 YAML = """\
 name: sql
 table: {source: "sqlite:///plant.db", query: select * from plant order by id, inputs: [load, wind]}

@@ -51,7 +51,7 @@ class Query:
 
 
 def read_query(query: Query, selection: ColumnSelection) -> SourceTable:
-    """The rows of a query, numbered as in a spreadsheet: the first one is row 2. Rows without any value are left out.
+    """The rows of a query, the first of which is row 1. Rows without any value are left out.
 
     Args:
         query: The query.

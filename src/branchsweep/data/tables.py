@@ -17,6 +17,7 @@ import pandas as pd
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
+from branchsweep.config.sections.database import is_database
 from branchsweep.config.sections.table import Table
 from branchsweep.data.columns import describe_invalid, invalid_remedy, without_missing_texts
 from branchsweep.data.dataset import TableSource
@@ -97,7 +98,8 @@ def read_file(path: Path, options: FileOptions = AS_FOUND, selection: ColumnSele
     """
     ending, sheet = file_ending(path), options.sheet
     if ending not in ENDINGS:
-        raise DataError(f"got a file that ends in '{path.suffix}', expected one of {', '.join(ENDINGS)}", str(path))
+        hint = "; a database is named by table.source: sqlite:///FILE with table.query" if _is_like_database(path) else ""
+        raise DataError(f"got a file that ends in '{path.suffix}', expected one of {', '.join(ENDINGS)}{hint}", str(path))
     if not path.is_file():
         problem = "that is a folder, not a file" if path.is_dir() else "there is no such file"
         siblings = [sibling.name for sibling in path.parent.glob("*.*") if file_ending(sibling) in ENDINGS]
@@ -217,6 +219,11 @@ def read_inputs(
     numbers = {name: values[:, index] for index, name in enumerate(measured) if measured[name].kind != "date"}
     frame = table.frame.assign(**numbers, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
+
+
+def _is_like_database(path: Path) -> bool:
+    """Whether a path is the URL of a database, of whose slashes a path keeps one, or that of a SQLite file."""
+    return path.suffix.lower() in {".db", ".sqlite", ".sqlite3"} or is_database(str(path).replace(":/", "://", 1))
 
 
 def file_ending(path: Path) -> str:
