@@ -18,6 +18,8 @@ import branchsweep
 from branchsweep.cli.models import predict
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.data.input_values import input_values
+from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import DataError
 from branchsweep.models import export, keras_network, serving
@@ -230,3 +232,33 @@ def test_the_command_names_the_row_of_a_value_that_it_cannot_use(
     with pytest.raises(DataError, match=f"'{column}' row 3"):
         by_command("csv")(registered, given, tmp_path)
     assert not (tmp_path / "predicted.parquet").exists()
+
+
+def test_a_category_without_a_training_row_is_outside(tmp_path: Path) -> None:
+    columns = {"season": COLUMNS["season"], "temperature": NUMERIC}
+    random = np.random.default_rng(0)
+    x = np.column_stack([random.choice([0.0, 2.0, 3.0], 60), random.normal(15, 8, 60)])  # no spring
+    recipe = Recipe.of({}, ["load"])
+    weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(columns.values()), (1,))
+    model = ExportedModel([ModelMember(recipe, tuple(weights))], list(columns), {"load": "MW"}, columns=list(columns.values()))
+    every = np.arange(60)
+    export.export_model(tmp_path, model, TrainingRows(x, random.normal(size=(60, 1)), ((every, every),)))
+    table = pd.DataFrame({"season": ["winter", "spring", "monsoon", None], "temperature": 15.0})
+    assert serving.Predictor(tmp_path).predict(table, warn=True)["outside"].tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_columns_that_may_have_gaps_are_read_like_others(tmp_path: Path, ending: str) -> None:
+    """Booleans in small letters, decimal commas: whatever the table of a training run may have."""
+    inputs = {"heated": Column(kind="categorical", categories=["False", "True"], has_gaps=True), "wind": COLUMNS["wind"]}
+    table = pd.DataFrame({"heated": ["true", "false", None], "wind": [1.5, None, 2.5], "note": "a"})
+    path = tmp_path / f"t{ending}"
+    if ending == ".csv":
+        table.to_csv(path, index=False, sep=";", decimal=",")
+    else:
+        table.to_excel(path, index=False)
+    read = read_inputs(path, AS_FOUND, inputs)
+    values, _ = input_values(read.frame, inputs)
+    np.testing.assert_array_equal(values, [[1, 1.5], [0, np.nan], [np.nan, 2.5]])
+    absent = read_inputs(path, AS_FOUND, {**inputs, "Note": Column(kind="categorical", categories=["a"], has_gaps=True)})
+    assert len(absent.warnings) == len(read.warnings) + 1 and "'note'" in absent.warnings[-1]

@@ -14,6 +14,8 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.column_kinds import inferred_kind
 from branchsweep.data.loading import load_dataset, with_named_inputs, with_resolved_inputs
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import DataError
 
 ROWS = 60
@@ -166,3 +168,28 @@ def test_the_same_numbers_with_other_categories_have_another_digest() -> None:
     chosen = experiment({"season": {}, "T": {}})
     renamed = frame().assign(season=frame()["season"].replace({"spring": "rainy"}))
     assert load_dataset(chosen, frame()).digest != load_dataset(chosen, renamed).digest
+
+
+def test_a_list_of_categories_is_checked_against_the_table() -> None:
+    given = {"season": {"kind": "categorical", "categories": ["spring", "summer"]}, "T": {}}
+    warnings = load_dataset(experiment(given), frame()).warnings
+    assert any("'season'" in warning and "spring, summer" in warning for warning in warnings)
+    with pytest.raises(DataError, match=r"spring, summer, winter.*wet, dry"):
+        load_dataset(experiment({"season": {"kind": "categorical", "categories": ["wet", "dry"]}}), frame())
+
+
+def test_lists_are_no_categories() -> None:
+    with pytest.raises(DataError, match="'season'"):
+        load_dataset(
+            experiment({"season": {"kind": "categorical"}}), frame().assign(season=pd.Series([["a"]] * ROWS, dtype=object))
+        )
+
+
+def test_a_column_without_a_value_in_the_training_rows_of_a_fold_is_named() -> None:
+    chosen = experiment({"T": {}, "wind": {"missing": "mean"}})
+    split = split_rows(chosen, load_dataset(chosen, frame()))
+    gaps = frame()
+    gaps.loc[split.folds[1][0], "wind"] = np.nan
+    dataset = load_dataset(chosen, gaps)
+    with pytest.raises(DataError, match=r"'wind'.*fold 2"):
+        training_rows(dataset, split_rows(chosen, dataset))

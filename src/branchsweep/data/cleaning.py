@@ -177,7 +177,7 @@ def check_constants(
 
 def _shown(value: float, column: Column | None) -> str:
     """A value as a table has it."""
-    return column.categories[int(value)] if column and column.categories else f"{value:g}"
+    return column.categories[int(value)] if column and column.categories and value >= 0 else f"{value:g}"
 
 
 def _known_columns(columns: Sequence[str], values: Floats) -> Iterator[tuple[str, Floats]]:

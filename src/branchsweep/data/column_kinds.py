@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from branchsweep.config.sections.columns import MAX_CATEGORIES, Column, ColumnKind
-from branchsweep.data.columns import count_noun, is_missing, is_misspelled_number, to_numbers
-from branchsweep.data.encoders.categories import category_label
+from branchsweep.data.columns import count_noun, format_cell, is_missing, is_misspelled_number, to_numbers
+from branchsweep.data.encoders.categories import UNKNOWN, category_codes, category_label
 from branchsweep.data.files.table_file import MISSING_TEXTS
 from branchsweep.errors import DataError
+from branchsweep.types import Floats
+
+MOST_NAMED = 5
+"""Categories that a message names, at most."""
 
 MOST_INFERRED, MOST_SHARE = 50, 0.5
 """Categories of a column that nobody says is categorical, at most: so many, or this share of its rows if that is more."""
@@ -67,7 +71,7 @@ def inferred_kind(cells: pd.Series) -> ColumnKind:
     known = [cell for cell in cells.astype(object) if not is_missing(cell) and str(cell).strip() not in MISSING_TEXTS]
     if not known:
         return "numeric"
-    if all(isinstance(cell, bool) or str(cell) in ("True", "False") for cell in known):
+    if all(category_label(cell) in ("True", "False") for cell in known):
         return "categorical"
     if all(hasattr(cell, "isoformat") or _DATE.fullmatch(str(cell).strip()) for cell in known):
         return "date"
@@ -78,11 +82,38 @@ def inferred_kind(cells: pd.Series) -> ColumnKind:
     return "numeric" if share >= _NUMERIC_SHARE else "categorical"
 
 
+def unknown_categories(columns: Mapping[str, Column], x: Floats) -> list[str]:
+    """Warnings about categories that the experiment's own lists lack.
+
+    Args:
+        columns: The inputs.
+        x: `(rows, inputs, …)`, their values.
+    """
+    counts = {name: int((x[:, position] == UNKNOWN).sum()) for position, name in enumerate(columns)}
+    return [
+        f"Column '{name}' has {count_noun(counts[name], 'row')} of a category that is not among its categories"
+        f" ({_named(column.categories)}): to the network they are none of these."
+        for name, column in columns.items()
+        if column.categories and counts[name]
+    ]
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:MOST_NAMED]) + (", …" if len(labels) > MOST_NAMED else "")
+
+
 def _with_categories(name: str, column: Column, cells: pd.Series, where: str) -> Column:
+    lists = [cell for cell in cells.astype(object) if not isinstance(cell, Hashable)]
+    if lists:
+        message = f"column '{name}' (table.inputs) has cells that are no categories, such as {format_cell(lists[0])}"
+        raise DataError(f"{message}: texts, numbers or booleans are expected; leave it out", where)
     labels = [category_label(cell) for cell in cells.drop_duplicates()]
     distinct = {label for label in labels if label is not None}
     has_gaps = column.has_gaps or None in labels
     if column.categories is not None:
+        if distinct and np.all(category_codes(distinct, column.categories) == UNKNOWN):
+            message = f"column '{name}' has the categories {_named(sorted(distinct, key=_order))}, and none of those that"
+            raise DataError(f"{message} table.inputs lists: {_named(column.categories)}; correct the list", where)
         return column.model_copy(update={"kind": "categorical", "has_gaps": has_gaps})
     most = MAX_CATEGORIES if column.kind else max(MOST_INFERRED, int(MOST_SHARE * len(cells)))
     if len(distinct) > min(most, MAX_CATEGORIES):

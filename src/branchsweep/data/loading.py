@@ -19,7 +19,7 @@ from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Tabl
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
-from branchsweep.data.column_kinds import resolved_columns
+from branchsweep.data.column_kinds import resolved_columns, unknown_categories
 from branchsweep.data.columns import require_columns, without_missing_texts
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
@@ -113,7 +113,7 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
         x=read_only(values[:, : len(inputs)].copy()),
         y=read_only(y),
         digest=digest,
-        warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
+        warnings=(*table.warnings, *rows.warnings, *constant_warnings, *unknown_categories(kinds, values), *guesses),
         path=table.path,
         splitter=splitter,
         csv_arguments=table.csv_arguments,

@@ -200,7 +200,10 @@ def read_inputs(
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing, or no number or date.
     """
-    required = [name for name, column in inputs.items() if not column.fills_gaps]
+    optional = [name for name, column in inputs.items() if column.fills_gaps]
+    names = column_names_of(path, options) if optional else []
+    absent = [name for name in optional if name not in names]
+    required = [name for name in inputs if name not in absent]
     table = read_file(path, options, all_columns_with(dict.fromkeys(required, "an input of the model")))
     measured = {name: column for name, column in inputs.items() if name in table.frame and column.kind != "categorical"}
     columns = without_missing_texts(table.frame[list(measured)], missing)
@@ -218,7 +221,8 @@ def read_inputs(
         others = plain_values(further)
     numbers = {name: values[:, index] for index, name in enumerate(measured) if measured[name].kind != "date"}
     frame = table.frame.assign(**numbers, **others)
-    return SourceTable(frame, "file", table.location, path, table.warnings)
+    notes = [f"there is no column '{name}': its values count as missing{did_you_mean(name, names)}" for name in absent]
+    return SourceTable(frame, "file", table.location, path, (*table.warnings, *notes))
 
 
 def _is_like_database(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats
 
@@ -64,6 +65,19 @@ class TrainingRows:
         low, high = np.nanmin(self.x, axis=0), np.nanmax(self.x, axis=0)
         return list(zip(low.tolist(), high.tolist(), strict=True))
 
+    def categories_without_rows(self, inputs: Mapping[str, Column]) -> dict[str, list[int]]:
+        """By input the positions of its categories that no row has, where there are any.
+
+        Args:
+            inputs: The inputs, each with what it is.
+        """
+        found = {}
+        for position, (name, column) in enumerate(inputs.items()):
+            absent = set(range(len(column.categories or []))) - set(self.x[:, position].tolist())
+            if absent:
+                found[name] = sorted(absent)
+        return found
+
     def fold_rows(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of the rows to train on and of those to validate on; all rows and none for `ALL_ROWS`."""
         return (np.arange(len(self.x)), np.arange(0)) if fold == ALL_ROWS else self.folds[fold]
@@ -78,10 +92,35 @@ def training_rows(dataset: Dataset, split: Split, room: int = 0) -> TrainingRows
         dataset: The table.
         split: Which of its rows are training rows.
         room: As of `TrainingRows`.
+
+    Raises:
+        DataError: A column whose gaps are filled has no value in the training rows of a fold.
     """
+    _check_gaps(dataset, split)
     position = np.zeros(dataset.rows, np.int64)
     position[split.train] = np.arange(len(split.train))
     folds = tuple((position[train], position[validation]) for train, validation in (*split.folds, *split.confirmation))
     actual = dataset.actual.rows(split.train)
     of_rows = dataset.x[split.train], actual.values, folds
     return TrainingRows(*of_rows, dataset.heads, actual.weights, room, dataset.columns)
+
+
+def _check_gaps(dataset: Dataset, split: Split) -> None:
+    """Check that the training rows of every fold have a mean to fill gaps with.
+
+    Raises:
+        DataError: They have not.
+    """
+    gaps = np.isnan(dataset.x)
+    parts = {f"training (fold {number})": train for number, (train, _) in enumerate(split.folds, start=1)}
+    parts |= {f"training (confirmation, fold {number})": train for number, (train, _) in enumerate(split.confirmation, start=1)}
+    for position, (name, column) in enumerate(dataset.input_columns.items()):
+        if column.missing == "error" or not gaps[:, position].any():
+            continue
+        for part, rows in {"training": split.train, **parts}.items():
+            if gaps[rows, position].all():
+                raise DataError(
+                    f"column '{name}' (table.inputs) has no value in the {len(rows):,} {part} rows, so there is no mean to fill"
+                    f" its gaps with; leave it out, bring more rows, or choose another seed",
+                    dataset.location,
+                )

@@ -60,6 +60,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
     manifest = {
         "inputs": list(model.inputs),
         **({"columns": described} if isinstance(described, dict) else {}),
+        **({"categories_without_rows": unseen} if (unseen := rows.categories_without_rows(columns)) else {}),
         "ranges": [list(ends) for ends in rows.ranges],
         "heads": [{"name": head, "unit": unit} for head, unit in model.units.items()],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},

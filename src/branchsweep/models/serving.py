@@ -7,6 +7,7 @@ encoder that the model has, and `serving.json`:
 
     {"inputs": ["AT", "AP", "RH"],
      "columns": {"season": {"kind": "categorical", "categories": […]}, …},   what each input is; absent where all are numbers
+     "categories_without_rows": {"season": [3]},                positions of categories without a training row, if there are any
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "heads": [{"name": "PE", "unit": "MW"}, …],
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
@@ -233,6 +234,9 @@ class Predictor:
         low, high = self._ranges.T
         may_be_missing = np.array([self.may_be_missing(name) for name in self.inputs])
         inside = ((values >= low) & (values <= high)) | (np.isnan(values) & may_be_missing)
+        for name, positions in self._manifest.get("categories_without_rows", {}).items():
+            column = self.inputs.index(name)
+            inside[:, column] &= ~np.isin(values[:, column], positions)
         outside: NDArray[np.bool_] = ~inside.all(axis=1)
         return outside
 

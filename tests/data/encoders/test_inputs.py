@@ -234,6 +234,8 @@ def test_any_columns_are_encoded_row_by_row_to_the_width_that_is_known_before(
         (np.int64(7), "7"),
         (True, "True"),
         ("True", "True"),
+        ("true", "True"),
+        ("FALSE", "False"),
         ("a b ", "a b"),
         ("", None),
         (None, None),
@@ -244,3 +246,8 @@ def test_any_columns_are_encoded_row_by_row_to_the_width_that_is_known_before(
 )
 def test_a_category_is_the_same_however_a_table_has_it(cell: object, label: str | None) -> None:
     assert category_label(cell) == label
+
+
+def test_one_and_zero_stand_for_true_and_false() -> None:
+    np.testing.assert_array_equal(category_codes([1, 0, "1", True, "false"], ["False", "True"]), [1, 0, 1, 1, 0])
+    np.testing.assert_array_equal(category_codes([1, True, [1]], ["1", "True"]), [0, 1, UNKNOWN])

@@ -12,7 +12,7 @@ how many encoded columns it has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,16 @@ UNKNOWN = -1.0
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MISSING = frozenset({"NoneType", "NAType", "NaTType"})
+_BOOLEANS = {"true": "True", "false": "False"}
+_AS_NUMBERS = {"1": "True", "0": "False"}  # what databases and spreadsheets have for a boolean
 _LARGEST_EXACT = 1e15
 
 
 def category_label(cell: object) -> str | None:
     """What a cell is called as a category; None for a missing one.
 
-    A number and a text that is one are the same category, however they are written: 1, 1.0, "1" and "01".
+    A number and a text that is one are the same category, however they are written (1, 1.0, "1", "01"), and so are True and the
+    texts that files have for it.
     """
     if type(cell).__name__ in _MISSING:
         return None
@@ -41,21 +44,28 @@ def category_label(cell: object) -> str | None:
     if _NUMBER.fullmatch(text):
         number = float(text)
         return str(int(number)) if number.is_integer() and abs(number) < _LARGEST_EXACT else repr(number)
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
     return None if text in ("", "nan") else text
 
 
-def category_codes(cells: Iterable[object], categories: Sequence[str]) -> Floats:
+def category_codes(cells: Iterable[Any], categories: Sequence[str]) -> Floats:
     """The raw values `(rows,)` of cells: see above.
 
     Args:
-        cells: As tables have them.
-        categories: The column's list.
+        cells: As tables have them. A list or the like is no category.
+        categories: The column's list. Where it has True and False alone, 1 and 0 stand for them.
     """
     positions: dict[str | None, float] = {label: float(position) for position, label in enumerate(categories)}
+    if positions.keys() <= {"True", "False"}:
+        positions |= {number: positions[label] for number, label in _AS_NUMBERS.items() if label in positions}
     positions[None] = np.nan
     known: dict[object, float] = {}
     found = []
     for cell in cells:
+        if not isinstance(cell, Hashable):
+            found.append(UNKNOWN)
+            continue
         key = (type(cell), cell)
         if key not in known:
             known[key] = positions.get(category_label(cell), UNKNOWN)

@@ -261,7 +261,7 @@ def _with_decimal_points(frame: pd.DataFrame, numbers: Collection[str], where: s
         if is_point.any():
             places = [f"row {frame.index[is_point][0]} of column '{name}' ('{texts[is_point].iloc[0]}')"]
             raise mixed_marks("the file", places[0], where)
-        changed[name] = texts.where(~is_comma, texts.astype(object).str.replace(",", ".", regex=False))
+        changed[name] = texts.map(lambda cell: cell.replace(",", ".") if isinstance(cell, str) else cell).where(is_comma, texts)
     return frame.assign(**changed)
 
 
