@@ -53,6 +53,22 @@ def test_a_data_frame_and_the_built_in_table_have_names_too() -> None:
     assert list(with_named_inputs(built_in).table.inputs) == ["AT", "V", "AP", "RH", "PE"]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_columns_without_name_and_values_are_no_inputs(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"t{ending}"
+    blank = frame().assign(**{"": None, " ": frame()["wind"], "Unnamed: 7": None, "gaps": None})
+    blank = blank.set_axis([*frame().columns, None, None, None, "gaps"], axis=1)
+    blank.to_csv(path, index=False) if ending == ".csv" else blank.to_excel(path, index=False)
+    assert list(with_named_inputs(experiment(str(path))).table.inputs) == ["id", "load+1", "wind", "Unnamed: 6", "gaps"]
+    assert list(with_named_inputs(experiment("dataframe"), blank).table.inputs) == [
+        "id",
+        "load+1",
+        "wind",
+        "Unnamed: 6",
+        "gaps",
+    ]
+
+
 def test_an_experiment_that_names_its_inputs_is_the_same_sweep(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     frame().to_csv(path, index=False)

@@ -69,6 +69,13 @@ CATEGORICAL = {"kind": "categorical"}
         (["True", "False", None], "categorical"),
         (["2024-01-01", "2024-01-02 10:00"], "date"),
         (pd.to_datetime(["2024-01-01", "2024-01-02"]), "date"),
+        (["31.12.2024", "1.1.2025 10:00"], "date"),  # in forms that are not read, which a message then says
+        (["12/31/2024", "1/2/2025"], "date"),
+        (["31-12-24", None], "date"),
+        (["2024/12/31", "2025/01/01"], "date"),
+        (["2024-01-01", "2024-01-02", "soon"], "date"),
+        (["1.2.3", "2.10.41"], "categorical"),
+        (["40-12-2024", "12-99-2024"], "categorical"),
         (pd.Categorical(["1", "2", "1"]), "categorical"),
         ([None, None], "numeric"),
         ([[1.0], [2.0]], "numeric"),
@@ -127,6 +134,45 @@ def test_the_inputs_that_a_table_resolves_are_those_of_its_dataset(tmp_path: Pat
 def test_what_cannot_be_used_is_answered_with_what_to_write(inputs: Any, change: dict[str, Any], match: str) -> None:
     with pytest.raises(DataError, match=match):
         load_dataset(experiment(inputs), frame().assign(**change))
+
+
+BAD_CELL = pd.Series([f"2024-01-{day % 28 + 1:02}" for day in range(ROWS - 1)] + ["soon"], dtype=object)
+OTHER_FORM = pd.Series([f"{day % 28 + 1:02}.01.2024" for day in range(ROWS)], dtype=object)
+EMPTY = pd.Series([None] * ROWS, dtype=object)
+TEXTS = pd.Series(["low", "high"] * (ROWS // 2), dtype=object)
+HALF = pd.Series([1.5] * (ROWS // 2) + ["abc"] * (ROWS // 2), dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "change", "words"),
+    [
+        (["T", "when"], {"when": BAD_CELL}, ["'soon'", "row 61", "2024-05-31", "table.exclude"]),
+        (["T", "when"], {"when": OTHER_FORM}, ["'01.01.2024'", "2024-05-31"]),
+        ({"T": {}, "when": DATE}, {"when": OTHER_FORM}, ["no date", "2024-05-31"]),
+        ({"T": {}, "zone": DATE}, {}, ["no date", "2024-05-31"]),
+        ({"*": CATEGORICAL}, {"wind": EMPTY}, ["'wind'", "no values", "table.exclude"]),
+        (["T", "wind"], {"wind": EMPTY}, ["'wind'", "no values", "table.exclude"]),
+        (["T"], {"load": TEXTS}, ["heads.load.column", "head load"]),
+        (["T"], {"load": EMPTY}, ["head load"]),
+        (["T", "season"], {"season": pd.Series(map(str, range(ROWS))) + "x"}, ["{season: {kind: categorical}}"]),
+        (["T", "wind"], {"wind": HALF}, ["{wind: {kind: categorical}}"]),
+        (["T", "wind"], {}, ["{wind: {missing: indicator}}"]),
+        (["T", "wind", "zone"], {"zone": pd.Series([None] + [1.0] * (ROWS - 1))}, ["2 inputs", "{'*': {missing: indicator}}"]),
+    ],
+)
+def test_a_message_names_the_column_by_its_role_and_says_what_to_write(
+    inputs: Any, change: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(DataError) as error:
+        load_dataset(with_named_inputs(experiment(inputs), frame().assign(**change)), frame().assign(**change))
+    message = str(error.value)
+    assert [word for word in words if word not in message] == []
+    assert "code for missing" not in message
+
+
+def test_a_weight_of_texts_is_answered_with_its_key() -> None:
+    with pytest.raises(DataError, match=r"leave table\.weight out"):
+        load_dataset(experiment(["T"], weight="season"), frame().assign(season=TEXTS))
 
 
 @pytest.mark.parametrize(

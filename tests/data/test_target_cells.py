@@ -101,7 +101,7 @@ def test_a_target_that_is_no_number_is_invalid_and_not_missing(cell: Any) -> Non
 
 
 def test_a_head_without_any_target_is_named() -> None:
-    with pytest.raises(DataError, match="'f' has no value"):
+    with pytest.raises(DataError, match=r"'f' \(heads\.f\.column\) has no value"):
         load(rows().assign(f=np.nan))
 
 

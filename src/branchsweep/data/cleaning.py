@@ -20,6 +20,7 @@ from branchsweep.data.columns import (
     require_columns,
     row_numbering,
     to_numbers,
+    without_column,
 )
 from branchsweep.data.input_values import input_values
 from branchsweep.data.target_cells import answer_missing_targets, check_weights, columns_of_targets, missing_targets
@@ -33,6 +34,8 @@ SMALLEST_SPREAD = 1e-14
 """The least that a column may vary by, unless it is constant: less counts as constant to scikit-learn's scalers."""
 
 _ROUNDING = 1e-12  # of the largest value, by which a column may vary that is constant but for rounding
+
+_MANY_TEXTS = 0.1  # of the cells, from which they are no misspelled numbers
 
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
 
@@ -111,13 +114,14 @@ def _row_hashes(values: Floats) -> NDArray[np.uint64]:
     return hashes
 
 
-def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None:
+def check_magnitudes(columns: Sequence[str], values: Floats, where: str, keys: Mapping[str, str] | None = None) -> None:
     """Check that the columns can be scaled and computed with.
 
     Args:
         columns: The names of all columns, in order.
         values: `(rows, columns)`, NaN where there is none.
         where: The table, for messages.
+        keys: The key of the experiment that asks for a column, by its name.
 
     Raises:
         DataError: A value is too large, or a column varies too little, though it varies.
@@ -125,7 +129,8 @@ def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None
     known = dict(_known_columns(columns, values))
     for name in columns:
         if name not in known:
-            raise DataError(f"column '{name}' has no values; leave it out", where)
+            key = (keys or {}).get(name, "")
+            raise DataError(f"column '{name}'{f' ({key})' if key else ''} has no values; {without_column(key)}", where)
         column = known[name]
         low, high = float(column.min()), float(column.max())
         largest, spread = max(-low, high), high - low
@@ -199,8 +204,10 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
     is_used, warnings, further = ~invalid.any(axis=1), [], ""
     if not is_used.all():
         described = np.where(invalid, np.nan, 0.0)
-        sentence = describe_invalid(frame, described)
-        remedy = invalid_remedy(frame, described) or _gap_remedy(frame, table.inputs, described) or "correct them"
+        dates = {name for name, column in table.inputs.items() if column.kind == "date"}
+        sentence = describe_invalid(frame, described, dates)
+        remedy = invalid_remedy(frame, described, column_keys(experiment), dates)
+        remedy = remedy or _input_remedy(frame, table.inputs, described) or "correct them"
         if not is_used.any():
             raise DataError(f"{sentence}, so no row is left to use; {remedy}", where)
         if table.invalid == "error":
@@ -222,13 +229,23 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
     return CleanRows(values[is_used], frame.index.to_numpy(dtype=np.int64)[is_used], tuple(warnings), further)
 
 
-def _gap_remedy(frame: pd.DataFrame, inputs: Mapping[str, Column], marked: Floats) -> str:
-    """How to keep rows with empty cells of a numeric input, as half a sentence; empty where there are none."""
+def _input_remedy(frame: pd.DataFrame, inputs: Mapping[str, Column], marked: Floats) -> str:
+    """How to keep rows with empty cells or texts in numeric inputs, as half a sentence; empty where that is not known."""
+    gaps: list[str] = []
     for name, cells in zip(inputs, marked.T, strict=False):
-        empty = np.flatnonzero(np.isnan(cells))
-        if len(empty) and inputs[name].kind in (None, "numeric") and is_missing(frame[name].iloc[empty[0]]):
-            return f"fill the gaps with table.inputs: {{{name}: {{missing: indicator}}}}, correct them"
-    return ""
+        invalid = frame[name][np.isnan(cells)]
+        if inputs[name].kind not in (None, "numeric") or not len(invalid):
+            continue
+        empty = invalid.map(is_missing)
+        if len(invalid) - empty.sum() > _MANY_TEXTS * len(frame):
+            return f"correct them, say that the values are categories (table.inputs: {{{name}: {{kind: categorical}}}})"
+        gaps += [name] if empty.iloc[0] else []
+    if len(gaps) > 1:
+        return (
+            f"{len(gaps):,} inputs have gaps: fill those of all with table.inputs: {{'*': {{missing: indicator}}}} (all columns"
+            f" that are not named) or of some with {{{gaps[0]}: {{missing: indicator}}, {gaps[1]}: …}}, correct them"
+        )
+    return f"fill the gaps with table.inputs: {{{gaps[0]}: {{missing: indicator}}}}, correct them" if gaps else ""
 
 
 def _without_repetitions(

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.sections.columns import MAX_CATEGORIES, Column, ColumnKind
-from branchsweep.data.columns import count_noun, format_cell, is_missing, is_misspelled_number, to_numbers
+from branchsweep.data.columns import (
+    DATE_FORM,
+    count_noun,
+    format_cell,
+    is_missing,
+    is_misspelled_number,
+    to_numbers,
+    without_column,
+)
 from branchsweep.data.encoders.categories import UNKNOWN, category_codes, category_label
 from branchsweep.data.files.table_file import MISSING_TEXTS
 from branchsweep.errors import DataError
@@ -22,7 +30,13 @@ MOST_INFERRED, MOST_SHARE = 50, 0.5
 """Categories of a column that nobody says is categorical, at most: so many, or this share of its rows if that is more."""
 
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T]\d\d?:\d\d.*)?")
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_OTHER_DATE = re.compile(
+    rf"(?:\d{{4}}([./]){_DAY}\1{_DAY}|{_DAY}([./-]){_DAY}\2\d{{4}}|\d\d([./-])\d\d\3\d\d)(,?[ T]\d\d?:\d\d.*)?"
+)
+_FIRST_CELLS = 1000  # among which dates in other forms are looked for
 _NUMBER_LABEL = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
+_DATE_SHARE = 0.5  # of the cells, from which a column with other texts in it is one of dates, some of them wrong
 _NUMERIC_SHARE = 0.5  # of the cells, from which a column with other texts in it is one of numbers, some of them wrong
 
 
@@ -47,16 +61,25 @@ def resolved_columns(
 def _resolved(name: str, column: Column, cells: pd.Series, missing: list[float | str], where: str) -> Column:
     kind = column.kind or inferred_kind(cells)
     if kind == "date" and column.kind is None:
-        raise DataError(
-            f"column '{name}' (table.inputs) holds dates: say what the network reads of them, as in"
-            f" inputs: {{{name}: {{kind: date, parts: [month, hour, day_of_week]}}}}, or leave it out",
-            where,
-        )
+        raise DataError(_date_message(name, cells), where)
     if kind == "numeric" and column.missing == "indicator" and not pd.isna(to_numbers(cells.to_frame(), missing)).any():
         return column.model_copy(update={"kind": kind, "missing": "mean"})  # a column of zeros would tell nothing
     if kind != "categorical":
         return column.model_copy(update={"kind": kind})
     return _with_categories(name, column, cells, where)
+
+
+def _date_message(name: str, cells: pd.Series) -> str:
+    """What to write of a column of dates, as a sentence, with the first cell that is not read as one."""
+    wrong = [(row, cell) for row, cell in cells.astype(object).items() if not is_missing(cell) and not _is_date(cell)]
+    so_far = f"column '{name}' (table.inputs) holds dates"
+    if wrong:
+        row, cell = wrong[0]
+        so_far += f", but {format_cell(cell)} in row {row} is not read as one; {DATE_FORM}"
+    return (
+        f"{so_far}; say what the network reads of them, as in"
+        f" inputs: {{{name}: {{kind: date, parts: [month, hour, day_of_week]}}}}, or {without_column('table.inputs')}"
+    )
 
 
 def inferred_kind(cells: pd.Series) -> ColumnKind:
@@ -73,7 +96,8 @@ def inferred_kind(cells: pd.Series) -> ColumnKind:
         return "numeric"
     if all(category_label(cell) in ("True", "False") for cell in known):
         return "categorical"
-    if all(hasattr(cell, "isoformat") or _DATE.fullmatch(str(cell).strip()) for cell in known):
+    first = known[:_FIRST_CELLS]
+    if sum(_is_date(cell) or _OTHER_DATE.fullmatch(str(cell).strip()) is not None for cell in first) > _DATE_SHARE * len(first):
         return "date"
     if not all(isinstance(cell, (str, bool, int, float)) for cell in known):
         return "numeric"  # lists, spans of time and the like: messages say that they are no numbers
@@ -102,6 +126,10 @@ def _named(labels: Sequence[str]) -> str:
     return ", ".join(labels[:MOST_NAMED]) + (", …" if len(labels) > MOST_NAMED else "")
 
 
+def _is_date(cell: object) -> bool:
+    return hasattr(cell, "isoformat") or _DATE.fullmatch(str(cell).strip()) is not None
+
+
 def _with_categories(name: str, column: Column, cells: pd.Series, where: str) -> Column:
     lists = [cell for cell in cells.astype(object) if not isinstance(cell, Hashable)]
     if lists:
@@ -117,14 +145,16 @@ def _with_categories(name: str, column: Column, cells: pd.Series, where: str) ->
         return column.model_copy(update={"kind": "categorical", "has_gaps": has_gaps})
     most = MAX_CATEGORIES if column.kind else max(MOST_INFERRED, int(MOST_SHARE * len(cells)))
     if len(distinct) > min(most, MAX_CATEGORIES):
-        remedy = "leave it out" if column.kind else "leave it out (table.exclude, or not among table.inputs), or say what it is"
+        remedy = without_column("table.inputs")
+        if column.kind is None:
+            remedy += f", or say that these are categories ({{{name}: {{kind: categorical}}}})"
         raise DataError(
             f"column '{name}' has {len(distinct):,} different values in {count_noun(len(cells), 'row')}, too many for"
             f" categories (at most {min(most, MAX_CATEGORIES):,}): it may be a name, an identifier or a free text; {remedy}",
             where,
         )
     if not distinct:
-        raise DataError(f"column '{name}' (table.inputs) has no values; leave it out", where)
+        raise DataError(f"column '{name}' (table.inputs) has no values; {without_column('table.inputs')}", where)
     ordered = sorted(distinct, key=_order)
     return column.model_copy(update={"kind": "categorical", "categories": ordered, "has_gaps": has_gaps})
 

@@ -8,7 +8,7 @@ which of these it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,8 @@ _REMEDIES = {
     re.compile(r"[+-]?\d+([.,]\d+)?\s*%"): "write numbers without the percent sign",
 }  # by the texts to which it applies
 _MOST_CHARACTERS = 40  # of a cell that a message shows
+DATE_FORM = "write dates as 2024-05-31, or 2024-05-31 14:30"
+"""How to mend dates that are not read, as half a sentence."""
 
 
 def require_columns(names: Iterable[object], keys: Mapping[str, str], where: str, hint: str = "") -> None:
@@ -136,44 +138,68 @@ def row_numbering(index: pd.Index) -> str:
     return "the header is row 1" if index.name is None else str(index.name)
 
 
-def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
-    """A sentence that counts the cells without a number, and shows the first of them.
+def describe_invalid(frame: pd.DataFrame, values: Floats, dates: Collection[str] = ()) -> str:
+    """A sentence that counts the cells without a number or a date, and shows the first of them.
 
     Args:
         frame: The columns as they were read.
         values: `(rows, columns)`, those of `to_numbers`.
+        dates: The columns in which dates are expected.
     """
     rows, columns = np.nonzero(np.isnan(values))
     examples = [
-        f"column '{frame.columns[column]}' row {frame.index[row]}: {_invalid_cell(frame.iat[row, column])}"
+        f"column '{frame.columns[column]}' row {frame.index[row]}:"
+        f" {_invalid_cell(frame.iat[row, column], frame.columns[column] in dates)}"
         for row, column in zip(rows[:MOST_EXAMPLES], columns[:MOST_EXAMPLES], strict=True)
     ]
+    are_dates = {frame.columns[column] in dates for column in np.unique(columns)}
+    expected = "not a finite number" if are_dates == {False} else "no date" if are_dates == {True} else "no number or date"
     more = ", …" if len(rows) > MOST_EXAMPLES else ""
     counts = f"{count_noun(len(rows), 'value')} in {count_noun(len(np.unique(rows)), 'row')}"
     return (
-        f"{counts} {'is' if len(rows) == 1 else 'are'} missing or not a finite number ({', '.join(examples)}{more};"
+        f"{counts} {'is' if len(rows) == 1 else 'are'} missing or {expected} ({', '.join(examples)}{more};"
         f" {row_numbering(frame.index)})"
     )
 
 
-def invalid_remedy(frame: pd.DataFrame, values: Floats) -> str:
-    """What to write instead of the first texts that are no numbers, as half a sentence; empty where that is not known.
+def invalid_remedy(
+    frame: pd.DataFrame, values: Floats, keys: Mapping[str, str] | None = None, dates: Collection[str] = ()
+) -> str:
+    """What to write instead of the first cells that are no numbers or dates, as half a sentence; empty where that is not known.
 
     Args:
         frame: The columns as they were read.
         values: `(rows, columns)`, those of `to_numbers`.
+        keys: The key of the experiment that asks for a column, by its name.
+        dates: The columns in which dates are expected.
     """
     rows, columns = np.nonzero(np.isnan(values))
-    cells = (frame.iat[row, column] for row, column in zip(rows[:1000], columns[:1000], strict=True))
-    texts = {cell.strip() for cell in cells if isinstance(cell, str)}
-    found = [remedy for pattern, remedy in _REMEDIES.items() if any(pattern.fullmatch(text) for text in texts)]
-    without_numbers = [str(name) for name, column in zip(frame.columns, values.T, strict=True) if np.isnan(column).all()]
-    if without_numbers and not found:
-        return (
-            f"column '{without_numbers[0]}' holds no numbers: leave it out of table.inputs (where they are '*', name it in"
-            " table.exclude)"
-        )
+    found = []
+    cells = [(frame.columns[column], frame.iat[row, column]) for row, column in zip(rows[:1000], columns[:1000], strict=True)]
+    texts = {cell.strip() for name, cell in cells if isinstance(cell, str) and name not in dates}
+    found += [remedy for pattern, remedy in _REMEDIES.items() if any(pattern.fullmatch(text) for text in texts)]
+    if any(name in dates and not is_missing(cell) for name, cell in cells):
+        found.append(DATE_FORM)
+    without_values = [str(name) for name, column in zip(frame.columns, values.T, strict=True) if np.isnan(column).all()]
+    if without_values and not found:
+        name = without_values[0]
+        key = (keys or {}).get(name, "")
+        lacks = "has no values" if frame[name].map(is_missing).all() else "holds no numbers"
+        return f"column '{name}'{f' ({key})' if key else ''} {lacks}: {without_column(key)}"
     return ", and ".join(dict.fromkeys(found))
+
+
+def without_column(key: str) -> str:
+    """What to do about a column that cannot be used, as half a sentence.
+
+    Args:
+        key: The key of the experiment that asks for it; empty where none does.
+    """
+    if key == "table.inputs":
+        return "leave it out of table.inputs (where they are '*', name it in table.exclude)"
+    if key.startswith("heads.") and key.endswith(".column"):
+        return f"name a column of numbers there, or leave head {key.removeprefix('heads.').removesuffix('.column')} out"
+    return f"name a column of numbers there, or leave {key} out" if key else "correct it"
 
 
 def is_misspelled_number(text: str) -> bool:
@@ -181,9 +207,9 @@ def is_misspelled_number(text: str) -> bool:
     return any(pattern.fullmatch(text.strip()) for pattern in _REMEDIES)
 
 
-def _invalid_cell(cell: object) -> str:
-    """A cell without a usable number, as messages show it."""
-    is_code = isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) and np.isfinite(cell)
+def _invalid_cell(cell: object, is_date: bool) -> str:
+    """A cell without a usable number or date, as messages show it."""
+    is_code = not is_date and isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) and np.isfinite(cell)
     return f"{format_cell(cell)}, a code for missing" if is_code else format_cell(cell)
 
 

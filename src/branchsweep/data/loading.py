@@ -20,11 +20,11 @@ from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
 from branchsweep.data.column_kinds import resolved_columns, unknown_categories
-from branchsweep.data.columns import require_columns, without_missing_texts
+from branchsweep.data.columns import is_missing, require_columns, without_missing_texts
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
-from branchsweep.data.files.column_selection import ColumnSelection, column_names
+from branchsweep.data.files.column_selection import ColumnSelection, column_names, is_generated_name
 from branchsweep.data.row_warnings import code_warnings, dependence_warnings, looks_like_group
 from branchsweep.data.splitters.given import as_given
 from branchsweep.data.splitters.reading import row_splitter
@@ -95,7 +95,7 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     end = columns_of_targets(experiment).stop
     measured = [index for index, name in enumerate(columns[:end]) if name not in kinds or kinds[name].kind == "numeric"]
     names, numbers = [columns[index] for index in measured], values[:, measured] if len(measured) < end else values[:, :end]
-    check_magnitudes(names, numbers, table.location)
+    check_magnitudes(names, numbers, table.location, column_keys(experiment))
     constant_warnings = check_constants(columns[:end], values[:, :end], targets, table.location, kinds)
     y = values[:, columns_of_targets(experiment)].copy()
     weights = head_weights(experiment, values)
@@ -146,7 +146,7 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     if targets:
         raise DataError(f"column '{targets[0]}' is a target, which is no input anyhow; leave it out of table.exclude", where)
     others = {*experiment.columns.values(), *table.exclude, *experiment.weight_columns, *table.inputs, *split_key(experiment)}
-    left = [name for name in names if name not in others]
+    left = _without_empty_columns([name for name in names if name not in others], experiment, data)
     if not left and len(table.inputs) == 1:
         message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"
         raise DataError(message, where)
@@ -154,6 +154,18 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     for name, column in table.inputs.items():
         inputs |= dict.fromkeys(left, column) if name == ALL_OTHER_COLUMNS else {name: column}
     return experiment.with_inputs(inputs)
+
+
+def _without_empty_columns(names: list[str], experiment: Experiment, data: TableData | None) -> list[str]:
+    """The names but for those of columns with neither a name nor values, which spreadsheets write behind the others."""
+    unnamed = [name for name in names if is_generated_name(name)]
+    if not unnamed:
+        return names
+    targets = {name: key for name, key in column_keys(experiment).items() if name in experiment.columns.values()}
+    selection = ColumnSelection(targets | dict.fromkeys(unnamed, "table.inputs"))
+    table = from_dataframe(data, unnamed) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
+    empty = {name for name in unnamed if table.frame[name].map(is_missing).all()}
+    return [name for name in names if name not in empty]
 
 
 def with_resolved_inputs(experiment: Experiment, data: TableData | None = None) -> Experiment:

@@ -12,6 +12,8 @@ from branchsweep.errors import DataError
 FIRST_LINES = 50
 """Rows among which the names of the columns are looked for where they are not in the first one."""
 
+_UNNAMED = "Unnamed: "
+
 
 def _all(_: str) -> bool:
     return True
@@ -108,7 +110,12 @@ def column_names(cells: Iterable[object], where: str, needed: Iterable[str] | No
         raise DataError(f"more than one column is called '{repeated[0]}'; give each column a name of its own", where)
     if names and not any(names):
         raise DataError("row 1 is expected to hold the names of the columns, but holds none; put them there", where)
-    return _distinct([name or f"Unnamed: {position}" for position, name in enumerate(names)])
+    return _distinct([name or f"{_UNNAMED}{position}" for position, name in enumerate(names)])
+
+
+def is_generated_name(name: str) -> bool:
+    """Whether a name may be that of a column without one."""
+    return name.removeprefix(_UNNAMED).replace(".", "").isdecimal() and name.startswith(_UNNAMED)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
