@@ -184,6 +184,8 @@ def test_a_weight_of_texts_is_answered_with_its_key() -> None:
         ({"kind": "categorical", "missing": "mean"}, "numeric"),
         ({"kind": "categorical", "categories": ["a", "a"]}, "once"),
         ({"kind": "text"}, "numeric"),
+        ({"input_scaling": "quantil"}, "quantile"),
+        ({"kind": "categorical", "input_scaling": "quantile"}, "numeric"),
     ],
 )
 def test_a_column_that_contradicts_itself_is_a_mistake(column: dict[str, Any], match: str) -> None:

@@ -52,6 +52,10 @@ def category(cell):
     return "" if text == "nan" else text
 '''.strip()
 
+_LAST_LINE = 'return "" if text == "nan" else text'
+_LAST_LINE_OF_BOOLEANS = """booleans = {"true": "True", "false": "False"}
+    return "" if text == "nan" else booleans.get(text.lower(), text)"""
+
 _HASHED_CATEGORIES = '''
 class HashedCategories(TransformerMixin, BaseEstimator):
     """Columns that several categories share; the last one says that it is missing."""
@@ -177,10 +181,16 @@ class InputSource:
         """The functions that read and encode categories and dates."""
         parts = {"cyclic": self._parts(cyclic=True), "linear": self._parts(cyclic=False)}
         return [
-            *([_CATEGORY if self.has_numeric_labels else _TEXT_CATEGORY] if self.has_categories else []),
+            *([self._category_function] if self.has_categories else []),
             *([_cyclic_function(parts["cyclic"])] if parts["cyclic"] else []),
             *([_linear_function(parts["linear"])] if parts["linear"] else []),
         ]
+
+    @property
+    def _category_function(self) -> str:
+        function = _CATEGORY if self.has_numeric_labels else _TEXT_CATEGORY
+        labels = {label for name in self._of_kind("categorical") for label in self.columns[name].categories or []}
+        return function.replace(_LAST_LINE, _LAST_LINE_OF_BOOLEANS) if labels & {"True", "False"} else function
 
     @property
     def reading(self) -> list[str]:
@@ -269,6 +279,10 @@ class InputSource:
 
     def _numeric_kinds(self, encoding: InputEncoding) -> list[Encoder]:
         """The encoders of the numeric columns, side by side."""
+        own = [name for name in self._numeric if self.columns[name].input_scaling not in (None, encoding.scaling)]
+        if own:
+            message = f"there is no script for columns with an input_scaling of their own ({', '.join(own)})"
+            raise BackendError(f"{message}; export the network (--format keras)")
         kind = encoding.numeric
         kinds = [*([encoder_kind(kind.beside)] if kind.beside else []), kind] if self._numeric else []
         for unknown in (kind for kind in kinds if kind.source is None and kind.name != "none"):

@@ -251,3 +251,13 @@ def test_a_category_is_the_same_however_a_table_has_it(cell: object, label: str 
 def test_one_and_zero_stand_for_true_and_false() -> None:
     np.testing.assert_array_equal(category_codes([1, 0, "1", True, "false"], ["False", "True"]), [1, 0, 1, 1, 0])
     np.testing.assert_array_equal(category_codes([1, True, [1]], ["1", "True"]), [0, 1, UNKNOWN])
+
+
+def test_a_column_may_have_an_encoder_of_its_own() -> None:
+    x = np.random.default_rng(0).normal(5.0, 2.0, (50, 3))
+    columns = (NUMERIC, Column(kind="numeric", input_scaling="min_max"), NUMERIC)
+    encoder = InputEncoder(columns, STANDARD)
+    encoded = encoder.fit(x, targets(50)).transform(x)
+    own = encoder_kind("min_max").fit(x[:, [1]], targets(50)).transform(x[:, [1]])
+    others = encoder_kind("standard").fit(x[:, [0, 2]], targets(50)).transform(x[:, [0, 2]])
+    np.testing.assert_array_equal(encoded, np.concatenate([others, own], axis=1))

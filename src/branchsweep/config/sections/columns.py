@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from branchsweep.config import kinds
 from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
+from branchsweep.errors import did_you_mean
 
 ColumnKind = Literal["numeric", "categorical", "date"]
 """What the values of a column are."""
@@ -24,6 +26,11 @@ ALL_OTHER_COLUMNS = "*"
 
 MAX_CATEGORIES = 10_000
 """The most categories of a column."""
+
+
+def _name_the_encoders(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, an encoder is one of those that there are now."""
+    schema["anyOf"] = [{"enum": list(kinds.ENCODERS)}, {"type": "null"}]
 
 
 class Column(ConfigModel):
@@ -45,9 +52,22 @@ class Column(ConfigModel):
         description="The categories of a categorical column, in order; those of the table, sorted, if absent.",
     )
     has_gaps: bool = Field(False, description="Whether some cell of a categorical column is empty; inferred from the table.")
+    input_scaling: str | None = Field(
+        None,
+        description="The encoder of this numeric column; what the hyperparameter input_scaling says if absent.",
+        json_schema_extra=_name_the_encoders,
+    )
     parts: list[DatePart] | None = Field(
         None, min_length=1, max_length=8, description="What the network reads of a date, such as [month, hour, day_of_week]."
     )
+
+    @field_validator("input_scaling")
+    @classmethod
+    def _is_known(cls, scaling: str | None) -> str | None:
+        if scaling is not None and scaling not in kinds.ENCODERS:
+            known = ", ".join(kinds.ENCODERS)
+            raise ValueError(f"got '{scaling}', expected one of {known}{did_you_mean(scaling, kinds.ENCODERS)}")
+        return scaling
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -57,6 +77,8 @@ class Column(ConfigModel):
             raise ValueError("parts are those of dates: give kind: date, too")
         if self.categories is not None and self.kind != "categorical":
             raise ValueError("categories are those of a categorical column: give kind: categorical, too")
+        if self.input_scaling is not None and self.kind not in (None, "numeric"):
+            raise ValueError(f"input_scaling is for numeric columns, and this one is {self.kind}; leave it out")
         if self.missing != "error" and self.kind not in (None, "numeric"):
             raise ValueError(f"missing is for numeric columns, and this one is {self.kind}; leave it out")
         if self.categories is not None and len(set(self.categories)) < len(self.categories):
@@ -66,7 +88,7 @@ class Column(ConfigModel):
     @property
     def is_plain(self) -> bool:
         """Whether it is what a list of names says: numbers without gaps, or not known yet."""
-        return self.kind in (None, "numeric") and self.missing == "error"
+        return self.kind in (None, "numeric") and self.missing == "error" and self.input_scaling is None
 
     @property
     def is_read_from_table(self) -> bool:

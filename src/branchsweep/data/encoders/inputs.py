@@ -1,6 +1,7 @@
 """How all input columns of a network are encoded together: each by an encoder of its kind.
 
-    numeric columns, gaps filled with the training rows' means   the encoder that `input_scaling` names, and that beside it
+    numeric columns, gaps filled with the training rows' means   the encoder that the column or `input_scaling` names, and that
+                                                                 beside it
     numeric columns whose gaps are pointed out                   missing_indicator
     categorical columns                                          categories: one-hot, or hashed where there are many
     dates                                                        date_parts
@@ -91,15 +92,27 @@ class InputEncoder:
             return parts[0].encoder.fit(x, y)
         return FittedInputs(tuple(_fit_part(part, x, y) for part in parts))
 
+    def _by_scaling(self, numeric: Sequence[int]) -> dict[str, list[int]]:
+        """The numeric columns by the name of their encoder."""
+        by_scaling: dict[str, list[int]] = {}
+        for position in numeric:
+            by_scaling.setdefault(self.columns[position].input_scaling or self.encoding.scaling, []).append(position)
+        return by_scaling
+
+    def _scaled(self, scaling: str, positions: list[int]) -> list[_Part]:
+        """Numeric columns as one encoder encodes them, and the one beside it."""
+        kind = self.encoding._replace(scaling=scaling).numeric
+        fills = any(self.columns[position].missing != "error" for position in positions)
+        kinds = [encoder_kind(kind.beside), kind] if kind.beside else [kind]
+        return [_Part(positions, kind, kind.width(len(positions)), fills) for kind in kinds]
+
     @property
     def _parts(self) -> list[_Part]:
         by_kind: dict[str | None, list[int]] = {}
         for position, column in enumerate(self.columns):
             by_kind.setdefault(column.kind or "numeric", []).append(position)
-        numeric, kind = by_kind.get("numeric", []), self.encoding.numeric
-        fills = any(self.columns[position].missing != "error" for position in numeric)
-        kinds = [encoder_kind(kind.beside), kind] if kind.beside else [kind]
-        parts = [_Part(numeric, kind, kind.width(len(numeric)), fills) for kind in kinds if numeric]
+        numeric = by_kind.get("numeric", [])
+        parts = [part for scaling, alike in self._by_scaling(numeric).items() for part in self._scaled(scaling, alike)]
         pointed = [position for position in numeric if self.columns[position].missing == "indicator"]
         if pointed:
             parts.append(_Part(pointed, _INDICATOR, len(pointed)))
