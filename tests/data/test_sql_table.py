@@ -202,6 +202,7 @@ MISTAKES = {
     "a password": ("sqlite:///plant.db", "postgresql://bob:hunter2@host/db", "table.source", "BRANCHSWEEP_TABLE_PASSWORD"),
     "a password with a slash": ("sqlite:///plant.db", "postgresql://bob:hun/ter2@host/db", "table.source", "BRANCHSWEEP_TABLE"),
     "a password behind": ("sqlite:///plant.db", "mysql://host/db?password=hunter2", "table.source", "BRANCHSWEEP_TABLE"),
+    "two slashes": ("sqlite:///plant.db", "sqlite://plant.db", "table.source", "sqlite:///plant.db"),
     "a sheet": ("inputs:", "sheet: 1, inputs:", "table.sheet", "no sheets"),
     "csv options": ("inputs:", "csv: {decimal: ','}, inputs:", "table.csv", "none"),
 }

@@ -112,6 +112,69 @@ def test_a_test_table_that_does_not_fit_is_a_mistake_that_names_its_file(folder:
         load_dataset(load(folder))
 
 
+def test_a_single_test_row_is_answered_with_how_many_are_needed(folder: Path) -> None:
+    frame(1, 1).to_csv(folder / "held-out.csv", index=False)
+    with pytest.raises(DataError, match="1 row to test, expected 2 or more"):
+        load_dataset(load(folder))
+
+
+SPLIT_COLUMNS: dict[str, tuple[list[Any], list[Any], dict[str, Any], str]] = {
+    "groups in both": ([*range(8)] * 5, [7, 6, 99] * 4, {"group": "by"}, r"2 groups .* 6, 7;"),
+    "test rows before training rows": ([*range(40)], [*range(30, 42)], {"time": "by"}, "10 of 12 rows are not after"),
+    "a test row of the last time": ([*range(40)], [*range(39, 51)], {"time": "by"}, "1 of 12 rows is not after"),
+    "dates and numbers": (["2024-01-01"] * 40, [1] * 12, {"time": "by"}, "dates in one table and numbers"),
+    "a gap": (
+        ["2024-01-01", "2024-01-02"] * 20,
+        ["2024-01-08"] * 12,
+        {"time": "by", "gap": "7d"},
+        r"20 rows of .*main\.csv are less than 7d",
+    ),
+}
+
+
+@pytest.mark.parametrize(("training", "tested", "split", "words"), SPLIT_COLUMNS.values(), ids=list(SPLIT_COLUMNS))
+def test_test_rows_that_break_the_division_are_a_mistake(
+    folder: Path, training: list[Any], tested: list[Any], split: dict[str, Any], words: str
+) -> None:
+    frame(40, 0).assign(by=training).to_csv(folder / "main.csv", index=False)
+    frame(12, 1).assign(by=tested).to_csv(folder / "held-out.csv", index=False)
+    with pytest.raises(DataError, match=words) as caught:
+        load_dataset(load(folder, split=split))
+    assert caught.value.where == str(folder / "held-out.csv")
+
+
+@pytest.mark.parametrize("kind", ["group", "time"])
+def test_both_tables_need_the_column_that_divides_rows(folder: Path, kind: str) -> None:
+    frame(40, 0).assign(by=range(40)).to_csv(folder / "main.csv", index=False)
+    with pytest.raises(DataError, match=rf"column 'by' \(split\.{kind}\) not found") as caught:
+        load_dataset(load(folder, split={kind: "by"}))
+    assert caught.value.where == str(folder / "held-out.csv")
+
+
+@pytest.mark.parametrize(
+    ("split", "warnings"),
+    [({"group": "by"}, 0), ({"time": "by"}, 0), ({"time": "by", "gap": 3}, 1), ({"stratify": "by"}, 0)],
+)
+def test_test_rows_that_keep_to_the_division_are_used(folder: Path, split: dict[str, Any], warnings: int) -> None:
+    by = [number // 8 for number in range(40)]
+    frame(40, 0).assign(by=by).to_csv(folder / "main.csv", index=False)
+    frame(12, 1).assign(by=[5] * 6 + [6] * 6).to_csv(folder / "held-out.csv", index=False)
+    dataset = load_dataset(experiment := load(folder, split=split))
+    assert len(split_rows(experiment, dataset).test) == 12
+    assert len([warning for warning in dataset.warnings if "gap" in warning]) == warnings
+
+
+def test_test_rows_of_unknown_categories_are_counted(folder: Path) -> None:
+    frame(40, 0).assign(b=["x", "y"] * 20).to_csv(folder / "main.csv", index=False)
+    frame(12, 1).assign(b=["y", "z", "new"] * 4).to_csv(folder / "held-out.csv", index=False)
+    assert any("8 rows" in warning and "'b'" in warning for warning in load_dataset(load(folder)).warnings)
+
+
+def test_the_option_refuses_an_outer_cross_validation(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"test\.folds"):
+        load(folder, test={"folds": 3}).with_test_table(folder / "held-out.csv")
+
+
 def test_categories_are_those_of_the_training_rows(folder: Path) -> None:
     frame(40, 0).assign(b=["x", "y"] * 20).to_csv(folder / "main.csv", index=False)
     frame(12, 1).assign(b=pd.Series(["y", "z", None] * 4, dtype=object)).to_csv(folder / "held-out.csv", index=False)

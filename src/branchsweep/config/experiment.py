@@ -178,8 +178,13 @@ class Experiment(ConfigModel):
         """The same experiment with the rows of this table as test rows.
 
         Raises:
-            ConfigError: A column of the experiment's table says which rows are test rows.
+            ConfigError: A column of the experiment's table says which rows are test rows, or all are in turn.
         """
+        if self.test.folds is not None:
+            raise ConfigError(
+                f"the test rows are each of {self.test.folds} parts of one table in turn (test.folds); leave one of them out",
+                "--test-data",
+            )
         if self.split.column is not None:
             raise ConfigError(
                 "split.column says which rows of the table are in which part; leave one of them out", "--test-data"

@@ -31,7 +31,7 @@ from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.data.target_cells import columns_of_targets, head_weights
-from branchsweep.data.test_table import with_test_table
+from branchsweep.data.test_table import HOLDS_BETWEEN_TABLES, check_test_rows, with_test_table
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -67,8 +67,9 @@ def load_dataset(
     if experiment.test.path is None:
         return dataset
     path = Path(experiment.test.path)
-    alone = experiment.with_inputs(dataset.input_columns).model_copy(update={"split": RowSplit()})
-    selection = ColumnSelection(column_keys(alone), others_as_text=True)
+    split = experiment.split if experiment.split.kind in HOLDS_BETWEEN_TABLES else RowSplit()
+    alone = experiment.with_inputs(dataset.input_columns).model_copy(update={"split": split})
+    selection = ColumnSelection(column_keys(alone) | split_key(alone), others_as_text=True)
     test_table = read_file(path, FileOptions.of(experiment.table).that_apply_to(path), selection)
     return with_test_table(dataset, _checked_rows(alone, test_table, are_divided=False))
 
@@ -90,7 +91,9 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     splitter = row_splitter(experiment, table.frame, rows, table.location)
-    if are_divided:
+    if not are_divided:
+        check_test_rows(len(values), table.location)
+    else:
         splitter.check(experiment, len(values), table.location, rows.partial_targets)
     end = columns_of_targets(experiment).stop
     measured = [index for index, name in enumerate(columns[:end]) if name not in kinds or kinds[name].kind == "numeric"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from branchsweep.config.config_model import MAX_SEED
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.split import SplitKind
 from branchsweep.config.sections.validation import KFold
 from branchsweep.data.cleaning import first_equal_rows
 from branchsweep.data.columns import count_noun
@@ -20,6 +21,12 @@ from branchsweep.types import Floats, Fold, Positions
 
 _SEEDS_TRIED = 50  # for a split in which every target varies in every part
 _MOST_ROWS_TRIED = 200_000  # beyond which that takes long
+
+_REMEDIES: Mapping[SplitKind, str] = {
+    "time": "choose another fraction, fewer folds or a smaller gap",
+    "column": "give more rows the same value, or name another column (split.column)",
+}
+"""What helps where a part has too few rows, by how rows are divided."""
 
 
 def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
@@ -37,7 +44,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     """
     dataset.splitter.check(experiment, dataset.rows, dataset.location)
     parts = _parts(experiment, dataset)
-    _check_parts(parts, dataset)
+    _check_parts(parts, dataset, _REMEDIES.get(experiment.split.kind, "choose another fraction or fewer folds"))
     if _constant_parts(dataset, parts.named):
         check_targets(dataset, parts.named, _varying_split(experiment, dataset))
     train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
@@ -97,8 +104,13 @@ def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
     return _Parts(train, test, folds, tuple(splitter.confirmation_folds(experiment.confirmation.folds, train, again, folds)))
 
 
-def _check_parts(parts: _Parts, dataset: Dataset) -> None:
+def _check_parts(parts: _Parts, dataset: Dataset, remedy: str) -> None:
     """Check that every part has as many rows as a score needs: where rows are not divided by their number, that is known now.
+
+    Args:
+        parts: The parts.
+        dataset: The rows.
+        remedy: What helps beside more rows, for the message.
 
     Raises:
         DataError: A part has too few.
@@ -110,8 +122,7 @@ def _check_parts(parts: _Parts, dataset: Dataset) -> None:
         if len(rows) < FEWEST_ROWS:
             raise DataError(
                 f"there {'is' if len(rows) == 1 else 'are'} {count_noun(len(rows), f'{part} row')}, and each part needs"
-                f" {FEWEST_ROWS} or more: rows are divided {dataset.splitter.description}; bring more rows, or choose another"
-                f" fraction, fewer folds or a smaller gap",
+                f" {FEWEST_ROWS} or more: rows are divided {dataset.splitter.description}; bring more rows, or {remedy}",
                 dataset.location,
             )
 

@@ -162,6 +162,8 @@ def _engine(query: Query, url: sqlalchemy.URL) -> sqlalchemy.Engine:
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=timeout)
     except ImportError as error:
         raise _no_driver(error, query) from error
+    except ArgumentError as error:
+        raise DataError(f"the URL is wrong ({first_line(error)}); correct it", query.location) from error
 
 
 def _no_driver(error: ImportError, query: Query) -> DataError:

@@ -163,14 +163,16 @@ MISTAKES = {
         ("random_forest}", "random_forrest}"),
         (
             "c.yaml:11: contestants.forest.estimator: got 'random_forrest', expected one of linear_regression, "
-            "k_nearest_neighbors, random_forest, histogram_gradient_boosting; did you mean 'random_forest'?"
+            "k_nearest_neighbors, support_vector_regression, random_forest, extra_trees, histogram_gradient_boosting, "
+            "joint_k_nearest_neighbors, joint_random_forest, joint_extra_trees; did you mean 'random_forest'?"
         ),
     ),
     "estimator, missing": (
         ("forest: {kind: estimator, estimator: random_forest}", "forest: {kind: estimator}"),
         (
             "c.yaml:11: contestants.forest: missing key 'estimator', expected one of linear_regression, "
-            "k_nearest_neighbors, random_forest, histogram_gradient_boosting"
+            "k_nearest_neighbors, support_vector_regression, random_forest, extra_trees, histogram_gradient_boosting, "
+            "joint_k_nearest_neighbors, joint_random_forest, joint_extra_trees"
         ),
     ),
     "name of a contestant": (

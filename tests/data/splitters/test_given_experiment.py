@@ -107,6 +107,7 @@ def test_one_kind_of_split_is_given_with_what_belongs_to_it() -> None:
         {"time": "day", "gap": "7 days"},
         {"time": "day", "gap": -1},
         {"bins": 5},
+        "shuffle",
         {"stratify": "f", "bins": 1},
         {"time": "f"},
         {"column": "f"},

@@ -200,17 +200,24 @@ def test_a_gap_of_days_keeps_that_much_time_between_parts() -> None:
         (["train", "fold 1"], {"column": "part"}, ["train beside", "fold 1"]),
         (["train", "validation"], {"column": "part"}, ["no row with test"]),
         ([*range(101)], {"column": "part"}, ["101", "100 folds at most"]),
-        (["a", "b"] * 9, {"stratify": "kind", "bins": 2.0}, []),
-        (["a", "b", "c"] * 9, {"stratify": "kind", "bins": 2}, ["split.bins", "texts"]),
+        (["a", "b"] * 9, {"stratify": "kind", "bins": 4}, ["split.bins", "t.csv"]),
+        (["a", "b", "c"] * 9, {"stratify": "kind", "bins": 2}, ["split.bins", "3 values"]),
     ],
 )
 def test_a_mistake_in_a_column_is_named(cells: list[Any], split: dict[str, Any], words: list[str]) -> None:
-    if not words:
-        assert isinstance(splitter_of(cells, **split), Stratify)
-        return
     with pytest.raises(DataError) as caught:
         splitter_of(cells, **split)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_bins_leave_a_column_of_few_numbers_as_it_is() -> None:
+    splitter = splitter_of([1, 2, None] * 9, stratify="kind", bins=4)
+    assert isinstance(splitter, Stratify) and len(splitter.names) == 3
+
+
+def test_a_description_shows_some_of_many_folds() -> None:
+    description = splitter_of([*range(50)] * 2, column="part").description
+    assert description.endswith("and 38 more")
 
 
 def test_rare_classes_are_refused_by_name() -> None:

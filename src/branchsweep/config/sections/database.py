@@ -16,6 +16,7 @@ MAX_QUERY = 20_000
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\+[A-Za-z0-9_]+)?://")
 _NO_DATABASES = ("http://", "https://", "ftp://", "s3://", "gs://", "file://")
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!file:)([^?]+)(.*)", re.DOTALL)
+_SQLITE_HOST = re.compile(r"(sqlite(?:\+\w+)?://)([^/?].*)", re.DOTALL)
 _SECRET_PARAMETER = re.compile(rf"[?&][^=&]*({SENSITIVE_PARAMETERS})[^=&]*=", re.IGNORECASE)
 _IGNORED = re.compile(r"--[^\n]*(?:\n|$)|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 _READS = re.compile(r"[\s(]*(select|with|values|table|from)\b", re.IGNORECASE)
@@ -36,6 +37,8 @@ def source_mistake(source: str) -> str:
             "got the URL of a database with a name or a password in it, which records of a sweep would hold; leave them out,"
             f" and set the environment variables {USERNAME} and {PASSWORD}"
         )
+    if found := _SQLITE_HOST.fullmatch(source):
+        return f"got '{source}', expected three slashes before the path of a SQLite file: {found[1]}/{found[2]}"
     return ""
 
 

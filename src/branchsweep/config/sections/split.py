@@ -93,6 +93,16 @@ class RowSplit(ConfigModel):
             return self
         return self.model_copy(update={"stratify": columns[self.stratify], "bins": self.bins or DEFAULT_BINS})
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_column(cls, split: object) -> object:
+        if isinstance(split, str):
+            raise ValueError(  # noqa: TRY004  # pydantic reports it with the key
+                f"got '{split}', expected a column by which rows are divided, such as split: {{group: COLUMN}} or"
+                f" {{time: COLUMN}}; to divide rows at random, leave split out"
+            )
+        return split
+
     @field_validator("gap")
     @classmethod
     def _known_duration(cls, gap: Gap | None) -> Gap | None:

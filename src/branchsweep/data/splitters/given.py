@@ -29,6 +29,7 @@ _WORDS = {
 """What the cells of such a column may say beside names of folds, in small letters."""
 
 _MOST_FOLDS = 100
+_MOST_NAMES = 12  # that a description shows
 _SHARE_DIGITS = 3
 
 
@@ -53,7 +54,9 @@ class Given:
     @property
     def description(self) -> str:
         """As of `Splitter`."""
-        return f"as column '{self.column}' says: {', '.join(sorted(self.names))}"
+        further = len(self.names) - _MOST_NAMES
+        shown = ", ".join(sorted(self.names)[:_MOST_NAMES])
+        return f"as column '{self.column}' says: {shown}{f' and {further} more' if further > 0 else ''}"
 
     @property
     def is_random(self) -> bool:

@@ -23,10 +23,12 @@ class Group(RandomSplitter):
     Args:
         labels: `(rows,)`, equal numbers for rows of one group, in the order of first occurrence.
         column: The column of the groups; empty where equal rows are the groups.
+        names: What the groups are called, in the order of their numbers, where that is known.
     """
 
     labels: Positions = field(repr=False)
     column: str = ""
+    names: Sequence[str] = field(default=(), repr=False)
 
     @property
     def count(self) -> int:

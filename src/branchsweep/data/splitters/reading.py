@@ -10,7 +10,7 @@ import pandas as pd
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.split import RowSplit, SplitKind
 from branchsweep.data.cleaning import CleanRows, first_equal_rows
-from branchsweep.data.columns import count_noun, is_missing, to_numbers
+from branchsweep.data.columns import column_name, count_noun, is_missing, to_numbers
 from branchsweep.data.splitters.given import as_given
 from branchsweep.data.splitters.group import Group
 from branchsweep.data.splitters.shuffle import Shuffle
@@ -69,24 +69,33 @@ def splitter_of_cells(split: RowSplit, cells: pd.Series, where: str) -> Splitter
             f" expected single values",
             where,
         )
-    return _KINDS[kind](split, cells)
+    return _KINDS[kind](split, cells, where)
 
 
-def _stratified(split: RowSplit, cells: pd.Series) -> Stratify:
+def _grouped(split: RowSplit, cells: pd.Series) -> Group:
+    labels, names = pd.factorize(cells)
+    return Group(labels.astype(np.intp), str(split.group), [column_name(name) for name in names])
+
+
+def _stratified(split: RowSplit, cells: pd.Series, where: str) -> Stratify:
     """By quantiles where so many are asked for and the column has more values; else by its classes."""
     column = str(split.stratify)
-    if split.bins and cells.nunique() > split.bins:
-        values = to_numbers(cells.to_frame())[:, 0]
-        if np.isnan(values[cells.notna()]).any():
-            raise DataError(f"column '{column}' holds texts, which have no quantiles; leave split.bins out", "split.bins")
-        return by_quantiles(values, split.bins, column)
-    return by_classes(cells, column)
+    if not split.bins:
+        return by_classes(cells, column)
+    values = to_numbers(cells.to_frame())[:, 0]
+    if np.isnan(values[~cells.map(is_missing).to_numpy(dtype=bool)]).any():
+        raise DataError(
+            f"column '{column}' (split.stratify) holds values that are no numbers, which have no quantiles; leave split.bins"
+            f" out: its {count_noun(cells.nunique(), 'value')} are the classes then",
+            where,
+        )
+    return by_quantiles(values, split.bins, column) if cells.nunique() > split.bins else by_classes(cells, column)
 
 
-_KINDS: Mapping[SplitKind, Callable[[RowSplit, pd.Series], Splitter]] = {
-    "group": lambda split, cells: Group(pd.factorize(cells)[0].astype(np.intp), str(split.group)),
-    "time": lambda split, cells: by_time(cells, str(split.time), split.gap or 0),
-    "column": lambda split, cells: as_given(cells, str(split.column)),
+_KINDS: Mapping[SplitKind, Callable[[RowSplit, pd.Series, str], Splitter]] = {
+    "group": lambda split, cells, _: _grouped(split, cells),
+    "time": lambda split, cells, where: by_time(cells, str(split.time), split.gap or 0, where),
+    "column": lambda split, cells, _: as_given(cells, str(split.column)),
     "stratify": _stratified,
 }
-"""By kind, what makes the splitter of a column."""
+"""By kind, what makes the splitter of a column, with the table for messages."""

@@ -136,8 +136,8 @@ def dates_of(cells: pd.Series) -> pd.Series | None:
     return pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
 
 
-def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
-    """A splitter by numbers, dates, or texts such as 2024-05-01 and 2024-05-01T13:00.
+def by_time(cells: pd.Series, column: str, gap: Gap, where: str) -> Time:
+    """A splitter by numbers, dates, or texts such as 2024-05-01 and 2024-05-01T13:00; `where` is the table for messages.
 
     Raises:
         DataError: A cell is none of these, or the gap is a duration and the column no dates.
@@ -153,6 +153,6 @@ def by_time(cells: pd.Series, column: str, gap: Gap) -> Time:
         raise DataError(
             f"column '{column}' (split.time) holds {cells.iloc[wrong[0]]!r} in row {cells.index[wrong[0]]}, expected a number,"
             f" or a date such as 2024-05-31, 2024-05-31T13:00 or 2024-05-31 13:00:00+02:00 in all rows",
-            "split.time",
+            where,
         )
     return Time(dates.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64), column, gap)
