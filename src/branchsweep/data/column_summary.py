@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +12,21 @@ import numpy as np
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset
+from branchsweep.errors import escape_controls
 from branchsweep.types import Floats
 
 MOST_CATEGORIES = 4
 """Categories that are named, at most."""
+
+_MOST_CHARACTERS = 40  # of a category that is named
+
+_FILLED = "filled with the mean of the training rows"
+_GAPS = {
+    "mean": _FILLED,
+    "indicator": f"{_FILLED}, and a further column says where",
+    "categorical": "which is a category of its own",
+    "head": "which train and score the other heads alone",
+}  # what becomes of them, by `Column.missing`, kind or role
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,8 @@ class ColumnSummary:
         name: An input's column, or a head's name.
         role: `input` or `head`.
         kind: `numeric`, `categorical` or `date`.
-        detail: The categories or the span of dates, and how many values are missing; empty for plain numbers.
+        detail: The categories or the span of dates, how many values are missing and what becomes of these rows; empty for plain
+            numbers.
         low: The smallest number; NaN where values are no numbers, as all that follow.
         mean: The mean.
         high: The largest number.
@@ -54,7 +66,9 @@ def summarize_columns(dataset: Dataset) -> Iterator[ColumnSummary]:
 def _summary(name: str, role: Literal["input", "head"], column: Column, values: Floats) -> ColumnSummary:
     known = values[~np.isnan(values)]
     missing, kind = len(values) - len(known), column.kind or "numeric"
-    phrases = [_content(column, known), f"{count_noun(missing, 'row')} without a value" if missing else ""]
+    answer = _GAPS["head"] if role == "head" else _GAPS.get(column.missing) or _GAPS.get(kind, "")
+    gaps = ", ".join(filter(None, [f"{count_noun(missing, 'row')} without a value", answer])) if missing else ""
+    phrases = [_content(column, known), gaps]
     numbers = (math.nan,) * 4
     if kind == "numeric" and len(known):
         numbers = float(known.min()), float(known.mean()), float(known.max()), float(known.std())
@@ -63,10 +77,17 @@ def _summary(name: str, role: Literal["input", "head"], column: Column, values: 
 
 def _content(column: Column, known: Floats) -> str:
     if column.kind == "categorical":
-        labels = column.categories or []
-        more = ", …" if len(labels) > MOST_CATEGORIES else ""
-        return f"{len(labels):,} categories: {', '.join(labels[:MOST_CATEGORIES])}{more}"
+        return ": ".join(count_and_names(column.categories or []))
     if column.kind == "date" and len(known):
         first, last = (np.datetime64(int(time), "s").astype("datetime64[D]") for time in (known.min(), known.max()))
         return f"{first} to {last}, read as {', '.join(column.parts or ())}"
     return ""
+
+
+def count_and_names(categories: Sequence[str]) -> tuple[str, str]:
+    """How many categories there are, and the names of the first of them: `2 categories` and `a, b`."""
+    names = [
+        escape_controls(name[:_MOST_CHARACTERS]) + "…" * (len(name) > _MOST_CHARACTERS) for name in categories[:MOST_CATEGORIES]
+    ]
+    listed = ", ".join([*names, *(["…"] if len(categories) > MOST_CATEGORIES else [])])
+    return f"{len(categories):,} {'category' if len(categories) == 1 else 'categories'}", listed

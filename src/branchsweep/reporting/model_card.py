@@ -8,7 +8,7 @@ import numpy as np
 
 from branchsweep.config.metric_names import common_metric
 from branchsweep.config.sections.columns import Column
-from branchsweep.data.column_summary import MOST_CATEGORIES
+from branchsweep.data.column_summary import count_and_names
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
@@ -92,9 +92,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
 def _limits(column: Column, low: float, high: float) -> str:
     """The first and the last value of an input, as two cells of a table."""
     if column.kind == "categorical":
-        labels = column.categories or []
-        listed = ", ".join(labels[:MOST_CATEGORIES]) + (", …" if len(labels) > MOST_CATEGORIES else "")
-        return f"{len(labels)} categories | {escape_markdown(listed)}"
+        count, names = count_and_names(column.categories or [])
+        return f"{count} | {escape_markdown(names)}"
     if column.kind == "date":
         return " | ".join(str(np.datetime64(int(time), "s")) for time in (low, high))
     return f"{low:g} | {high:g}"

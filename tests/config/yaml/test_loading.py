@@ -192,7 +192,28 @@ MISTAKES = {
         ("inputs: [AT, RH]", "inputs: [AT, 3]"),
         "x.yaml:3: table.inputs: got 3 for the name of an input column, expected a text; put it in quotes",
     ),
+    "list, a mapping in it": (
+        ("inputs: [AT, RH]", "inputs: [AT, {RH: {missing: mean}}]"),
+        (
+            "x.yaml:3: table.inputs: got a mapping in a list of names, expected one mapping for all of them:"
+            " inputs: {AT: {}, RH: {kind: …}, …}"
+        ),
+    ),
+    "all columns, without quotes": (
+        ("inputs: [AT, RH]", "inputs: {AT: {}, *: {}}"),
+        (
+            "x.yaml:3: this is not YAML: found undefined alias ':'; a text that begins with * or & stands in quotes,"
+            ' as in inputs: "*"'
+        ),
+    ),
     # keys
+    "unknown key of a column": (
+        ("inputs: [AT, RH]", "inputs: {AT: {mising: mean}}"),
+        (
+            "x.yaml:3: table.inputs.AT: unknown key 'mising', expected one of kind, missing, categories, input_scaling, parts;"
+            " did you mean 'missing'?"
+        ),
+    ),
     "unknown key": (
         ("    loss: huber", "    los: huber"),
         "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight; did you mean 'loss'?",
@@ -607,6 +628,8 @@ class TestOverrides:
             ("space.fixed.actvation=relu", "space.fixed.actvation", ["'actvation'", NAMES, "'activation'"]),
             ("name.first=plant", "name", ["'plant'"]),
             ("table.inputs.0=AT", "table.inputs", ["list"]),
+            ("table.inputs.RH.missing=mean", "table.inputs", ["""'table.inputs={"AT": {}, "RH": {"missing": "mean"}}'"""]),
+            ("table.inputs.RH={missing: mean}", "table.inputs", ["""'table.inputs={"AT": {}, "RH": {"missing": "mean"}}'"""]),
             ("space=nowhere.yaml", "space", ["'nowhere.yaml'"]),
         ],
     )

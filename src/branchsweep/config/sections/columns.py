@@ -51,7 +51,11 @@ class Column(ConfigModel):
         max_length=MAX_CATEGORIES,
         description="The categories of a categorical column, in order; those of the table, sorted, if absent.",
     )
-    has_gaps: bool = Field(False, description="Whether some cell of a categorical column is empty; inferred from the table.")
+    has_gaps: bool = Field(
+        False,
+        description="Whether some cell of a categorical column is empty; inferred from the table.",
+        json_schema_extra={"readOnly": True},
+    )
     input_scaling: str | None = Field(
         None,
         description="The encoder of this numeric column; what the hyperparameter input_scaling says if absent.",
@@ -119,6 +123,12 @@ def named_columns(inputs: Any) -> Any:
         raise ValueError(f"got {given}, expected a list of names, a mapping from names to what the columns are, or '*'")
     if isinstance(names, list):
         wrong = [name for name in names if not isinstance(name, str)]
+        if wrong and isinstance(wrong[0], Mapping):
+            texts = [name for name in names if isinstance(name, str)]
+            entries = ", ".join([*(f"{name}: {{}}" for name in texts[:2]), f"{next(iter(wrong[0]), 'NAME')}: {{kind: …}}"])
+            raise ValueError(
+                f"got a mapping in a list of names, expected one mapping for all of them: inputs: {{{entries}, …}}"
+            )
         if wrong:
             raise ValueError(f"got {wrong[0]!r} for the name of an input column, expected a text; put it in quotes")
         if len(set(names)) < len(names):

@@ -7,6 +7,7 @@ Whether a new key may stand there is checked by the models, as it is for a key i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -61,37 +62,58 @@ def apply_override(document: Document, override: str | OptionValue, root: RootMo
     value, locations = parse_yaml(text, source, has_lines=False)
     if len(parts) > 1:
         resolve_path(parts)
-    path = _find_path(document, root, parts, isinstance(value, dict), source)
+    path = _find_path(document, root, parts, value, source)
     document.put(path, value, locations)
 
 
-def _find_path(document: Document, root: RootModel, parts: list[str], is_mapping: bool, source: str) -> KeyPath:
+def _find_path(document: Document, root: RootModel, parts: list[str], value: object, source: str) -> KeyPath:
     """The path that dotted parts mean. Mappings on it that are not there yet are added.
 
     Args:
         document: Changed in place.
         root: The model of the file.
         parts: The key, split at its dots.
-        is_mapping: Whether the value to write is a mapping.
+        value: The value to write.
         source: The override, for messages.
     """
     path: KeyPath = ()
     while parts:
         mapping = document.value(path)
         if not isinstance(mapping, dict):
-            message = f"got {describe_value(mapping)}, which holds no keys; set it as a whole"
+            is_entry = has_free_keys(subschema(root, path, document.data)) and (len(parts) > 1 or isinstance(value, dict))
+            as_a_whole = f": {_as_mapping(path, mapping, parts, value)}" if is_entry else ""
+            message = f"got {describe_value(mapping)}, which holds no keys; set it as a whole{as_a_whole}"
             raise ConfigError.of([Mistake(source, dotted(path), message)])
         schema = subschema(root, path, document.data)
         count = 1
         if has_free_keys(schema):
             matching = _longest_match(parts, mapping)
-            if not matching and entries_are_mappings(schema) and not is_mapping:
+            if not matching and entries_are_mappings(schema) and not isinstance(value, dict):
                 raise ConfigError.of([Mistake(source, dotted(path), _unknown_key_message(parts, mapping))])
             count = matching or len(parts)
         path, parts = (*path, ".".join(parts[:count])), parts[count:]
         if parts and mapping.get(path[-1]) is None:
             document.put(path, {}, {(): SourceLocation(source)})
     return path
+
+
+def _as_mapping(path: KeyPath, names: object, parts: list[str], value: object) -> str:
+    """The override that gives all names of a list, or of a single one, as a mapping, with the value in it.
+
+    Args:
+        path: Of the list.
+        names: The list.
+        parts: The rest of the key.
+        value: As of `_find_path`.
+    """
+    listed = [str(name) for name in (names if isinstance(names, list) else [names])]
+    count = _longest_match(parts, listed) or max(1, len(parts) - 1)
+    chosen, entry = ".".join(parts[:count]), value
+    for key in reversed(parts[count:]):
+        entry = {key: entry}
+    entries: dict[str, object] = {name: {} for name in listed}
+    written = json.dumps(entries | {chosen: entry}, ensure_ascii=False)  # which is YAML, too
+    return f"--set '{dotted(path)}={written}'"
 
 
 def _longest_match(parts: list[str], keys: Iterable[str]) -> int:

@@ -66,7 +66,7 @@ def describe_expected(schema: Schema) -> str:
         case "array":
             return "a list" + _describe_size(schema.get("minItems", 0), schema.get("maxItems", 0))
         case "object" if "properties" in schema:
-            return "a mapping with " + ", ".join(schema["properties"])
+            return "a mapping with " + ", ".join(allowed_words(schema))
         case "object":
             kind = "a list or a mapping" if "propertyNames" in schema else "a mapping"  # the names of columns may be a list
             return kind + _describe_size(schema.get("minProperties", 0), schema.get("maxProperties", 0))
@@ -74,13 +74,13 @@ def describe_expected(schema: Schema) -> str:
 
 
 def allowed_words(schema: Schema) -> list[str]:
-    """The words that a schema accepts: its choices, the keys of its mapping, or the tags of its union."""
+    """The words that a schema accepts: its choices, the keys of its mapping that are not inferred, or the tags of its union."""
     if "const" in schema:
         return [schema["const"]]
     if "oneOf" in schema:
         tags = {target: tag for tag, target in schema["discriminator"]["mapping"].items()}
         return [tags[member["$ref"]] for member in schema["oneOf"]]
-    return list(schema.get("enum") or schema.get("properties") or ())
+    return schema.get("enum") or [key for key, value in schema.get("properties", {}).items() if not value.get("readOnly")]
 
 
 def has_free_keys(schema: Schema) -> bool:

@@ -262,6 +262,8 @@ def _syntax_message(error: MarkedYAMLError) -> str:
     problem = " ".join(str(error.problem or error.context).split())
     if r"'\t'" in problem:
         return "got a tab where a line or a value begins, expected spaces (YAML is indented with spaces only)"
+    if "alias" in f"{problem} {error.context}":
+        return f'this is not YAML: {problem}; a text that begins with * or & stands in quotes, as in inputs: "*"'
     begin, end = error.context_mark, error.problem_mark
     context = f" ({error.context} that begins in line {begin.line + 1})" if begin and end and begin.line < end.line else ""
     return f"this is not YAML: {problem}{context}"

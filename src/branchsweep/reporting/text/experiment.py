@@ -122,7 +122,7 @@ def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mappin
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)
-    details = [Text(f"{column.name}: {column.detail}") for column in columns if column.detail]
+    details = [Text(escape_controls(f"{column.name}: {column.detail}")) for column in columns if column.detail]
     return Group(facts, Text(), table, *([Text(), *details] if details else []))
 
 
