@@ -120,6 +120,12 @@ def test_a_single_test_row_is_answered_with_how_many_are_needed(folder: Path) ->
 
 SPLIT_COLUMNS: dict[str, tuple[list[Any], list[Any], dict[str, Any], str]] = {
     "groups in both": ([*range(8)] * 5, [7, 6, 99] * 4, {"group": "by"}, r"2 groups .* 6, 7;"),
+    "groups that are numbers in one table": (
+        ["01", "A", "B", "C"] * 10,
+        [1] * 12,
+        {"group": "by"},
+        "1 group .* has rows .* 1;",
+    ),
     "test rows before training rows": ([*range(40)], [*range(30, 42)], {"time": "by"}, "10 of 12 rows are not after"),
     "a test row of the last time": ([*range(40)], [*range(39, 51)], {"time": "by"}, "1 of 12 rows is not after"),
     "dates and numbers": (["2024-01-01"] * 40, [1] * 12, {"time": "by"}, "dates in one table and numbers"),

@@ -214,7 +214,7 @@ def completed_by_table(experiment: Experiment, data: TableData | None = None) ->
     table = from_dataframe(data, [column]) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
     require_columns(table.frame.columns, selection.keys, table.location)
     cells = without_missing_texts(table.frame, experiment.table.missing)[column].dropna()
-    return as_given(cells, column).scored(experiment)
+    return as_given(cells, column, table.location).scored(experiment)
 
 
 def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str], str]:

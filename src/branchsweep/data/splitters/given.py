@@ -189,8 +189,8 @@ class Given:
         return np.asarray(self.labels == (list(self.names).index(name) if name in self.names else -1))
 
 
-def as_given(cells: pd.Series, column: str) -> Given:
-    """A splitter by what the cells say, in whatever case.
+def as_given(cells: pd.Series, column: str, where: str) -> Given:
+    """A splitter by what the cells say, in whatever case; `where` is the table for messages.
 
     Raises:
         DataError: The values leave a part without rows, or are neither parts nor folds.
@@ -199,11 +199,11 @@ def as_given(cells: pd.Series, column: str) -> Given:
     names = texts.map(lambda text: _WORDS.get(text.casefold(), text))
     labels, distinct = pd.factorize(names)
     given = Given(labels.astype(np.intp), [str(name) for name in distinct], column)
-    _check_names(given)
+    _check_names(given, where)
     return given
 
 
-def _check_names(given: Given) -> None:
+def _check_names(given: Given, where: str) -> None:
     """Check that the values are parts or folds.
 
     Raises:
@@ -222,7 +222,7 @@ def _check_names(given: Given) -> None:
         problem = f"has no row with {' and none with '.join(absent)}"
     if problem:
         raise DataError(
-            f"column '{given.column}' {problem}; expected train, test and, if the validation rows are given, validation in"
-            f" every row; or the name of a fold, beside test where the test rows are given",
-            "split.column",
+            f"column '{given.column}' (split.column) {problem}; expected train, test and, if the validation rows are given,"
+            f" validation in every row; or the name of a fold, beside test where the test rows are given",
+            where,
         )

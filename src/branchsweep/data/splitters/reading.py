@@ -10,7 +10,8 @@ import pandas as pd
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.split import RowSplit, SplitKind
 from branchsweep.data.cleaning import CleanRows, first_equal_rows
-from branchsweep.data.columns import column_name, count_noun, is_missing, to_numbers
+from branchsweep.data.columns import count_noun, is_missing, to_numbers
+from branchsweep.data.encoders.categories import category_label
 from branchsweep.data.splitters.given import as_given
 from branchsweep.data.splitters.group import Group
 from branchsweep.data.splitters.shuffle import Shuffle
@@ -74,7 +75,7 @@ def splitter_of_cells(split: RowSplit, cells: pd.Series, where: str) -> Splitter
 
 def _grouped(split: RowSplit, cells: pd.Series) -> Group:
     labels, names = pd.factorize(cells)
-    return Group(labels.astype(np.intp), str(split.group), [column_name(name) for name in names])
+    return Group(labels.astype(np.intp), str(split.group), [category_label(name) or "" for name in names])
 
 
 def _stratified(split: RowSplit, cells: pd.Series, where: str) -> Stratify:
@@ -95,7 +96,7 @@ def _stratified(split: RowSplit, cells: pd.Series, where: str) -> Stratify:
 _KINDS: Mapping[SplitKind, Callable[[RowSplit, pd.Series, str], Splitter]] = {
     "group": lambda split, cells, _: _grouped(split, cells),
     "time": lambda split, cells, where: by_time(cells, str(split.time), split.gap or 0, where),
-    "column": lambda split, cells, _: as_given(cells, str(split.column)),
+    "column": lambda split, cells, where: as_given(cells, str(split.column), where),
     "stratify": _stratified,
 }
 """By kind, what makes the splitter of a column, with the table for messages."""
