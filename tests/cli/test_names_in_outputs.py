@@ -47,7 +47,7 @@ def test_control_characters_are_printed_as_escapes(command: str, capsys: pytest.
     assert r"a\x1b[31m" in out and r"b\u202e[red]" in out
     assert not CONTROL.search((out + err).replace("\n", ""))
     if command == "data":
-        assert any(line.split()[:3] == ["PE", "head", r"${x}\x1b]0;t\x07\n[kW]"] for line in out.splitlines())
+        assert any(line.split()[:4] == ["PE", "head", "numeric", r"${x}\x1b]0;t\x07\n[kW]"] for line in out.splitlines())
 
 
 @pytest.mark.usefixtures("folder")

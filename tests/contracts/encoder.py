@@ -50,8 +50,9 @@ class EncoderContract:
         np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
 
     def test_its_source_encodes_alike_but_for_columns_of_zeros(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
-        if encoder.source is None:
-            pytest.skip("has no source")
+        if encoder.source is None:  # values as they are
+            np.testing.assert_array_equal(encoder.fit(values, targets).transform(values), values)
+            return
         calls = [call for call in (encoder.source, *encoder.source.uses) if call.module]
         imports = [f"from {call.module} import {call.name}" for call in calls]
         code = "\n".join(["import numpy as np", *imports, encoder.source.definition])

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import LONG_TEXT, LONGEST_PATH, ConfigModel, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes
 from branchsweep.config.metric_names import ObjectiveMetric
-from branchsweep.config.sections.columns import Column
+from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
 from branchsweep.config.sections.heads import MAX_HEADS, Head
@@ -100,7 +100,9 @@ class Experiment(ConfigModel):
         return {name: head.column or name for name, head in self.heads.items()}
 
     def with_inputs(self, inputs: Mapping[str, Column]) -> Experiment:
-        """The same experiment with these input columns."""
+        """The same experiment with these input columns; itself where they say nothing more than its own."""
+        if as_written(inputs) == as_written(self.table.inputs):
+            return self
         return self.model_copy(update={"table": self.table.model_copy(update={"inputs": dict(inputs), "exclude": []})})
 
     @property

@@ -331,8 +331,8 @@ def _recorded_sweep(recorded: SweepArchive) -> RecordedSweep:
 def _recorded_experiment(recorded: SweepArchive) -> Experiment:
     """The experiment of a recorded sweep. Inputs that it only names are numbers: what else they are would be recorded."""
     experiment = parse_recorded_experiment(recorded.sweep.yaml, sweep_label(recorded))
-    inputs = experiment.table.inputs.items()
-    return experiment.with_inputs({name: column if column.kind else NUMERIC for name, column in inputs})
+    inputs = {name: column if column.kind else NUMERIC for name, column in experiment.table.inputs.items()}
+    return experiment.model_copy(update={"table": experiment.table.model_copy(update={"inputs": inputs})})
 
 
 def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session: Session) -> tuple[Dataset, Split]:
