@@ -103,6 +103,7 @@ class TestSweepOnADataFrame:
         assert branchsweep.load_sweep("boiler", store).run_id == result.run_id
 
 
+@pytest.mark.slow
 def test_an_outer_cross_validation_scores_every_row_and_is_not_run_again(store: str) -> None:
     outer = experiment(name="outer", test={"folds": 2}, search={"driver": "random", "trials": 1})
     first = branchsweep.cross_validate(outer, boiler(), tracking_uri=store, workers=1, verbose=False)

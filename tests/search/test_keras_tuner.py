@@ -416,6 +416,7 @@ def test_a_caller_may_pass_rows_to_fit(hypermodel: BranchedHyperModel) -> None:
     "ignore:(currentThread|getName):DeprecationWarning",  # KerasTuner's lock
     "ignore:Skipping variable loading for optimizer:UserWarning",  # its `get_best_models` loads weights into a fresh model
 )
+@pytest.mark.slow
 def test_kerastuners_own_tuner_searches_it(hypermodel: BranchedHyperModel, tmp_path: Path) -> None:
     tuner = keras_tuner.RandomSearch(
         hypermodel, objective="val_loss", max_trials=2, seed=1, directory=tmp_path, project_name="s"

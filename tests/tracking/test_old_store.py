@@ -206,6 +206,7 @@ def test_a_finished_sweep_is_not_run_again(store: OldStore) -> None:
     assert trials_in(store.database, "finished") == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been_interrupted(store: OldStore) -> None:
     before = trials_in(store.database, "interrupted")
     summary = store.json("run", "interrupted.yaml", "--workers", "1")

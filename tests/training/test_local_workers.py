@@ -160,6 +160,7 @@ def test_a_population_over_which_workers_die_again_and_again_is_a_backend_error(
     assert len(messages) == workers_module.MAX_LOSSES
 
 
+@pytest.mark.slow
 def test_programs_that_cannot_be_kept_do_not_end_the_training(
     two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path
 ) -> None:
