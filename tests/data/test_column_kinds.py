@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.column_kinds import inferred_kind
 from branchsweep.data.loading import load_dataset, with_named_inputs, with_resolved_inputs
 from branchsweep.data.splits import split_rows
+from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import DataError
 
@@ -168,6 +170,17 @@ def test_a_message_names_the_column_by_its_role_and_says_what_to_write(
     message = str(error.value)
     assert [word for word in words if word not in message] == []
     assert "code for missing" not in message
+
+
+def test_a_table_to_predict_from_is_answered_as_the_training_table_is(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    pd.DataFrame({"when": ["31.12.2024", "2024-12-31"], "T": [1.0, 2.0]}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"no date .*'31\.12\.2024'.* 2024-05-31"):
+        read_inputs(path, AS_FOUND, {"when": Column.model_validate(DATE), "T": NUMERIC})
+    pd.DataFrame({"T": ["low", "high"]}).to_csv(path, index=False)
+    with pytest.raises(DataError, match="correct it") as error:
+        read_inputs(path, AS_FOUND, {"T": NUMERIC})
+    assert "table.inputs" not in str(error.value)
 
 
 def test_a_weight_of_texts_is_answered_with_its_key() -> None:

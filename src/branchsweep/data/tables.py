@@ -210,8 +210,9 @@ def read_inputs(
     values, invalid = input_values(columns, measured, missing)
     if invalid.any():
         marked = np.where(invalid, np.nan, 0.0)
-        remedy = invalid_remedy(columns, marked) or "correct them"
-        raise DataError(f"{describe_invalid(columns, marked)}; {remedy}", table.location)
+        dates = {name for name, column in measured.items() if column.kind == "date"}
+        remedy = invalid_remedy(columns, marked, dates=dates) or "correct them"
+        raise DataError(f"{describe_invalid(columns, marked, dates)}; {remedy}", table.location)
     further = table.frame.drop(columns=[name for name in inputs if name in table.frame])
     if file_ending(path) not in CSV_ENDINGS:
         others = numbers_without_texts(further)
