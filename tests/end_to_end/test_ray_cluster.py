@@ -255,6 +255,7 @@ def test_an_idle_worker_that_is_lost_is_replaced_before_it_is_given_a_population
     assert len([message for message in cluster_workers.messages if message.startswith("a worker on ")]) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_with_many_programs_is_replaced(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

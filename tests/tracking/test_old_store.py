@@ -189,6 +189,7 @@ def test_the_registered_model_is_loaded_in_python(unpacked: OldStore) -> None:
             assert predicted[head].to_list() == pytest.approx([float(row[head]) for row in recorded], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_trial_is_replayed(unpacked: OldStore) -> None:
     recorded = unpacked.expected["replay"]
     replay = unpacked.json("replay", "finished", "--workers", "1", "--trial", str(recorded["trial"]))
@@ -221,6 +222,7 @@ def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been_interrupted(store: O
         assert_contains(trial["metrics"], recorded["metrics"], TRAINED)
 
 
+@pytest.mark.slow
 def test_a_trial_is_promoted_against_the_champion(store: OldStore) -> None:
     store.run("promote", "finished", "--workers", "1", "--trial", "2")
     history = store.json("history", "finished")

@@ -57,6 +57,7 @@ def halved() -> Experiment:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_module")
 def test_a_sweep_with_workers_trains_with_a_head_that_a_module_registers() -> None:
     assert kinds.extension_modules() == ("halved",)

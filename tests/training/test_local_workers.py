@@ -99,6 +99,7 @@ def test_a_model_is_exported_and_predicts_also_after_the_idle_worker_has_died(
         assert workers._workers[0] is not asked
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained_again(
     two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained
         assert str(process.pid) in message
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_while_it_starts_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
     others = set(multiprocessing.active_children())

@@ -129,6 +129,7 @@ def halves_of(dataset: Dataset) -> Halves:
     return Halves(tuple((order[: dataset.rows // 2], order[dataset.rows // 2 :]) for order in orders), "shuffles", "h1", 1)
 
 
+@pytest.mark.slow
 def test_a_comparison_scores_each_head_on_the_rows_that_have_its_target() -> None:
     dataset = table(overlap=20)
     rows = comparison_rows(comparison(), dataset, halves_of(dataset))
