@@ -123,6 +123,7 @@ def test_every_linked_file_exists(document: Path) -> None:
         assert (document.parent / path).exists(), path
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     """In a script without `if __name__ == "__main__"`, as people write them first."""
     (code,) = blocks(README, "python")

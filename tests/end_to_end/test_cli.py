@@ -352,6 +352,7 @@ budget: {trials: 3}
 """
 
 
+@pytest.mark.slow
 def test_a_comparison_is_printed_reported_recorded_and_printed_again(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = finished
     folder, client = workspace.folder, workspace.client()
