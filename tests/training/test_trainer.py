@@ -178,6 +178,18 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
     return keras_network.network_weights(model, recipe.architecture), natural, curve
 
 
+def assert_is_keras_fit(lane: Lane, experiment: Experiment, rows: TrainingRows) -> None:
+    """Assert that the lane, trained alone, has the weights, predictions and curve of R² of `keras.Model.fit`."""
+    outcome = train([lane], experiment, rows).lanes[0]
+    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
+    assert outcome.weights is not None
+    for trained, expected in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
+    # Raw targets are in the hundreds and the weights small: there float32 itself leaves a few parts in 100,000.
+    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
+    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+
+
 ARTICLE: Params = {"trunk.depth": 2, "PE.depth": 0, "V.depth": 1, "input_scaling": "min_max", "target_scaling": "none"}
 LAST_EPOCH = make_experiment({"PE": {}, "V": {}}, epochs=9, keep="last")
 THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epochs=9, keep="last")
@@ -255,14 +267,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
 def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
     """Over 63 steps, partial batches included: weights, predictions and the curve of R² follow `fit`."""
     rows, lane = make_rows(len(experiment.heads)), make_lane(params, trial=5, fold=1, experiment=experiment)
-    outcome = train([lane], experiment, rows).lanes[0]
-    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
-    assert outcome.weights is not None
-    for trained, expected in zip(outcome.weights, weights, strict=True):
-        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
-    # Raw targets are in the hundreds and the weights small: there float32 itself leaves a few parts in 100,000.
-    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
-    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+    assert_is_keras_fit(lane, experiment, rows)
 
 
 COLUMNS_OF_ALL_KINDS = (
@@ -281,13 +286,7 @@ def test_a_lane_over_columns_of_all_kinds_is_keras_fit_on_the_encoded_rows(scali
     rows = replace(rows, x=x, columns=COLUMNS_OF_ALL_KINDS)
     experiment = LAST_EPOCH.with_inputs(dict(zip("abc", COLUMNS_OF_ALL_KINDS, strict=True)))
     lane = make_lane({"input_scaling": scaling, "bins": 6, "learning_rate": 0.01}, trial=5, fold=1, experiment=experiment)
-    outcome = train([lane], experiment, rows).lanes[0]
-    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
-    assert outcome.weights is not None
-    for trained, expected in zip(outcome.weights, weights, strict=True):
-        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
-    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
-    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+    assert_is_keras_fit(lane, experiment, rows)
 
 
 def make_partial_rows(heads: int = 2, weighted: bool = False) -> TrainingRows:
@@ -311,13 +310,7 @@ def test_a_lane_with_partial_targets_is_keras_fit_with_sample_weights(
 ) -> None:
     rows = make_partial_rows(len(experiment.heads), weighted)
     lane = make_lane({"learning_rate": 0.01, **params}, trial=5, fold=1, experiment=experiment)
-    outcome = train([lane], experiment, rows).lanes[0]
-    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
-    assert outcome.weights is not None
-    for trained, expected in zip(outcome.weights, weights, strict=True):
-        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
-    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
-    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+    assert_is_keras_fit(lane, experiment, rows)
 
 
 def test_lanes_with_partial_targets_do_not_depend_on_their_company_to_the_last_bit() -> None:

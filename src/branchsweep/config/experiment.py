@@ -100,10 +100,12 @@ class Experiment(ConfigModel):
         return {name: head.column or name for name, head in self.heads.items()}
 
     def with_inputs(self, inputs: Mapping[str, Column]) -> Experiment:
-        """The same experiment with these input columns; itself where they say nothing more than its own."""
-        if as_written(inputs) == as_written(self.table.inputs):
-            return self
+        """The same experiment with these input columns."""
         return self.model_copy(update={"table": self.table.model_copy(update={"inputs": dict(inputs), "exclude": []})})
+
+    def resolved_by(self, inputs: Mapping[str, Column]) -> Experiment:
+        """The same experiment with what its table says of the inputs; itself where that is nothing more than it says."""
+        return self if as_written(inputs) == as_written(self.table.inputs) else self.with_inputs(inputs)
 
     @property
     def resolved_split(self) -> RowSplit:

@@ -193,7 +193,7 @@ def with_resolved_inputs(experiment: Experiment, data: TableData | None = None) 
 def _with_kinds(experiment: Experiment, table: SourceTable) -> Experiment:
     """The experiment with what the columns of its table are; texts that stand for a missing value are none any more."""
     kinds = resolved_columns(experiment.table.inputs, table.frame, experiment.table.missing, table.location)
-    return experiment.model_copy(update={"table": experiment.table.model_copy(update={"inputs": kinds})})
+    return experiment.with_inputs(kinds)
 
 
 def completed_by_table(experiment: Experiment, data: TableData | None = None) -> Experiment:

@@ -14,7 +14,6 @@ from branchsweep.config.codec import to_json
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.config.sections.promotion import Promotion
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
@@ -88,7 +87,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
-    experiment = experiment.with_inputs(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns)
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
         on_message = training.progress.on_message
@@ -119,7 +118,7 @@ def launch_cross_validation(experiment: Experiment, session: Session) -> CrossVa
         message = "an outer cross-validation estimates scores and registers no model; to register one, run without test.folds"
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
-    experiment = experiment.with_inputs(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns)
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -166,7 +165,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
         experiment, split, outer_folds = experiment.for_outer_fold(1), splits[0], len(splits)
     else:
         dataset, split = load_rows(experiment, session)
-    experiment = experiment.with_inputs(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -266,7 +265,7 @@ def launch_comparison(
     comparison = comparison.quick() if quick else comparison
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
     dataset, _ = load_rows(comparison.experiment, session)
-    comparison = comparison.with_experiments(lambda experiment: experiment.with_inputs(dataset.input_columns))
+    comparison = comparison.with_experiments(lambda experiment: experiment.resolved_by(dataset.input_columns))
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:
@@ -331,8 +330,7 @@ def _recorded_sweep(recorded: SweepArchive) -> RecordedSweep:
 def _recorded_experiment(recorded: SweepArchive) -> Experiment:
     """The experiment of a recorded sweep. Inputs that it only names are numbers: what else they are would be recorded."""
     experiment = parse_recorded_experiment(recorded.sweep.yaml, sweep_label(recorded))
-    inputs = {name: column if column.kind else NUMERIC for name, column in experiment.table.inputs.items()}
-    return experiment.model_copy(update={"table": experiment.table.model_copy(update={"inputs": inputs})})
+    return experiment.with_inputs({name: column.or_number for name, column in experiment.table.inputs.items()})
 
 
 def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session: Session) -> tuple[Dataset, Split]:

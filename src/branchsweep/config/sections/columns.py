@@ -103,7 +103,7 @@ class Column(ConfigModel):
     def or_number(self) -> Column:
         """The column; one of numbers, if it may be something else that only the table says."""
         is_open = self.kind is None or (self.kind == "categorical" and not self.categories)
-        return Column(kind="numeric", missing=self.missing) if is_open else self
+        return Column(kind="numeric", missing=self.missing, input_scaling=self.input_scaling) if is_open else self
 
     @property
     def fills_gaps(self) -> bool:
