@@ -13,8 +13,8 @@ from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import MeanScores, Result, Score, Status, Trial
+from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.sweep_summary import (
-    BaselineResult,
     ConfirmedTrial,
     PromotionResult,
     SweepSummary,

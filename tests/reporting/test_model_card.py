@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from markdown_it import MarkdownIt
 
 from branchsweep.data.dataset import Dataset
@@ -16,6 +18,8 @@ from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.records.baseline_result import best_baselines
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.reporter import DescribedModel, TableReporter
 from branchsweep.workflows.sweep import run_sweep
@@ -26,7 +30,9 @@ HOSTILE = "<script>alert(1)</script>|![p](http://127.0.0.1:1/u.png)\n\n# c\u2028
 """A name or unit that would take effect in HTML or Markdown."""
 
 
-def described_model(inputs: tuple[str, str] = ("a", "b"), **changed: object) -> DescribedModel:
+def described_model(
+    inputs: tuple[str, str] = ("a", "b"), baselines: Sequence[Baseline] = (), **changed: object
+) -> DescribedModel:
     """The model that a tiny sweep describes."""
     described: list[DescribedModel] = []
 
@@ -42,7 +48,9 @@ def described_model(inputs: tuple[str, str] = ("a", "b"), **changed: object) -> 
     trainer = FormulaTrainer(training_rows(table, split))
     tracker = MemoryTracker.open(new_sweep_record(experiment, table, split), MemoryStore())
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
-    run_sweep(SweepContext(experiment, table, split, training, tracker.tracking, Recorder()), open_driver(experiment), [])
+    run_sweep(
+        SweepContext(experiment, table, split, training, tracker.tracking, Recorder()), open_driver(experiment), baselines
+    )
     [model] = described
     return model
 
@@ -57,6 +65,14 @@ def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> 
         assert rows[name] == f"| {name} | {low:g} | {high:g} |"
     text = "\n".join(model_card_lines(model))
     assert model.dataset.digest in text and model.split.digest in text and escape_markdown(model.decision.because) in text
+
+
+def test_card_compares_the_model_with_the_best_baseline_of_each_head() -> None:
+    model = described_model(baselines=[Baseline("k_nearest_neighbors"), Baseline("linear_regression")])
+    rows = [line.split(" | ") for line in model_card_lines(model) if "linear regression" in line]
+    best = best_baselines(model.baselines, model.finalist.score.means, model.test)
+    assert [row[0].strip("| ") for row in rows] == list(best)
+    assert [float(row[2]) for row in rows] == pytest.approx([baseline.score for baseline in best.values()], abs=1e-4)
 
 
 def test_names_and_units_of_the_user_are_shown_literally() -> None:

@@ -420,10 +420,25 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
         "sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds", "baselines",
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
-        "collapses", "shift", "without_importance", "to_confirm",
+        "collapses", "shift", "without_importance", "to_confirm", "best_baselines",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.finalist.trial}" in text and linear.name in text and "models:/tiny@champion" in text
+
+
+def test_a_summary_compares_the_finalist_with_the_best_baseline_of_each_head_wherever_it_stands(experiment: Experiment) -> None:
+    summary = TinySweep(experiment).run([Baseline("k_nearest_neighbors"), Baseline("linear_regression")])
+    assert [baseline.name for baseline in summary.baselines] == ["k nearest neighbors", "linear regression"]
+    assert [baseline.name for baseline in summary.baselines_best_first] == ["linear regression", "k nearest neighbors"]
+    best = json.loads(summary.to_json())["best_baselines"]
+    assert summary.finalist_scores is not None
+    for head in ("PE", "V", "mean"):
+        scores = {baseline.name: baseline.scores.values[head] for baseline in summary.baselines}
+        assert (best[head]["name"], best[head]["r2"]) == ("linear regression", scores["linear regression"])
+        expected = summary.finalist_scores.values[head] - scores["linear regression"]
+        assert best[head]["difference"] == pytest.approx(expected)
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert text.index("linear regression") < text.index("k nearest neighbors")
 
 
 def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric
@@ -102,8 +101,7 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     if result.test_scores is None:
         return f"{model} is the finalist, but diverged in the refit on all training rows."
     metric = label(result.metric)
-    evaluated = [baseline for baseline in result.baselines if baseline.test_scores]
-    best = max(evaluated, key=lambda baseline: fmean(baseline.test_scores.values()), default=None)
+    best = next((baseline for baseline in result.baselines_best_first if baseline.test_scores), None)
     compared = f"; {escape_markdown(best.name)}: {_scores(best.test_scores, metric)}" if best else ""
     return f"{model} reaches **{_scores(result.test_scores, metric)}** on the test rows{compared}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -14,8 +14,15 @@ from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.escaping import escape_markdown, one_line
-from branchsweep.reporting.formatting import format_mean_score
+from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score
+from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
 from branchsweep.workflows.reporter import DescribedModel
+
+_SCORES_EXPLAINED = (
+    "Searched: on the validation rows of the search, with selection bias, for it is the best of many. Confirmed: with new",
+    "seeds on new folds. Test: on rows that neither training nor any choice has used.",
+    "",
+)
 
 
 def model_card_lines(model: DescribedModel) -> Iterator[str]:
@@ -62,9 +69,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
-    yield "Searched: on the validation rows of the search, with selection bias, for it is the best of many. Confirmed: with new"
-    yield "seeds on new folds. Test: on rows that neither training nor any choice has used."
-    yield ""
+    yield from _SCORES_EXPLAINED
+    yield from _baseline_lines(best_baselines(model.baselines, means, model.test), metric)
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""
     yield "## Data"
@@ -87,6 +93,20 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield "## Security"
     yield ""
     yield "Loading it runs its own `serving.py`, and reads `model.keras` in Keras's safe mode, without pickle."
+
+
+def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[str]:
+    """The best baseline of each head, as a table; nothing where there is none."""
+    if not best:
+        return
+    yield f"| head | best baseline | its confirmed {metric} | difference |"
+    yield "|---|---|---|---|"
+    for head, baseline in best.items():
+        cells = [escape_markdown(head), escape_markdown(baseline.name)]
+        yield f"| {' | '.join([*cells, format_score(baseline.score), format_difference(baseline.difference)])} |"
+    yield ""
+    yield "Difference: the confirmed score of this model's trial minus that of the best baseline, on the same folds."
+    yield ""
 
 
 def _limits(column: Column, low: float, high: float) -> str:

@@ -12,6 +12,7 @@ from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
@@ -30,6 +31,7 @@ class DescribedModel:
         ranges: The lowest and the highest value of each input in the training rows.
         dataset: The table.
         split: Its split.
+        baselines: What the finalist was compared with.
     """
 
     experiment: Experiment
@@ -40,6 +42,7 @@ class DescribedModel:
     ranges: Sequence[tuple[float, float]]
     dataset: Dataset
     split: Split
+    baselines: Sequence[BaselineResult] = ()
 
 
 class SweepReporter(Protocol):

@@ -29,6 +29,7 @@ from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, Re
 from branchsweep.workflows.promotion.champion import current_champion
 from branchsweep.workflows.promotion.confirmation import best_candidates
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
+from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.records.search_facts import (
@@ -38,7 +39,7 @@ from branchsweep.workflows.records.search_facts import (
     trial_counts,
     unmet_constraints,
 )
-from branchsweep.workflows.records.sweep_summary import BaselineResult, ConfirmedTrial, SweepSummary, TrialSummary
+from branchsweep.workflows.records.sweep_summary import ConfirmedTrial, SweepSummary, TrialSummary
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
 

@@ -41,7 +41,7 @@ from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.protocols import TrackingLinks
-from branchsweep.trial import Result, Score, Status
+from branchsweep.trial import MeanScores, Result, Score, Status
 from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.records.report_tables import recorded_report, report_tables
@@ -317,6 +317,20 @@ def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
     model, _, baseline = answer_sentence(replace(report, summary=summary)).partition(summary.baselines[0].name)
     assert re.findall(r"\b(?:PE|V|0\.\d+)\b", model) == ["PE", "0.942", "V", "0.818"]
     assert re.findall(r"0\.\d+", baseline) == ["0.926", "0.746"]
+
+
+def test_page_compares_the_finalist_with_the_best_baseline_of_each_head() -> None:
+    report, _ = finished_sweep()
+    weakest = replace(report.summary.baselines[0], name="weakest", scores=MeanScores({"PE": 0.1, "V": 0.1, "mean": 0.1}, {}))
+    strongest = replace(weakest, name="strongest", scores=MeanScores({"PE": 0.5, "V": 0.5, "mean": 0.5}, {}))
+    summary = replace(report.summary, baselines=(weakest, strongest))
+    compared = replace(report, summary=summary)
+    headline = answer_sentence(compared)
+    assert "strongest" in headline and "weakest" not in headline
+    text = Page(report_page(compared)).text
+    for head in ("PE", "V", "mean"):
+        best = summary.best_baselines[head]
+        assert re.search(rf"{head}\s+[\d.]+\s+{best.score:.4f}\s+\{best.difference:+.4f}\s+strongest", text)
 
 
 def test_synthetic_data_is_reported_first() -> None:

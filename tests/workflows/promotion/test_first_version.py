@@ -18,7 +18,7 @@ from branchsweep.trial import MeanScores, Score, Status, Trial
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.first_version import FirstVersion, Objection
-from branchsweep.workflows.records.sweep_summary import BaselineResult
+from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.sweep import promote_recorded
 from scores import head_score
 from tiny_sweep import TinySweep, tiny_experiment

@@ -28,7 +28,8 @@ from branchsweep.reporting.formatting import (
 from branchsweep.reporting.pages.html import Picture, picture, render_template
 from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
 from branchsweep.trial import Result
-from branchsweep.workflows.records.sweep_summary import BaselineResult, TrialSummary
+from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.records.sweep_summary import TrialSummary
 from branchsweep.workflows.sweep_report import SweepReport
 
 LEADERBOARD_ROWS = 10
@@ -70,6 +71,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         metric=score_label(report),
         comparison=_comparison(report),
         no_comparison=_no_comparison(report),
+        best_baselines=_best_baselines(report),
         network=_network(report),
         has_branches=_has_branches(report),
         recipe=_recipe(report.marked) if report.marked else "",
@@ -189,13 +191,9 @@ def answer_sentence(report: SweepReport) -> str:
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
     metric = score_label(report)
     if result.test_scores:
-        baselines = [
-            f"{baseline.name} {_joined([number3(baseline.test_scores[head]) for head in heads])}"
-            for baseline in result.baselines
-            if baseline.test_scores
-        ]
-        others = f"; {', '.join(baselines)}" if baselines else ""
-        return f"{model} predicts {_per_head(heads, result.test_scores, metric)} on the test rows{others}."
+        best = next((baseline for baseline in result.baselines_best_first if baseline.test_scores), None)
+        other = f"; {best.name} {_joined([number3(best.test_scores[head]) for head in heads])}" if best else ""
+        return f"{model} predicts {_per_head(heads, result.test_scores, metric)} on the test rows{other}."
     scores = _per_head(heads, result.finalist.scores.values, metric)
     return f"{model} predicts {scores} on validation rows; the refit on all training rows diverged."
 
@@ -318,7 +316,10 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
     if result.finalist is None:
         return []
     best = result.finalist
-    rows = [BaselineResult("finalist", result.finalist_scores or best.scores, result.test_scores or {}), *result.baselines]
+    rows = [
+        BaselineResult("finalist", result.finalist_scores or best.scores, result.test_scores or {}),
+        *result.baselines_best_first,
+    ]
     remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
     highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
@@ -332,6 +333,21 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
             "confirmed": [{"text": format_mean_score(row.scores, head)} for head in heads],
         }
         for index, row in enumerate(rows)
+    ]
+
+
+def _best_baselines(report: SweepReport) -> list[Mapping[str, str]]:
+    """Rows of the table of the finalist against the best baseline of each head, by their confirmed scores."""
+    scores = report.summary.finalist_scores
+    return [
+        {
+            "head": head,
+            "finalist": format_score(scores.values.get(head) if scores else None),
+            "baseline": format_score(best.score),
+            "difference": format_difference(best.difference),
+            "name": best.name,
+        }
+        for head, best in report.summary.best_baselines.items()
     ]
 
 

@@ -27,7 +27,8 @@ from branchsweep.reporting.importance_columns import importance_columns, shared_
 from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
-from branchsweep.workflows.records.sweep_summary import BaselineResult, SweepSummary, TrialSummary
+from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.records.sweep_summary import SweepSummary, TrialSummary
 
 MOST_DIMENSIONS = 8
 """Hyperparameters whose importance is shown."""
@@ -59,6 +60,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
+    if result.best_baselines:
+        parts += [_best_baselines(result), Text()]
     parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:
@@ -149,8 +152,8 @@ def _finalist(finalist: TrialSummary) -> RenderableType:
 
 
 def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str]) -> RenderableType:
-    """The finalist and the baselines, by their confirmed and test scores."""
-    models = [_finalist_row(result, finalist), *result.baselines]
+    """The finalist and the baselines, the best one first, by their confirmed and test scores."""
+    models = [_finalist_row(result, finalist), *result.baselines_best_first]
     rows = [
         ScoreRow(
             row.name,
@@ -164,6 +167,33 @@ def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str
     ]
     ranking = models[0].test_scores or models[0].scores.values
     return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
+
+
+def _best_baselines(result: SweepSummary) -> RenderableType:
+    """The finalist against the best baseline of each head, and of the mean over the heads, by their confirmed scores."""
+    scores = result.finalist_scores
+    assert scores is not None, "there is no best baseline without a finalist"
+    columns = (
+        TableColumn("  head"),
+        TableColumn("finalist", right=True),
+        TableColumn("best baseline", right=True),
+        TableColumn("difference", right=True),
+        TableColumn("", is_text=True),
+    )
+    rows = [
+        TableRow(
+            [
+                f"  {head}",
+                format_score(scores.values.get(head)),
+                format_score(best.score),
+                format_difference(best.difference),
+                best.name,
+            ]
+        )
+        for head, best in result.best_baselines.items()
+    ]
+    title = f"the finalist against the best baseline of each head (confirmed {label(result.metric)})"
+    return Group(Text(title, style="bold"), ResponsiveTable(columns, rows))
 
 
 def _finalist_row(result: SweepSummary, finalist: TrialSummary) -> BaselineResult:

@@ -22,7 +22,7 @@ from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.refit import RefitRequest, refit
-from branchsweep.workflows.records.sweep_summary import BaselineResult
+from branchsweep.workflows.records.baseline_result import BaselineResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from branchsweep.metrics.names import label
 from branchsweep.metrics.objectives import objective_heads, ranking_label, ranking_value
 from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
-from branchsweep.workflows.records.sweep_summary import BaselineResult
+from branchsweep.workflows.records.baseline_result import BaselineResult
 
 
 class Objection(NamedTuple):

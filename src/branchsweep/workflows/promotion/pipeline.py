@@ -29,7 +29,8 @@ from branchsweep.workflows.promotion.confirmation import choose_finalist, reeval
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.refit import train_members
-from branchsweep.workflows.records.sweep_summary import BaselineResult, PromotionResult
+from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.records.sweep_summary import PromotionResult
 from branchsweep.workflows.reporter import DescribedModel
 
 REMEDY = "branchsweep promote --first any makes it champion nevertheless"
@@ -125,7 +126,7 @@ class PromotionPipeline:
                 decision = self._require_sound(decision, FirstVersion(finalist, test_scores, compared), rival)
                 evidence = {**decision.evidence, **({"collapses": list(trained.collapses)} if trained.collapses else {})}
                 decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
-                exported = _ExportedFinalist(finalist, members, test, folder)
+                exported = _ExportedFinalist(finalist, members, test, folder, compared)
                 registered = self._register(exported, decided, champion)
             files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         return PromotionOutcome(
@@ -211,7 +212,15 @@ class PromotionPipeline:
             # promoted before this sweep was cut short
             return PromotionResult(name, champion.version, True, champion.because, champion.cause)
         described = DescribedModel(
-            experiment, finalist, exported.members, exported.test, decision, sweep.training.rows.ranges, dataset, split
+            experiment,
+            finalist,
+            exported.members,
+            exported.test,
+            decision,
+            sweep.training.rows.ranges,
+            dataset,
+            split,
+            exported.baselines,
         )
         optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
         card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
@@ -241,12 +250,14 @@ class _ExportedFinalist:
         members: The networks of the model.
         test: The model's scores on the test rows, by head.
         folder: Its files.
+        baselines: What it was compared with.
     """
 
     finalist: ReevaluatedTrial
     members: Sequence[ModelMember]
     test: Mapping[str, HeadScore]
     folder: Path
+    baselines: Sequence[BaselineResult]
 
 
 def _gate_candidate(confirmed: ReevaluatedTrial, predictions: Floats | None) -> gate.GateCandidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,11 @@ from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause
-from branchsweep.trial import HeadScore, MeanScores, Params, ParamValue
+from branchsweep.trial import MeanScores, Params, ParamValue
+from branchsweep.workflows.records.baseline_result import BaselineResult, BestBaseline, best_baselines, best_first
 from branchsweep.workflows.records.sweep_summary_json import (
     BaselineJson,
+    BestBaselineJson,
     ConfirmedTrialJson,
     FinalistJson,
     ParetoTrialJson,
@@ -43,29 +45,6 @@ class TrialSummary:
     scores: MeanScores
     parameters: int
     has_branches: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineResult:
-    """A baseline, scored on the same rows as the finalist.
-
-    Args:
-        name: For people.
-        scores: Its scores on the folds of the confirmation.
-        test_scores: Score on the test rows by head; empty where it was not evaluated on them.
-        test_metrics: All metrics on the test rows, by head and name; empty in the record of a version that did not keep them.
-    """
-
-    name: str
-    scores: MeanScores
-    test_scores: Mapping[str, float]
-    test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, name: str, scores: MeanScores, test: Mapping[str, HeadScore]) -> BaselineResult:
-        """The result of a baseline with these scores on the test rows, by head."""
-        test_scores = {head: measured.score for head, measured in test.items()}
-        return cls(name, scores, test_scores, {head: measured.metrics for head, measured in test.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +194,10 @@ class SweepSummary:
                     baseline.name: BaselineJson({metric: baseline.scores.values}, {metric: baseline.test_scores})
                     for baseline in self.baselines
                 },
+                best_baselines={
+                    head: BestBaselineJson(best.name, {metric: best.score}, best.difference)
+                    for head, best in self.best_baselines.items()
+                },
                 importance=self.importance,
                 without_importance=self.without_importance,
                 boundary_warnings=self.boundary_warnings,
@@ -253,6 +236,16 @@ class SweepSummary:
         """The confirmed scores of the finalist, or its scores in the search if it was not confirmed; None without one."""
         scored = self.confirmed_finalist or self.finalist
         return scored.scores if scored else None
+
+    @property
+    def baselines_best_first(self) -> Sequence[BaselineResult]:
+        """The baselines by the mean of their confirmed scores."""
+        return best_first(self.baselines)
+
+    @property
+    def best_baselines(self) -> Mapping[str, BestBaseline]:
+        """By head and for `mean`, the baseline with the best confirmed score; empty without a finalist to compare it with."""
+        return best_baselines(self.baselines, self.finalist_scores, self.score_metrics) if self.finalist_scores else {}
 
     @property
     def without_finalist(self) -> str:

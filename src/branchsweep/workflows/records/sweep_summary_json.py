@@ -63,6 +63,15 @@ class BaselineJson:
 
 
 @dataclass(frozen=True, slots=True)
+class BestBaselineJson:
+    """The best baseline of a head as JSON: its confirmed score, and the finalist's minus that."""
+
+    name: str
+    score: Inline[Mapping[str, float]]
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
 class SweepSummaryJson:
     """The summary of a sweep as `branchsweep run --json` prints it.
 
@@ -74,6 +83,7 @@ class SweepSummaryJson:
         registered: The registered version.
         shift: What all confirmed trials share of the difference between searched and confirmed scores, by head.
         baselines: By name.
+        best_baselines: By head and for `mean`, the baseline with the best confirmed score.
     """
 
     sweep: str
@@ -93,6 +103,7 @@ class SweepSummaryJson:
     pareto_front: Sequence[ParetoTrialJson]
     unmet_constraints: Sequence[str]
     baselines: Mapping[str, BaselineJson]
+    best_baselines: Mapping[str, BestBaselineJson]
     importance: Mapping[str, Mapping[str, float]]
     without_importance: str
     boundary_warnings: Sequence[str]
