@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.estimator_names import ESTIMATORS, is_joint
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, hyperparameter_names
 from branchsweep.config.sections.driver_options import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
 from branchsweep.config.sections.search_space import SearchSpace
 
 reproducible = settings(derandomize=True, max_examples=40, deadline=None)
 """The same examples in every run, and none of them too slow for a busy machine."""
+
+FOR_ALL_HEADS = [HYPERPARAMETERS[name] for name in hyperparameter_names([])]
+"""The hyperparameters that can be given for the whole network."""
 
 RESERVED = {name.split(".")[0] for name in HYPERPARAMETERS} | {"mean"}
 
@@ -57,11 +60,7 @@ def dimensions(draw: st.DrawFn, hyperparameter: Hyperparameter, earlier: dict[st
 @st.composite
 def space_data(draw: st.DrawFn) -> dict[str, Any]:
     """A search space as plain data, over hyperparameters of the whole network."""
-    order = draw(
-        st.lists(
-            st.sampled_from(list(HYPERPARAMETERS.values())), max_size=6, unique_by=lambda hyperparameter: hyperparameter.name
-        )
-    )
+    order = draw(st.lists(st.sampled_from(FOR_ALL_HEADS), max_size=6, unique_by=lambda hyperparameter: hyperparameter.name))
     varied = draw(st.integers(0, len(order)))
     space: dict[str, Any] = {"dimensions": {}, "fixed": {}}
     for hyperparameter in order[:varied]:
@@ -112,7 +111,7 @@ def experiments(draw: st.DrawFn, has_halves: bool = False) -> Experiment:
     algorithm = draw(st.sampled_from(list(DRIVERS[driver])))
     objectives = ["mean_r2", "min_r2", "weighted", *(f"r2/{head}" for head in heads)]
     most = len(objectives) if algorithm in MULTI_OBJECTIVE_ALGORITHMS[driver] else 1
-    hyperparameters = st.sampled_from(list(HYPERPARAMETERS.values())).flatmap(
+    hyperparameters = st.sampled_from(FOR_ALL_HEADS).flatmap(
         lambda hyperparameter: st.tuples(st.just(hyperparameter.name), values(hyperparameter))
     )
     return Experiment.model_validate(

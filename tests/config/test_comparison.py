@@ -94,7 +94,7 @@ class TestComparison:
             ),
             reference="froest",
             transfer={"shared": "single", "single": "branched"},
-            sharing={"fixed": {"V.depth": 1, "trunk.width": 0}},
+            sharing={"fixed": {"V.depth": 1, "trunk.width": 0, "PE.exit": 1, "V.reads": "PE"}},
         )
         assert [location for location, _ in errors] == [
             ("contestants", "forest", "chain"),
@@ -105,6 +105,8 @@ class TestComparison:
             ("transfer", "single"),
             ("sharing", "fixed", "trunk.width"),
             ("sharing", "fixed", "V.depth"),
+            ("sharing", "fixed", "PE.exit"),
+            ("sharing", "fixed", "V.reads"),
         ]
         messages = dict(errors)
         assert "V, V" in messages["contestants", "forest", "chain"]

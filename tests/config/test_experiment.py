@@ -188,6 +188,14 @@ class TestForSingleHead:
     def test_conditions_on_other_heads_are_removed(self) -> None:
         assert make().for_single_head("V").space.dimensions["V.depth"].when is None
 
+    def test_it_reads_no_other_head(self) -> None:
+        reads = {"type": "choice", "choices": ["trunk", "PE"]}
+        exits = {"type": "int", "low": 1, "high": 2, "when": {"V.reads": ["trunk"]}}
+        space = {"dimensions": {"V.reads": reads, "V.exit": exits}, "fixed": {"PE.exit": 1}}
+        single = make(space=space, search={"initial_trials": {"chain": {"V.reads": "PE"}}}).for_single_head("V")
+        assert list(single.space.dimensions) == ["V.exit"] and single.space.dimensions["V.exit"].when is None
+        assert (single.space.fixed, single.search.initial_trials) == ({}, {"chain": {}})
+
     def test_it_is_a_valid_experiment(self) -> None:
         for head in ("PE", "V"):
             single = make().for_single_head(head)

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.identity import comparison_key_fields, sweep_key_fields
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.yaml.loading import load_comparison, load_experiment
 from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml, parse_recorded_comparison, parse_recorded_experiment
 from branchsweep.config.yaml.yaml_parser import parse_yaml, write_yaml
-from config_strategies import comparisons, experiments, reproducible, texts, values
+from config_strategies import FOR_ALL_HEADS, comparisons, experiments, reproducible, texts, values
 
 PLANT = """\
 name: plant
@@ -117,7 +116,7 @@ def test_overrides_set_what_they_name_and_nothing_else(
 
 @reproducible
 @given(
-    st.sampled_from(list(HYPERPARAMETERS.values())).flatmap(
+    st.sampled_from(FOR_ALL_HEADS).flatmap(
         lambda hyperparameter: st.tuples(st.just(hyperparameter.name), values(hyperparameter))
     )
 )

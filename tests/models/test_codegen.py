@@ -57,6 +57,9 @@ UNSCALED = member(
 )
 QUANTILE = member({"input_scaling": "quantile", "activation": "gelu", "heat.loss_weight": 2.5, "epochs": 2})
 
+EARLY = member({"trunk.depth": 3, "heat.exit": 1, "heat.depth": 0, "steam.depth": 2})
+CHAIN = member({"steam.reads": "heat", "heat.depth": 2, "heat.exit": 1, "trunk.depth": 1})
+
 
 def mean_of(*members: ModelMember) -> list[ModelMember]:
     return [replace(member, share=1 / len(members)) for member in members]
@@ -83,6 +86,19 @@ SCRIPTS = {
     ),
 }
 
+SCRIPTS["early"] = generate_script("m", INPUTS, [EARLY], PROVENANCE)
+SCRIPTS["anywhere"] = generate_script("m", INPUTS, mean_of(EARLY, CHAIN, TAPERED), PROVENANCE)
+SCRIPTS["chain of many"] = generate_script(
+    "m",
+    INPUTS,
+    [
+        member(
+            {"trunk.depth": 3, "head-1.reads": "head-0", "head-2.reads": "head-1", "head-2.depth": 0, "head-3.exit": 2},
+            heads=[f"head-{h}" for h in range(5)],
+        )
+    ],
+    replace(PROVENANCE, columns={f"head-{h}": f"t{h}" for h in range(5)}, losses={f"head-{h}": "mse" for h in range(5)}),
+)
 SCRIPTS["partial"] = generate_script("m", INPUTS, [TAPERED], replace(PROVENANCE, partial_targets=True, missing=[-9, "?"]))
 SCRIPTS["weighted"] = generate_script("m", INPUTS, [QUANTILE], replace(PROVENANCE, weights={"heat": ["hours"]}))
 SCRIPTS["partial and weighted"] = generate_script(
@@ -209,7 +225,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "day": pd.date_range("2024-01-01", periods=160),
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("single", "mean", "mixed")
+    names = ("single", "mean", "mixed", "anywhere")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
@@ -233,6 +249,7 @@ def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tupl
         ("single", INPUTS, [TAPERED]),
         ("mean", INPUTS, [TAPERED, QUANTILE, TAPERED, UNSCALED]),
         ("mixed", COMPLETE, [BINS]),
+        ("anywhere", INPUTS, [EARLY, CHAIN, TAPERED]),
     ],
 )
 def test_a_script_trains_the_networks_of_the_exported_model(

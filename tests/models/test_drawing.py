@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from branchsweep.config.yaml.loading import load_experiment
-from branchsweep.models.architecture import Architecture
+from branchsweep.models.architecture import Architecture, branch_points
 from branchsweep.models.drawing import COLUMNS, draw_network
 from branchsweep.workflows.search_space_summary import known_networks
 
@@ -83,6 +84,31 @@ def picture(text: str) -> list[str]:
 """,
             id="branches below the trunk",
         ),
+        pytest.param(
+            Architecture((10, 10, 10), {"PE": (5,), "V": (), "Q": (8, 6)}, "relu", exits={"PE": 1, "V": 2}),
+            INPUTS,
+            """
+|AT ─┐
+|AP ─┼── 10 ──┬── 10 ──┬── 10 ── 8 ── 6 ── Q
+|RH ─┘        │        └────────────────── V
+|             └── 5 ────────────────────── PE
+|        relu, 481 parameters
+""",
+            id="heads that leave the trunk early",
+        ),
+        pytest.param(
+            Architecture((10,), {"PE": (9,), "V": (8,), "Q": (7,), "T": ()}, "relu", reads={"V": "PE", "Q": "V", "T": "PE"}),
+            INPUTS,
+            """
+|AT ─┐
+|AP ─┼── 10 ── 9 ──┬─────────────── PE
+|RH ─┘             ├── 8 ──┬─────── V
+|                  │       └── 7 ── Q
+|                  └─────────────── T
+|        relu, 319 parameters
+""",
+            id="heads that read each other",
+        ),
     ],
 )
 def test_a_drawing(architecture: Architecture, inputs: list[str], expected: str) -> None:
@@ -140,6 +166,30 @@ def networks(count: int) -> list[tuple[Architecture, list[str]]]:
         )
         for _ in range(count)
     ]
+
+
+def begun_elsewhere(architecture: Architecture, seed: int) -> Architecture:
+    """The architecture with some branches that begin at an earlier layer of the trunk, or at another branch."""
+    random, heads = np.random.default_rng(seed), list(architecture.branches)
+    reads = {head: heads[random.integers(index)] for index, head in enumerate(heads) if index and random.integers(2)}
+    exits = {head: int(random.integers(0, 17)) for head in heads}
+    points = branch_points(len(architecture.trunk), architecture.branches, exits, reads)
+    return replace(architecture, trunk=architecture.trunk[: points.depth], exits=points.exits, reads=points.reads)
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), networks(40))
+def test_a_drawing_of_branches_that_begin_anywhere_has_all_inputs_layers_and_heads(
+    architecture: Architecture, inputs: list[str]
+) -> None:
+    network = begun_elsewhere(architecture, len(inputs))
+    lines = draw_network(network, inputs)
+    assert len({len(line) for line in lines}) == 1
+    *diagram, caption = lines
+    assert caption.split() == ["gelu,", f"{network.parameters(len(inputs)):,}", "parameters"]
+    assert Counter(layers("\n".join(diagram))) == Counter(chain(network.trunk, *network.branches.values()))
+    for head, units in network.branches.items():
+        (line,) = [line for line in diagram if re.search(rf"─ {head[:10]}{head[0]}*…? *$", line)]
+        assert head in network.reads.values() or layers(line)[-len(units) :] == list(units) or not units
 
 
 @pytest.mark.parametrize(("architecture", "inputs"), networks(60))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from branchsweep.config import kinds
+from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.hyperparameters import (
     HYPERPARAMETERS,
     Binding,
@@ -44,15 +45,28 @@ class TestHyperparameters:
         assert static == encoded | {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
     def test_names_include_those_of_each_head(self) -> None:
+        for_all = [name for name in HYPERPARAMETERS if name != "branch.reads"]
         assert hyperparameter_names(["PE"]) == [
-            *HYPERPARAMETERS,
+            *for_all,
             "PE.depth",
             "PE.width",
             "PE.taper",
             "PE.layer",
+            "PE.exit",
+            "PE.reads",
             "PE.loss_weight",
         ]
-        assert hyperparameter_names([]) == list(HYPERPARAMETERS)
+        assert hyperparameter_names([]) == for_all
+
+    def test_a_head_can_read_those_before_it(self) -> None:
+        heads = ["PE", "V", "Q"]
+        found = {head: find_hyperparameter(f"{head}.reads", heads) for head in heads}
+        assert {head: list(reads.choices) for head, reads in found.items() if reads} == {
+            "PE": ["trunk"],
+            "V": ["trunk", "PE"],
+            "Q": ["trunk", "PE", "V"],
+        }
+        assert find_hyperparameter("branch.reads", heads) is None, "it names one head, so all heads cannot have it"
 
     @pytest.mark.parametrize(
         ("name", "hyperparameter"),
@@ -62,6 +76,8 @@ class TestHyperparameters:
             ("PE.depth", "branch.depth"),
             ("PE.taper", "branch.taper"),
             ("V.loss_weight", "loss_weight"),
+            ("V.exit", "branch.exit"),
+            ("branch.exit", "branch.exit"),
             ("PE.activation", None),
             ("RH.depth", None),
             ("depth", None),
@@ -81,6 +97,10 @@ class TestHyperparameters:
             ("learning_rate", 1e-12),
             ("momentum", 0.999),
             ("activation", "gelu"),
+            ("V.reads", "PE"),
+            ("PE.reads", "trunk"),
+            ("branch.exit", 0),
+            ("V.exit", 16),
         ],
     )
     def test_valid_values_are_accepted(self, name: str, value: ParamValue) -> None:
@@ -102,6 +122,11 @@ class TestHyperparameters:
             ("loss_weight", math.inf),
             ("activation", "rleu"),
             ("activation", 3),
+            ("V.reads", "V"),
+            ("PE.reads", "V"),
+            ("V.reads", 1),
+            ("PE.exit", -1),
+            ("PE.exit", 17),
         ],
     )
     def test_invalid_values_are_refused_with_the_expected_ones(self, name: str, value: ParamValue) -> None:
@@ -155,8 +180,13 @@ class TestRecipe:
             "input_scaling": "piecewise_linear",  # which has bins
         }
         for name, hyperparameter in HYPERPARAMETERS.items():
-            if hyperparameter.choices:
-                value: ParamValue = (
+            if hyperparameter.names_heads:
+                continue  # one head's: see below
+            if name == "branch.exit":
+                value: ParamValue = 1
+                other["V.exit"] = 2  # else no head would read the second layer
+            elif hyperparameter.choices:
+                value = (
                     hyperparameter.choices[-1]
                     if hyperparameter.choices[-1] != hyperparameter.default
                     else hyperparameter.choices[0]
@@ -175,6 +205,63 @@ class TestRecipe:
 
     def test_a_value_of_all_heads_overrides_the_default(self) -> None:
         assert Recipe.of({"branch.depth": 3, "branch.width": 4}, HEADS).architecture.branches["V"] == (4, 4, 4)
+
+    def test_a_branch_begins_where_exit_and_reads_say(self) -> None:
+        params: Params = {"trunk.depth": 4, "PE.exit": 2, "V.reads": "PE"}
+        architecture = Recipe.of(params, ["PE", "V", "Q"]).architecture
+        assert (len(architecture.trunk), architecture.exits, architecture.reads) == (4, {"PE": 2}, {"V": "PE"})
+
+    @pytest.mark.parametrize(
+        ("params", "same"),
+        [
+            pytest.param({"trunk.depth": 3, "PE.exit": 3}, {"trunk.depth": 3}, id="the last layer is the end"),
+            pytest.param({"trunk.depth": 3, "PE.exit": 9}, {"trunk.depth": 3}, id="and so is every later one"),
+            pytest.param({"trunk.depth": 3, "branch.exit": 2}, {"trunk.depth": 2}, id="layers that no head reads are left out"),
+            pytest.param(
+                {"trunk.depth": 5, "trunk.taper": 0.7, "branch.exit": 2, "PE.exit": 1},
+                {"trunk.depth": 2, "trunk.taper": 0.7, "PE.exit": 1},
+                id="likewise",
+            ),
+            pytest.param({"V.reads": "PE", "PE.depth": 0}, {"PE.depth": 0}, id="a head without layers ends where it begins"),
+            pytest.param(
+                {"trunk.depth": 3, "PE.depth": 0, "PE.exit": 1, "V.reads": "PE", "Q.exit": 0},
+                {"trunk.depth": 3, "PE.depth": 0, "PE.exit": 1, "V.exit": 1},
+                id="which is its exit",
+            ),
+            pytest.param(
+                {"V.reads": "PE", "V.depth": 0, "Q.reads": "V"},
+                {"V.reads": "PE", "V.depth": 0, "Q.reads": "PE"},
+                id="or the head that it reads",
+            ),
+            pytest.param({"V.reads": "PE", "V.exit": 1}, {"V.reads": "PE"}, id="who reads a head does not leave the trunk"),
+            pytest.param({"V.reads": "trunk"}, {}, id="the trunk is the default"),
+        ],
+    )
+    def test_equal_networks_are_equal_recipes(self, params: Params, same: Params) -> None:
+        assert Recipe.of(params, ["PE", "V", "Q"]) == Recipe.of(same, ["PE", "V", "Q"])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"exits": {"PE": 2}},
+            {"exits": {"PE": 0}},
+            {"exits": {"PE": 1, "V": 1}},
+            {"exits": {"Q": 1}},
+            {"reads": {"PE": "V"}},
+            {"reads": {"V": "Q"}},
+            {"reads": {"Q": "PE"}},
+        ],
+    )
+    def test_an_edited_record_of_a_network_that_cannot_be_is_refused(self, wrong: dict[str, Any]) -> None:
+        data = to_data(Recipe.of({}, HEADS))
+        with pytest.raises(ValueError, match="do not fit the layers"):
+            from_data(Recipe, data | {"architecture": data["architecture"] | wrong})
+
+    def test_the_record_of_an_earlier_version_has_branches_at_the_end_of_the_trunk(self) -> None:
+        recipe = Recipe.of({"trunk.depth": 3}, HEADS)
+        data = to_data(recipe)
+        del data["architecture"]["exits"], data["architecture"]["reads"]
+        assert from_data(Recipe, data) == recipe
 
     def test_a_head_may_have_no_branch(self) -> None:
         assert Recipe.of(ARTICLE, HEADS).architecture.branches == {"PE": (), "V": (10,)}

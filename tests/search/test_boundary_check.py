@@ -105,10 +105,23 @@ def test_the_edit_stays_within_the_bounds_of_the_hyperparameter(
         ("trunk.width", WIDTH, 1000),  # a known configuration outside the space
         ("learning_rate", RATE, 0.035),
         ("learning_rate", RATE, 7e-4),
+        ("epochs", {"type": "int", "low": 1, "high": 40}, 1),  # 0 is not fewer epochs
+        ("PE.exit", {"type": "int", "low": 1, "high": 4}, 1),  # nor an earlier exit
+        ("PE.exit", {"type": "int", "low": 0, "high": 1}, 0),
+        ("PE.exit", {"type": "int", "low": 1, "high": 2}, 2),  # the end of a trunk of two layers, the default
     ],
 )
 def test_values_whose_bound_cannot_be_widened_are_not_reported(name: str, dimension: dict[str, Any], value: ParamValue) -> None:
     assert boundary_hits(make_experiment("random", {name: dimension}), {name: value}) == []
+
+
+def test_a_head_may_leave_a_deeper_trunk_later() -> None:
+    dimensions: Dimensions = {
+        "trunk.depth": {"type": "int", "low": 2, "high": 6},
+        "PE.exit": {"type": "int", "low": 1, "high": 4},
+    }
+    (hit,) = boundary_hits(make_experiment("random", dimensions), {"trunk.depth": 5, "PE.exit": 4})
+    assert hit.edit == "PE.exit: {type: int, low: 1, high: 6}"
 
 
 def test_hits_are_in_the_order_of_the_space_and_only_of_dimensions_with_a_value() -> None:

@@ -95,6 +95,39 @@ def test_limits_cover_the_space_the_known_configurations_and_the_defaults() -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("space", "depth"),
+    [
+        ({"dimensions": {"PE.exit": {"type": "int", "low": 1, "high": 3}}, "fixed": {"trunk.depth": 5, "branch.exit": 1}}, 5),
+        ({"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 4}}, "fixed": {"branch.exit": 1}}, 4),
+    ],
+)
+def test_limits_hold_for_the_latest_exit(space: dict[str, Any], depth: int) -> None:
+    experiment = tiny_experiment(space=space, search={"driver": "random"})
+    bounds = packing.program_limits(experiment)
+    assert (bounds.trunk_depth, bounds.reads_heads) == (depth, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads_heads"),
+    [
+        ({"space": {"dimensions": {"V.reads": {"type": "choice", "choices": ["trunk", "PE"]}}}}, True),
+        ({"space": {"dimensions": {"V.reads": {"type": "choice", "choices": ["trunk"]}}}}, False),
+        ({"space": {"dimensions": {"PE.depth": {"type": "int", "low": 0, "high": 1}}, "fixed": {"V.reads": "PE"}}}, True),
+        ({"search": {"driver": "random", "initial_trials": {"chain": {"V.reads": "PE", "PE.depth": 1}}}}, True),
+        ({"space": {"dimensions": {"branch.exit": {"type": "int", "low": 1, "high": 3}}}}, False),
+    ],
+)
+def test_only_where_a_head_may_read_another_a_program_has_places_for_it(changes: dict[str, Any], reads_heads: bool) -> None:
+    experiment = tiny_experiment(**{"search": {"driver": "random"}, **changes})
+    bounds = packing.program_limits(experiment)
+    assert bounds.reads_heads == reads_heads
+    program = packing.program_of(recipe_for(experiment, {}), experiment, bounds)
+    assert (
+        program == packing.program_of(recipe_for(experiment, {}), experiment, replace(bounds, reads_heads=False))
+    ) != reads_heads
+
+
 def test_programs_have_the_schemes_of_loss_balancing_that_trials_may_use() -> None:
     some = tiny_experiment(
         space={"dimensions": {"loss_balancing": {"type": "choice", "choices": ["uncertainty", "static"]}}},
@@ -149,6 +182,22 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
         (64, 64),
         (128, 1),
     ]
+
+
+def test_layers_are_padded_to_what_they_read_where_branches_begin_elsewhere() -> None:
+    architecture = Architecture((100, 90), {"PE": (40,), "V": (50,), "Q": ()}, "relu", exits={"PE": 1}, reads={"V": "PE"})
+    bounds = packing.ProgramLimits(("relu",), ("static",), 2, 2, apart=True, reads_heads=True)
+    program = packing.program_of(replace(recipe_for(EXPERIMENT, {}), architecture=architecture), EXPERIMENT, bounds)
+    assert [layer[1:] for layer in architecture.layers(2)] == [
+        (2, 100),
+        (100, 90),
+        (100, 40),
+        (40, 1),
+        (40, 50),
+        (50, 1),
+        (90, 1),
+    ]
+    assert [layer[1:] for layer in cost_model.padded_layers(architecture, program)][2:5] == [(128, 64), (128, 1), (64, 64)]
 
 
 def test_a_population_is_divided_if_a_worker_would_be_idle() -> None:

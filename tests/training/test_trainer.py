@@ -6,14 +6,16 @@ depend on the lanes that train with it; an exported model predicts what the lane
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
@@ -28,6 +30,7 @@ from branchsweep.data.encoders.inputs import InputEncoder
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
+from branchsweep.models.architecture import branch_points
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
 from branchsweep.training import trainer as trainer_module
@@ -38,6 +41,7 @@ from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights
+from properties import quick
 from tiny_training import assert_same_outcome
 
 Floats32 = NDArray[np.float32]
@@ -72,6 +76,14 @@ def with_loss_balancing(experiment: Experiment) -> Experiment:
     schemes = Choice.model_validate({"type": "choice", "choices": SCHEMES})
     space = experiment.space.model_copy(update={"dimensions": {**experiment.space.dimensions, "loss_balancing": schemes}})
     return experiment.model_copy(update={"space": space})
+
+
+def with_branches_anywhere(experiment: Experiment) -> Experiment:
+    """The same experiment, where in addition branches may leave the trunk early, or begin at that of PE."""
+    exits = Choice.model_validate({"type": "choice", "choices": [0, 1, 2]})
+    reads = Choice.model_validate({"type": "choice", "choices": ["trunk", "PE"]})
+    dimensions = {**experiment.space.dimensions, "branch.exit": exits, "V.reads": reads}
+    return experiment.model_copy(update={"space": experiment.space.model_copy(update={"dimensions": dimensions})})
 
 
 SCHEMES = list(HYPERPARAMETERS["loss_balancing"].choices)
@@ -262,6 +274,40 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             LAST_EPOCH,
             id="a wide trunk that tapers to less than the branches",
         ),
+        pytest.param(
+            {"trunk.depth": 3, "PE.exit": 1, "V.depth": 0, "activation": "silu", "learning_rate": 0.01},
+            LAST_EPOCH,
+            id="a head that leaves after the first layer",
+        ),
+        pytest.param(
+            {"trunk.depth": 3, "PE.depth": 0, "PE.exit": 2, "V.exit": 1, "Q.depth": 2, "learning_rate": 0.005},
+            THREE_HEADS,
+            id="three exits",
+        ),
+        pytest.param(
+            {"V.reads": "PE", "PE.depth": 2, "V.depth": 0, "activation": "tanh", "learning_rate": 0.01},
+            LAST_EPOCH,
+            id="an output that reads another head's branch",
+        ),
+        pytest.param(
+            {
+                "trunk.depth": 2,
+                "trunk.width": 40,
+                "branch.width": 7,
+                "branch.taper": 0.6,
+                "PE.exit": 1,
+                "V.reads": "PE",
+                "Q.depth": 0,
+                "learning_rate": 0.005,
+            },
+            THREE_HEADS,
+            id="a branch on a branch, narrower than the trunk",
+        ),
+        pytest.param(
+            {"trunk.width": 5, "branch.width": 41, "V.reads": "PE", "Q.reads": "V", "Q.depth": 2, "learning_rate": 0.005},
+            THREE_HEADS,
+            id="a chain of branches, wider than the trunk",
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
@@ -378,13 +424,92 @@ def fit_by_steps(lane: Lane, experiment: Experiment, rows: TrainingRows) -> Weig
             gradients = trunk_gradients + tape.gradient(static, branch_weights)
         optimizer.apply_gradients(zip(gradients, learning, strict=True))
 
+    run_steps(step, lane, rows, (x, y, masks))
+    return keras_network.network_weights(model, recipe.architecture)
+
+
+def run_steps(step: Callable[..., None], lane: Lane, rows: TrainingRows, columns: Sequence[Floats32]) -> None:
+    """Call `step` on these columns of every batch that the lane is trained on."""
     compiled = tf.function(step)
     for epoch in range(lane.stop):
         order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, rows.fold_rows(lane.key.fold)[0])
-        for begin in range(0, len(order), recipe.batch_size):
-            batch = order[begin : begin + recipe.batch_size]
-            compiled(tf.constant(x[batch]), tf.constant(y[batch]), tf.constant(masks[batch]))
-    return keras_network.network_weights(model, recipe.architecture)
+        for begin in range(0, len(order), lane.recipe.batch_size):
+            batch = order[begin : begin + lane.recipe.batch_size]
+            compiled(*(tf.constant(column[batch]) for column in columns))
+
+
+def outputs_with_balanced_forks(model: keras.Model, recipe: Recipe, x: Any) -> dict[str, Any]:
+    """The outputs of a network in which each layer that several others read divides the gradient that comes back from them."""
+    architecture = recipe.architecture
+    trunk = [f"trunk_{layer}" for layer in range(1, 1 + len(architecture.trunk))]
+    readers: dict[str, list[str]] = {name: [] for name in trunk}
+    for before, after in pairwise(trunk):
+        readers[before].append(after)
+    ends: dict[str, str] = {}
+    for head, branch in architecture.branches.items():
+        stack = [f"{head}_{layer}" for layer in range(1, 1 + len(branch))]
+        origin = ends[architecture.reads[head]] if head in architecture.reads else trunk[architecture.exits.get(head, 0) - 1]
+        ends[head] = [origin, *stack][-1]
+        for before, after in pairwise([origin, *stack, head]):
+            readers.setdefault(before, []).append(after)
+
+    def weight(name: str) -> float:
+        """The sum of the loss weights of the heads behind a layer."""
+        return sum(map(weight, readers[name])) if name in readers else recipe.loss_weights[name]
+
+    def forked(shares: list[float], z: Any) -> Any:
+        def divided(*gradients: Any) -> Any:
+            norms = [tf.norm(gradient) for gradient in gradients]
+            factors = [share * sum(norms) / norm for share, norm in zip(shares, norms, strict=True)]
+            return sum(factor * gradient for factor, gradient in zip(factors, gradients, strict=True))
+
+        return tf.custom_gradient(lambda z: (tuple(tf.identity(z) for _ in shares), divided))(z)
+
+    outputs: dict[str, Any] = {}
+
+    def compute(name: str, read: Any) -> None:
+        z, after = model.get_layer(name)(read), readers.get(name, [])
+        if not after:
+            outputs[name] = z
+            return
+        copies = forked([weight(other) / weight(name) for other in after], z) if len(after) > 1 else (z,)
+        for other, copy in zip(after, copies, strict=True):
+            compute(other, copy)
+
+    compute("trunk_1", x)
+    return outputs
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        pytest.param({"trunk.depth": 3, "PE.exit": 1, "V.exit": 2, "V.depth": 0}, id="exits"),
+        pytest.param({"trunk.depth": 3, "PE.exit": 2, "V.exit": 2, "trunk.width": 40, "branch.width": 7}, id="two at one exit"),
+        pytest.param({"V.reads": "PE", "Q.exit": 1, "Q.depth": 2}, id="a head that reads another"),
+    ],
+)
+def test_gradient_norm_balances_every_layer_that_several_layers_read(params: Params) -> None:
+    experiment, rows = with_loss_balancing(with_branches_anywhere(THREE_HEADS)), make_rows(3)
+    params = {"learning_rate": 0.003, "activation": "silu", "PE.loss_weight": 3.0, "V.loss_weight": 0.7, **params}
+    lane = make_lane({**params, "loss_balancing": "gradient_norm"}, experiment=experiment)
+    model, optimizer, _, x, y = keras_lane_before_training(lane, rows)
+    optimizer.build(model.trainable_weights)
+
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            outputs = outputs_with_balanced_forks(model, lane.recipe, x)
+            loss = sum(
+                lane.recipe.loss_weights[head] * tf.reduce_mean(keras.losses.get(spec.loss)(y[:, h : h + 1], outputs[head]))
+                for h, (head, spec) in enumerate(experiment.heads.items())
+            )
+        gradients = tape.gradient(loss, model.trainable_weights)
+        optimizer.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
+
+    run_steps(step, lane, rows, (x, y))
+    trained = train([lane], experiment, rows).lanes[0].weights
+    assert trained is not None
+    for found, expected in zip(trained, keras_network.network_weights(model, lane.recipe.architecture), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "static"])
@@ -546,6 +671,64 @@ def test_a_lane_does_not_depend_on_the_lanes_that_train_with_it_to_the_last_bit(
     together = train(lanes)
     for lane in lanes[::3]:
         assert assert_equal_bits(train([lane]), [lane], together, lanes) == 1
+
+
+def with_branches_elsewhere(lanes: list[Lane]) -> list[Lane]:
+    """The same lanes, of which two thirds have branches that leave the trunk early, or one that begins at the other one."""
+
+    def moved(lane: Lane, number: int) -> Lane:
+        architecture = lane.recipe.architecture
+        points = branch_points(
+            len(architecture.trunk),
+            architecture.branches,
+            {"PE": 1 + number % 2, "V": number % 3},
+            {"V": "PE"} if number % 3 == 1 else {},
+        )
+        trunk = architecture.trunk[: points.depth]
+        moved_architecture = replace(architecture, trunk=trunk, exits=points.exits, reads=points.reads)
+        return replace(lane, recipe=replace(lane.recipe, architecture=moved_architecture))
+
+    return [moved(lane, number) if number % 3 else lane for number, lane in enumerate(lanes)]
+
+
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, WIDE_BRANCHES])
+def test_lanes_with_branches_anywhere_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
+    """And those with branches at the end of the trunk equal those of a program whose heads do not read each other."""
+    experiment, lanes = with_branches_anywhere(TWO_HEADS), with_branches_elsewhere(mixed_lanes(13, widths))
+    assert any(lane.recipe.architecture.exits for lane in lanes) and any(lane.recipe.architecture.reads for lane in lanes)
+    together = train(lanes, experiment)
+    for lane in lanes[1:9:3] + lanes[2:9:3]:
+        assert assert_equal_bits(train([lane], experiment), [lane], together, lanes) == 1
+    ordinary = lanes[::3]
+    assert assert_equal_bits(train(ordinary), ordinary, together, lanes) == len(ordinary) == 5
+
+
+def any_network(heads: Sequence[str]) -> strategies.SearchStrategy[Params]:
+    """Hyperparameters of networks of any depths and widths of one program, with branches that begin anywhere."""
+    names = {"trunk.depth": strategies.integers(1, 3), "trunk.width": strategies.integers(11, 13)}
+    for index, head in enumerate(heads):
+        names |= {
+            f"{head}.depth": strategies.integers(0, 2),
+            f"{head}.width": strategies.integers(3, 12),
+            f"{head}.exit": strategies.integers(0, 4),
+            f"{head}.reads": strategies.sampled_from(["trunk", *heads[:index]]),
+        }
+    return strategies.fixed_dictionaries(names)
+
+
+@settings(quick, max_examples=8)
+@given(strategies.lists(any_network(list(THREE_HEADS.heads)), min_size=3, max_size=6))
+def test_any_network_predicts_what_it_predicts_in_keras(networks: list[Params]) -> None:
+    """After an epoch of training among others."""
+    experiment, rows = with_branches_anywhere(THREE_HEADS), make_rows(3)
+    lanes = [make_lane({"target_scaling": "none", **params}, n, 0, 0, experiment, stop=1) for n, params in enumerate(networks)]
+    outcomes = train(lanes, experiment, rows).lanes
+    training, validation = rows.fold_rows(0)
+    x = encoder_kind("standard").fit(rows.x[training], rows.y[training]).transform(rows.x[validation])
+    for lane, outcome in zip(lanes, outcomes, strict=True):
+        outputs = keras_network.build_network(lane.recipe.architecture, 3, outcome.weights)(x.astype(np.float32))
+        expected = np.concatenate([outputs[head] for head in experiment.heads], axis=1)
+        np.testing.assert_allclose(outcome.predictions, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])

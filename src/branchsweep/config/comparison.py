@@ -100,11 +100,13 @@ class Transfer(ConfigModel):
 class Sharing(ConfigModel):
     """How the score of a head depends on the number of shared layers, with hyperparameters that are not tuned.
 
-    Every head has `layers` hidden layers, of which 0, 1, … or all are shared.
+    Every head has `layers` hidden layers. It leaves the trunk after 0, 1, … or all of them, and has the rest for itself.
     """
 
     layers: int = Field(4, ge=1, le=16, description="Hidden layers between the inputs and each head.")
-    fixed: Fixed = Field(default_factory=dict, description="Hyperparameters beside those that the experiment fixes; no depths.")
+    fixed: Fixed = Field(
+        default_factory=dict, description="Hyperparameters beside those that the experiment fixes; no depth, `exit` or `reads`."
+    )
 
 
 class Comparison(ConfigModel):
@@ -212,8 +214,8 @@ class Comparison(ConfigModel):
         heads = list(self.experiment.heads)
         yield from _fixed_mistakes(("sharing", "fixed"), self.sharing.fixed, heads)
         for name in self.sharing.fixed:
-            if name.endswith(".depth"):
-                yield ("sharing", "fixed", name), "the depths are varied here: see sharing.layers"
+            if name.endswith((".depth", ".exit", ".reads")):
+                yield ("sharing", "fixed", name), "depths, and where branches begin, are varied here: see sharing.layers"
 
     @property
     def transfer_pair(self) -> tuple[str, str] | None:

@@ -230,7 +230,8 @@ class Experiment(ConfigModel):
         """The single-output baseline: the same experiment with one head alone.
 
         Hyperparameters of other heads are removed from the space and the initial trials, and so are those that weigh heads
-        against each other, and conditions on them. The head's score is maximized, under the constraints on it.
+        against each other or let the head read another, and conditions on them. The head's score is maximized, under the
+        constraints on it.
 
         Args:
             head: The name of the head.
@@ -241,10 +242,12 @@ class Experiment(ConfigModel):
         if head not in self.heads:
             raise ConfigError(f"got head '{head}', expected one of {', '.join(self.heads)}{did_you_mean(head, self.heads)}")
         other_heads = tuple(f"{other}." for other in self.heads if other != head)
-        balancing = ("loss_weight", f"{head}.loss_weight", "loss_balancing")
+        between_heads = ("loss_weight", f"{head}.loss_weight", "loss_balancing", f"{head}.reads")
 
         def kept(params: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: value for name, value in params.items() if name not in balancing and not name.startswith(other_heads)}
+            return {
+                name: value for name, value in params.items() if name not in between_heads and not name.startswith(other_heads)
+            }
 
         dimensions = {
             name: _with_conditions(dimension, kept(dimension.when or {}))

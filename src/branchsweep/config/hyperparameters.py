@@ -4,7 +4,18 @@
 it cannot always train together; a **dynamic** one is an array over the lanes of a program and costs no compilation.
 
 A hyperparameter with `per_head` can be given for all heads (`branch.depth`, `branch.width`, `loss_weight`) or for one
-(`PE.depth`, `PE.width`, `PE.loss_weight`); the value of the head takes precedence.
+(`PE.depth`, `PE.width`, `PE.loss_weight`); the value of the head takes precedence. `reads` names another head, so it can be
+given for one only.
+
+`exit` and `reads` say where a head's branch begins:
+
+- With `PE.exit: 2`, the first layer of PE's branch (its output, where it has no layers) reads the second layer of the trunk. 0,
+  and any number of at least `trunk.depth`, is the trunk's end. Trunk layers that come after the last exit would be read by no
+  head, and are left out.
+- With `V.reads: PE`, the first layer of V's branch (its output, where it has no layers) reads the last hidden layer of PE's
+  branch in place of the trunk. Both learn together: the layers of PE's branch from the losses of both heads. Where PE has no
+  layers of its own, V's branch begins where PE's output does. `V.exit` has no effect then. A head may read those that stand
+  before it in `heads`, so there are no circles.
 
 `loss_balancing` is the scheme by which the heads' losses L_h are combined. The `loss_weight` p_h has an effect in each:
 
@@ -14,18 +25,19 @@ A hyperparameter with `per_head` can be given for all heads (`branch.depth`, `br
   as under `static`). At the optimum exp(s_h) = L_h: a head is weighted by its noise, and by p_h. So gradients grow as losses
   fall, which affects sgd but not adam.
 - `gradient_norm` gives every head a gradient at the trunk whose norm is proportional to p_h. With Z the output of the trunk for
-a
-  batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. The
+  a batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. The
   sum of the norms is kept and shared by the loss weights. That is the aim of GradNorm (Chen et al. 2018,
   alpha = 0), that all heads have the mean norm, reached at every step instead of approached by gradient descent; measured at
-  the shared features, as in MGDA-UB (Sener and Koltun 2018). Branches learn from p_h L_h as under `static`.
+  the shared features, as in MGDA-UB (Sener and Koltun 2018). Branches learn from p_h L_h as under `static`. Where heads leave
+  the trunk at different layers, or read each other, the same holds at every layer Z that several layers read: g_i is then the
+  gradient that comes back from the i-th of them, balanced already, and p_i the sum of the loss weights of the heads behind it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from branchsweep.config import kinds
@@ -53,6 +65,8 @@ class Hyperparameter:
         high: Largest value of a number.
         choices: The values of a text.
         per_head: Its name after that of a head (`PE.depth`); empty for one of the whole network.
+        zero_means: What 0 stands for, where it is not the smallest amount; else empty.
+        names_heads: Whether its choices are `trunk` and the heads before its own, so that it is given for one head only.
     """
 
     name: str
@@ -63,10 +77,14 @@ class Hyperparameter:
     high: float = math.inf
     choices: Sequence[str] = ()
     per_head: str = ""
+    zero_means: str = ""
+    names_heads: bool = False
 
     @property
     def expected(self) -> str:
         """What a value must be, as the end of a message."""
+        if self.names_heads:
+            return f"{' or '.join(self.choices)} (a head can only read those before it in heads)"
         if self.choices:
             return "one of " + ", ".join(self.choices)
         kind = "a whole number" if isinstance(self.default, int) else "a number"
@@ -88,10 +106,15 @@ _TINY = 1e-12  # smallest positive value: no learning rate or weight below it is
 MAX_UNITS = 1024
 """Units of a layer, at most, whatever the taper."""
 
+MAX_TRUNK_LAYERS = 16
+
+TRUNK = "trunk"
+"""The value of `reads` of a head whose branch begins at the trunk."""
+
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     hyperparameter.name: hyperparameter
     for hyperparameter in (
-        Hyperparameter("trunk.depth", 2, Binding.DYNAMIC, "hidden layers shared by all heads", low=1, high=16),
+        Hyperparameter("trunk.depth", 2, Binding.DYNAMIC, "hidden layers shared by all heads", low=1, high=MAX_TRUNK_LAYERS),
         Hyperparameter("trunk.width", 10, Binding.STATIC, "units of each trunk layer", low=1, high=MAX_UNITS),
         Hyperparameter(
             "trunk.taper", 1.0, Binding.STATIC, "factor of the units from one trunk layer to the next", low=0.25, high=2.0
@@ -117,6 +140,25 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             "kind of the branch layers",
             choices=kinds.LAYERS,
             per_head="layer",
+        ),
+        Hyperparameter(
+            "branch.exit",
+            0,
+            Binding.DYNAMIC,
+            "trunk layers before a head's branch; 0, or more than there are: all",
+            low=0,
+            high=MAX_TRUNK_LAYERS,
+            per_head="exit",
+            zero_means="all",
+        ),
+        Hyperparameter(
+            "branch.reads",
+            TRUNK,
+            Binding.DYNAMIC,
+            "where a head's branch begins: at the trunk, or at another head's last hidden layer",
+            choices=(TRUNK,),
+            per_head="reads",
+            names_heads=True,
         ),
         Hyperparameter(
             "loss_weight", 1.0, Binding.DYNAMIC, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"
@@ -162,26 +204,40 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             choices=kinds.TARGET_ENCODERS,
         ),
         Hyperparameter(
-            "epochs", 0, Binding.DYNAMIC, "passes over the training rows, at most fit.epochs; 0: fit.epochs", low=0, high=1e6
+            "epochs",
+            0,
+            Binding.DYNAMIC,
+            "passes over the training rows, at most fit.epochs; 0: fit.epochs",
+            low=0,
+            high=1e6,
+            zero_means="fit.epochs",
         ),
     )
 }
 
 
 def find_hyperparameter(name: str, heads: Iterable[str]) -> Hyperparameter | None:
-    """The hyperparameter of a name (`"PE.depth"` is `branch.depth` of the head PE), or None."""
+    """The hyperparameter of a name (`"PE.depth"` is `branch.depth` of the head PE), or None.
+
+    One whose values are heads has those before `PE` as its choices.
+    """
     if name in HYPERPARAMETERS:
-        return HYPERPARAMETERS[name]
+        return None if HYPERPARAMETERS[name].names_heads else HYPERPARAMETERS[name]
     head, _, rest = name.rpartition(".")
-    if head in set(heads):
-        return next((hyperparameter for hyperparameter in HYPERPARAMETERS.values() if hyperparameter.per_head == rest), None)
-    return None
+    names = list(heads)
+    if head not in names:
+        return None
+    found = next((hyperparameter for hyperparameter in HYPERPARAMETERS.values() if hyperparameter.per_head == rest), None)
+    if found is None or not found.names_heads:
+        return found
+    return replace(found, choices=(*found.choices, *names[: names.index(head)]))
 
 
 def hyperparameter_names(heads: Iterable[str]) -> list[str]:
     """Every name that a space or an initial trial may use, given the heads."""
     per_head = [hyperparameter.per_head for hyperparameter in HYPERPARAMETERS.values() if hyperparameter.per_head]
-    return [*HYPERPARAMETERS, *(f"{head}.{rest}" for head in heads for rest in per_head)]
+    for_all = [name for name, hyperparameter in HYPERPARAMETERS.items() if not hyperparameter.names_heads]
+    return [*for_all, *(f"{head}.{rest}" for head in heads for rest in per_head)]
 
 
 def check_value(name: str, value: ParamValue, heads: Sequence[str]) -> None:
@@ -204,5 +260,8 @@ def value_problem(name: str, value: ParamValue, heads: Sequence[str]) -> str:
 
 def unknown_name_problem(name: str, heads: Sequence[str]) -> str:
     """That `name` is no hyperparameter, as a message."""
+    if name in HYPERPARAMETERS:
+        of_heads = " or ".join(f"{head}.{HYPERPARAMETERS[name].per_head}" for head in heads)
+        return f"got '{name}', expected the name of the head that reads another: {of_heads}"
     valid = hyperparameter_names(heads)
     return f"got '{name}', expected the name of a hyperparameter ({', '.join(valid)}){did_you_mean(name, valid)}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from branchsweep.config.hyperparameters import MAX_UNITS
 from branchsweep.config.kinds import DEFAULT_LAYER
@@ -36,16 +36,26 @@ class LayerShape(NamedTuple):
         return self.kind.products(self.read, self.units) if self.kind else self.read * self.units
 
 
+Thing = TypeVar("Thing")
+"""What stands for a layer: its units, its tensor, its variable in a script."""
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The shape of one branched network.
+    """The shape of one branched network: a tree of layers, each of which reads one other.
 
     Args:
-        trunk: Units of the layers that all heads share, from the inputs on; at least one.
+        trunk: Units of the layers that heads share, from the inputs on; at least one.
         branches: By head, the units of its own layers; empty where the head's output reads the trunk itself.
         activation: Of every hidden layer that has one. An output is one unit with the activation of its head.
         trunk_layer: The kind of the trunk's layers.
         branch_layers: By head, the kind of its branch's layers where it is not `dense`.
+        exits: By head, the trunk layer (from 1) that its branch reads, where it is not the last one.
+        reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
+
+    Raises:
+        ValueError: An exit is no layer before the trunk's last one, a head reads one that is not before it or has no layers, or
+            no head's branch begins at the trunk's last layer.
     """
 
     trunk: tuple[int, ...]
@@ -53,6 +63,32 @@ class Architecture:
     activation: str
     trunk_layer: str = DEFAULT_LAYER
     branch_layers: Mapping[str, str] = field(default_factory=dict)
+    exits: Mapping[str, int] = field(default_factory=dict)
+    reads: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check where the branches begin, which recorded architectures that someone edited may not say soundly."""
+        heads, elsewhere = list(self.branches), {*self.exits, *self.reads}
+        is_sound = (
+            elsewhere <= {*heads}
+            and (elsewhere != {*heads} or not heads)
+            and all(0 < layer < len(self.trunk) for layer in self.exits.values())
+            and all(self.branches.get(other) and other in heads[: heads.index(head)] for head, other in self.reads.items())
+        )
+        if not is_sound:
+            raise ValueError(f"exits {dict(self.exits)} and reads {dict(self.reads)} do not fit the layers of the network")
+
+    def origin(self, head: str, trunk: Sequence[Thing], ends: Mapping[str, Thing]) -> Thing:
+        """What stands for the layer that a head's branch reads, or its output where it has no layers.
+
+        Args:
+            head: The head.
+            trunk: What stands for the layers of the trunk.
+            ends: By head, for the heads before it, what stands for the last layer before its output.
+        """
+        if head in self.reads:
+            return ends[self.reads[head]]
+        return trunk[self.exits.get(head, len(trunk)) - 1]
 
     @property
     def width(self) -> int:
@@ -61,8 +97,8 @@ class Architecture:
 
     @property
     def has_branches(self) -> bool:
-        """Whether some head has layers of its own."""
-        return any(self.branches.values())
+        """Whether heads have layers of their own, or leave the trunk at different layers."""
+        return any(self.branches.values()) or bool(self.exits)
 
     @property
     def layer_names(self) -> set[str]:
@@ -79,16 +115,59 @@ class Architecture:
         for width in self.trunk:
             yield LayerShape(kind, before, width)
             before = width
+        ends: dict[str, int] = {}
         for head, branch in self.branches.items():
-            last, kind = before, layer_kind(self.branch_layer(head))
+            last, kind = self.origin(head, self.trunk, ends), layer_kind(self.branch_layer(head))
             for width in branch:
                 yield LayerShape(kind, last, width)
                 last = width
             yield LayerShape(None, last, 1)
+            ends[head] = last
 
     def parameters(self, inputs: int) -> int:
         """Weights and biases of the network over `inputs` encoded columns."""
         return sum(layer.parameters for layer in self.layers(inputs))
+
+
+class BranchPoints(NamedTuple):
+    """Where the branches of a network begin, said in one way for equal networks.
+
+    Args:
+        depth: The trunk layers that some head reads.
+        exits: See `Architecture`.
+        reads: See `Architecture`.
+    """
+
+    depth: int
+    exits: Mapping[str, int]
+    reads: Mapping[str, str]
+
+
+def branch_points(
+    depth: int, branches: Mapping[str, tuple[int, ...]], exits: Mapping[str, int], reads: Mapping[str, str]
+) -> BranchPoints:
+    """Where the branches begin, from the hyperparameters `exit` and `reads` (see `config/hyperparameters.py`).
+
+    Args:
+        depth: The trunk's layers.
+        branches: By head, the units of its layers.
+        exits: By head, the number of trunk layers before its branch; 0, or more than there are: all.
+        reads: By head, one before it that its branch reads in place of the trunk; only for heads that read one.
+    """
+    layers: dict[str, int] = {}
+    read: dict[str, str] = {}
+    for head in branches:
+        other = reads.get(head)
+        if other is None:
+            layers[head] = min(exits[head] or depth, depth)
+        elif branches[other]:
+            read[head] = other
+        elif other in read:
+            read[head] = read[other]
+        else:
+            layers[head] = layers[other]
+    last = max(layers.values(), default=depth)
+    return BranchPoints(last, {head: layer for head, layer in layers.items() if layer < last}, read)
 
 
 def layer_widths(depth: int, width: int, taper: float) -> tuple[int, ...]:

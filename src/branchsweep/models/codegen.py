@@ -228,6 +228,44 @@ class _Network:
         return {head: self._layers(architecture.branch_layer(head), units) for head, units in architecture.branches.items()}
 
     @property
+    def trunk_variables(self) -> list[str]:
+        """The variable of each layer of the trunk: one for all, or one each where branches begin at several."""
+        architecture = self.recipe.architecture
+        layers = range(1, 1 + len(architecture.trunk))
+        return [f"trunk_{layer}" if architecture.exits else "trunk" for layer in layers]
+
+    @property
+    def branch_variables(self) -> dict[str, str]:
+        """By head, the variable of its layers: one of its own where another head reads the last of them."""
+        architecture = self.recipe.architecture
+        read = set(architecture.reads.values())
+        return {
+            head: f"branch_{number}" if head in read else "branch" for number, head in enumerate(architecture.branches, start=1)
+        }
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """By head, the variable that its branch reads, or its output where it has no layers."""
+        architecture = self.recipe.architecture
+        return {head: architecture.origin(head, self.trunk_variables, self.branch_variables) for head in architecture.branches}
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """By head, what its branch is, as a comment."""
+        architecture, described = self.recipe.architecture, {}
+        for head, branch in architecture.branches.items():
+            other, layer = architecture.reads.get(head), architecture.exits.get(head)
+            where = f", after those of {other}" if other else f", after layer {layer} of the trunk" if layer else ""
+            if branch:
+                number = f"{len(branch)} layers" if len(branch) > 1 else "a layer"
+                described[head] = f"{head} has {number} of its own{where}"
+            elif other:
+                described[head] = f"{head} reads the last layer of {other}"
+            else:
+                described[head] = f"{head} reads layer {layer} of the trunk" if layer else f"{head} reads the trunk itself"
+        return described
+
+    @property
     def outputs(self) -> dict[str, SourceCall]:
         """By head, its output layer."""
         found = {}

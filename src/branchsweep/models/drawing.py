@@ -14,6 +14,7 @@ from pathlib import Path
 
 from branchsweep.errors import UserError
 from branchsweep.models.architecture import Architecture
+from branchsweep.models.drawing_tree import Stack, layer_tree, tree_beside, tree_under
 from branchsweep.models.layers.registry import layer_kind
 
 DOTS_PER_INCH = {".png": 200, ".svg": 72, ".pdf": 72}
@@ -104,6 +105,10 @@ class DrawingStyle:
         texts = (f"{label} ×{count}" if count > 1 else label for label, count in counts)
         return [f"{self.margin}{text}{self.margin}" for text in texts]
 
+    def stack(self, labels: Sequence[str]) -> str:
+        """The layers of a stack in a line that connects them with what is before and after."""
+        return self.line.join(["", *self.cells(labels), ""])
+
     def clipped(self, name: str) -> str:
         """A name that is not too long."""
         return name if len(name) <= self.name else f"{name[: self.name - 1]}…"
@@ -141,9 +146,12 @@ def draw_network(
 
 def _picture(architecture: Architecture, inputs: Sequence[str], caption: str, style: DrawingStyle) -> list[str]:
     joined = _joined(inputs, style)
-    trunk = style.line.join(["", *style.cells(_labels(architecture.trunk_layer, architecture.trunk)), ""])
-    branches = {head: _labels(architecture.branch_layer(head), units) for head, units in architecture.branches.items()}
-    lines = (_under if style.below else _beside)(joined, trunk, _branches(branches, style))
+    if architecture.exits or architecture.reads:
+        lines = _tree(joined, layer_tree(architecture), style)
+    else:
+        trunk = style.stack(_labels(architecture.trunk_layer, architecture.trunk))
+        branches = {head: _labels(architecture.branch_layer(head), units) for head, units in architecture.branches.items()}
+        lines = (_under if style.below else _beside)(joined, trunk, _branches(branches, style))
     lines.append(f"{'':{len(joined[0] + style.line + style.margin)}}{caption}")
     length = max(map(len, lines))
     return [line.ljust(length) for line in lines]
@@ -169,13 +177,27 @@ def _beside(joined: Mapping[int, str], trunk: str, branches: Sequence[str]) -> l
 
 def _under(joined: Mapping[int, str], trunk: str, branches: Sequence[str]) -> list[str]:
     """The inputs and the trunk, which then turns back to the left, and the branches below."""
+    *others, last = branches
+    return [*_turned_back(joined, trunk), *(f" ├{branch}" for branch in others), f" └{last}"]
+
+
+def _turned_back(joined: Mapping[int, str], trunk: str) -> list[str]:
+    """The inputs and the trunk, which then turns back to the left."""
     lines = []
     for row in range(min(joined), max(joined) + 1):
         after = f"{trunk}┐" if row == 0 else f"{'':{len(trunk)}}{'│' if row > 0 else ' '}"
         lines.append(joined[row] + after)
-    *others, last = branches
-    lines.append(f" ┌{'':─<{len(lines[-1]) - 3}}┘")
-    return [*lines, *(f" ├{branch}" for branch in others), f" └{last}"]
+    return [*lines, f" ┌{'':─<{len(lines[-1]) - 3}}┘"]
+
+
+def _tree(joined: Mapping[int, str], layers: Stack, style: DrawingStyle) -> list[str]:
+    """The inputs, and layers that are read by several others: to the right of them, or below."""
+    if style.below:
+        below = tree_under(layers, style.stack, style.clipped)
+        return [*_turned_back(joined, style.stack(layers.labels)), *(f" {line}" for line in below)]
+    lines, blank = tree_beside(layers, style.stack, style.clipped), " " * len(joined[0])
+    rows = range(min(joined), max(max(joined) + 1, len(lines)))
+    return [joined.get(row, blank) + (lines[row] if 0 <= row < len(lines) else "") for row in rows]
 
 
 def _joined(inputs: Sequence[str], style: DrawingStyle) -> dict[int, str]:

@@ -54,19 +54,22 @@ def build_network(
     columns = keras.Input((inputs,), name="inputs")
     layers: list[Any] = []
 
-    def stack(kind: str, widths: Sequence[int], stem: str, read: Any) -> Any:
+    def stack(kind: str, widths: Sequence[int], stem: str, read: Any) -> list[Any]:
+        """What each of these layers computes, after what the first one reads."""
+        tensors = [read]
         for depth, width in enumerate(widths, start=1):
             layers.append(layer_kind(kind).keras_layer(width, architecture.activation, f"{stem}_{depth}"))
-            read = layers[-1](read)
-        return read
+            tensors.append(layers[-1](tensors[-1]))
+        return tensors
 
-    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", columns)
-    outputs = {}
+    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", columns)[1:]
+    outputs: dict[str, Any] = {}
+    ends: dict[str, Any] = {}
     for head, branch in architecture.branches.items():
-        last = stack(architecture.branch_layer(head), branch, head, trunk)
+        ends[head] = stack(architecture.branch_layer(head), branch, head, architecture.origin(head, trunk, ends))[-1]
         kind = head_kind((losses or {}).get(head, DEFAULT_HEAD))
         layers.append(keras.layers.Dense(kind.units, activation=kind.output_activation, name=head))
-        outputs[head] = layers[-1](last)
+        outputs[head] = layers[-1](ends[head])
     model = keras.Model(columns, outputs, name=name)
     if weights is not None:
         for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):

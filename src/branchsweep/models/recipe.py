@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import HYPERPARAMETERS, check_value
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, check_value
 from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
-from branchsweep.models.architecture import Architecture, layer_widths
+from branchsweep.models.architecture import Architecture, branch_points, layer_widths
 from branchsweep.trial import Params, ParamValue
 
 DEFAULT = InputEncoding("standard")
@@ -81,15 +81,25 @@ class Recipe:
             return layer_widths(int(depth), int(width), float(taper))
 
         layers = {head: str(head_value(head, "branch.layer")) for head in heads}
+        trunk, branches = widths("trunk", value), {head: widths("branch", partial(head_value, head)) for head in heads}
+        reads = {head: str(head_value(head, "branch.reads")) for head in heads}
+        points = branch_points(
+            len(trunk),
+            branches,
+            exits={head: int(head_value(head, "branch.exit")) for head in heads},
+            reads={head: other for head, other in reads.items() if other != TRUNK},
+        )
         scaling = str(value("input_scaling"))
 
         return cls(
             architecture=Architecture(
-                trunk=widths("trunk", value),
-                branches={head: widths("branch", partial(head_value, head)) for head in heads},
+                trunk=trunk[: points.depth],
+                branches=branches,
                 activation=str(value("activation")),
                 trunk_layer=str(value("trunk.layer")),
                 branch_layers={head: layer for head, layer in layers.items() if layer != DEFAULT_LAYER},
+                exits=points.exits,
+                reads=points.reads,
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},
             loss_balancing=str(value("loss_balancing")) if len(heads) > 1 else "static",

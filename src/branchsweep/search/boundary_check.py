@@ -1,19 +1,20 @@
 """Dimensions in which the best trial is at a bound of the search space, with the edit that widens the space there.
 
 A best value at the bound of its range suggests that the range is too narrow. Bounds of the hyperparameter itself are not
-reported, nor unordered choices, which have no bounds.
+reported, nor unordered choices, which have no bounds. No range is widened to a 0 that stands for something else than the
+smallest amount, nor that of an exit beyond the deepest trunk.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, find_hyperparameter
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, Int
 from branchsweep.trial import Params, ParamValue
 
@@ -74,13 +75,26 @@ def boundary_hits(experiment: Experiment, best: Params) -> list[BoundaryHit]:
     hits = []
     for name, dimension in experiment.space.dimensions.items():
         value = best.get(name)
-        hyperparameter = find_hyperparameter(name, list(experiment.heads))
-        assert hyperparameter is not None  # the experiment was validated
+        hyperparameter = _with_reachable_bounds(name, experiment)
         end = _end(dimension, value) if value is not None and dimension.contains(value) else None
         wider = _widened(dimension, end, hyperparameter) if end else None
         if value is not None and end is not None and wider is not None:
             hits.append(BoundaryHit(name, value, end, _bound(dimension, end), wider))
     return hits
+
+
+def _with_reachable_bounds(name: str, experiment: Experiment) -> Hyperparameter:
+    """The hyperparameter of a dimension, its bounds being those beyond which a wider range would mean nothing new."""
+    hyperparameter = find_hyperparameter(name, list(experiment.heads))
+    assert hyperparameter is not None  # the experiment was validated
+    if hyperparameter.zero_means:
+        hyperparameter = replace(hyperparameter, low=1)
+    if hyperparameter.name == "branch.exit":
+        depth, space = HYPERPARAMETERS["trunk.depth"], experiment.space
+        varied = space.dimensions.get(depth.name)
+        deepest = _bound(varied, "high") if varied else space.fixed.get(depth.name, depth.default)
+        return replace(hyperparameter, high=float(deepest))
+    return hyperparameter
 
 
 def _bound(dimension: Dimension, end: Bound) -> ParamValue:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import find_hyperparameter
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, find_hyperparameter
 from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.models.architecture import Architecture
@@ -23,7 +23,7 @@ from branchsweep.training.lane_score import score_rule
 from branchsweep.training.lanes import Lane
 from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
-from branchsweep.trial import ParamValue
+from branchsweep.trial import Params, ParamValue
 
 WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
@@ -69,6 +69,7 @@ class ProgramLimits:
         branch_depth: The layers of the deepest branch of any head.
         apart: Whether trunk and branches of different widths are padded separately, which takes more programs.
         layers: Every kind of hidden layer that some trial may have.
+        reads_heads: Whether in some trial a head may read another one.
     """
 
     activations: tuple[str, ...]
@@ -77,6 +78,7 @@ class ProgramLimits:
     branch_depth: int
     apart: bool
     layers: tuple[str, ...] = (DEFAULT_LAYER,)
+    reads_heads: bool = False
 
 
 def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
@@ -92,21 +94,38 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
         if _hyperparameter_name(name, experiment) in CODE_HYPERPARAMETERS
         for value in _values(dimension)
     )
-    own = (recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *choices])
+    named: list[Params] = [{}, *experiment.search.initial_trials.values()]
+    own = (recipe_for(experiment, params) for params in [*named, *choices])
     everything = [*own, *recipes]
     depths = [
         int(max(_values(dimension)))
         for name, dimension in experiment.space.dimensions.items()
         if name.endswith(".depth") and name != "trunk.depth"
     ]
-    trunk = _values(experiment.space.dimensions.get("trunk.depth"))
+    trunk = [*_values(experiment.space.dimensions.get("trunk.depth")), *(_trunk_depth(params, experiment) for params in named)]
     return ProgramLimits(
         activations=tuple(sorted({recipe.architecture.activation for recipe in everything})),
         layers=tuple(sorted(set().union(*(recipe.architecture.layer_names for recipe in everything)))),
         balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
-        trunk_depth=max([len(recipe.architecture.trunk) for recipe in everything] + [int(depth) for depth in trunk]),
+        trunk_depth=max([len(recipe.architecture.trunk) for recipe in recipes] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
         apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
+        reads_heads=_may_read_heads(experiment) or any(recipe.architecture.reads for recipe in recipes),
+    )
+
+
+def _trunk_depth(params: Params, experiment: Experiment) -> int:
+    """The trunk's layers, those among them that no head reads."""
+    return int({**experiment.space.fixed, **params}.get("trunk.depth", HYPERPARAMETERS["trunk.depth"].default))
+
+
+def _may_read_heads(experiment: Experiment) -> bool:
+    """Whether a head may read another one in some trial."""
+    space = experiment.space
+    given = [*space.fixed.items(), *(pair for params in experiment.search.initial_trials.values() for pair in params.items())]
+    varied = [(name, value) for name, dimension in space.dimensions.items() for value in _values(dimension)]
+    return any(
+        value != TRUNK and _hyperparameter_name(name, experiment) == "branch.reads" for name, value in chain(given, varied)
     )
 
 
@@ -160,6 +179,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         trunk_depth=bounds.trunk_depth,
         branch_depth=bounds.branch_depth,
         layers=bounds.layers,
+        reads_heads=bounds.reads_heads,
         score_rule=score_rule(experiment.objective, list(experiment.heads)),
     )
     return program if device.kind == "cpu" else widened_for_gpu(program, experiment, device)

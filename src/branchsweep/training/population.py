@@ -32,6 +32,7 @@ class Program:
         trunk_depth: The most layers of a trunk.
         branch_depth: The most layers of a branch.
         score_rule: How the heads' scores become the lane's (see `lane_score.py`).
+        reads_heads: Whether a branch may begin at the end of another one, which makes longer chains of layers.
         weighted: Whether each target of a row has a weight: 0 where it is not known. The rows decide it, not the packer.
     """
 
@@ -49,6 +50,7 @@ class Program:
     branch_depth: int
     layers: tuple[str, ...] = (DEFAULT_LAYER,)
     score_rule: str = MEAN
+    reads_heads: bool = field(default=False, repr=False)
     weighted: bool = field(default=False, repr=False)
 
     @property

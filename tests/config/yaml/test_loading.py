@@ -291,6 +291,25 @@ MISTAKES = {
         ("high: 4}", "high: 40}"),
         "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
     ),
+    "head that stands after the one that reads it": (
+        ("PE.width: 16", "PE.reads: V"),
+        "x.yaml:19: space.fixed.PE.reads: got 'V', expected trunk (a head can only read those before it in heads)",
+    ),
+    "head that is not there": (
+        ("PE.width: 16", "V.reads: EP"),
+        (
+            "x.yaml:19: space.fixed.V.reads: got 'EP', expected trunk or PE (a head can only read those before it in heads); "
+            "did you mean 'PE'?"
+        ),
+    ),
+    "head that all heads read": (
+        ("PE.width: 16", "branch.reads: PE"),
+        "x.yaml:19: space.fixed.branch.reads: got 'branch.reads', expected the name of the head that reads another: PE.reads or V.reads",
+    ),
+    "exit": (
+        ("PE.width: 16", "PE.exit: -1"),
+        "x.yaml:19: space.fixed.PE.exit: got -1, expected a whole number from 0 to 16",
+    ),
     "hyperparameter's choices": (
         ("[relu, silu]", "[relu, silo]"),
         (
@@ -826,6 +845,12 @@ class TestSpaceAlone:
                 ["AT", "AP", "RH"],
             ),
             (("steam.width", "batch_size"), ["heat"], ["input 1", "input 2", "input 3"]),
+            (("steam.width: 16", "heat.reads: cost"), ["cost", "heat"], ["input 1", "input 2", "input 3"]),
+            (
+                ("fixed:", "  heat.reads: {type: choice, choices: [trunk, steam]}\nfixed:"),
+                ["steam", "heat"],
+                ["input 1", "input 2", "input 3"],
+            ),
         ],
     )
     def test_its_heads_are_those_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
@@ -891,6 +916,6 @@ class TestSchema:
     def test_the_schema_lists_the_hyperparameters(self) -> None:
         for group in ("dimensions", "fixed"):
             schema = json_schema("space")["properties"][group]
-            assert list(schema["properties"]) == list(HYPERPARAMETERS)
+            assert list(schema["properties"]) == hyperparameter_names([])
             assert len(schema["patternProperties"]) == len({h.per_head for h in HYPERPARAMETERS.values() if h.per_head})
             assert schema["additionalProperties"] is False

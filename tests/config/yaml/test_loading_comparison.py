@@ -223,7 +223,7 @@ MISTAKES = {
     ),
     "sharing, a depth": (
         ("{trunk.width: 8}", "{trunk.width: 8, trunk.depth: 2}"),
-        "c.yaml:18: sharing.fixed.trunk.depth: the depths are varied here: see sharing.layers",
+        "c.yaml:18: sharing.fixed.trunk.depth: depths, and where branches begin, are varied here: see sharing.layers",
     ),
     # where an experiment should be
     "experiment, missing": (

@@ -7,14 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from branchsweep.models.architecture import Architecture
+from branchsweep.models.architecture import Architecture, branch_points
 from branchsweep.training.population import Program
 from branchsweep.training.program.layer_schedule import layer_capacity, program_stages, schedule_layers
 
 
-def program(lanes: int = 8, slots: int = 4, heads: int = 3, trunk: int = 8, branch: int = 8) -> Program:
+def program(
+    lanes: int = 8, slots: int = 4, heads: int = 3, trunk: int = 8, branch: int = 8, reads_heads: bool = False
+) -> Program:
+    losses = ("mse",) * heads
     return Program(
-        trunk, branch, 16, "adam", lanes, slots, 3, ("mse",) * heads, ("relu",), ("static",), trunk_depth=4, branch_depth=3
+        trunk,
+        branch,
+        16,
+        "adam",
+        lanes,
+        slots,
+        3,
+        losses,
+        ("relu",),
+        ("static",),
+        trunk_depth=4,
+        branch_depth=3,
+        reads_heads=reads_heads,
     )
 
 
@@ -32,18 +47,33 @@ def architecture(trunk: int, branches: list[int]) -> Architecture:
     return Architecture((8,) * trunk, {f"h{head}": (8,) * depth for head, depth in enumerate(branches)}, "relu")
 
 
-def random_architectures(count: int, heads: int, seed: int) -> list[Architecture]:
+def connected(plain: Architecture, exits: list[int], reads: dict[str, str]) -> Architecture:
+    """The architecture with branches that begin elsewhere."""
+    depth, layers, heads = branch_points(len(plain.trunk), plain.branches, dict(zip(plain.branches, exits, strict=True)), reads)
+    return replace(plain, trunk=plain.trunk[:depth], exits=layers, reads=heads)
+
+
+def random_architectures(count: int, heads: int, seed: int, reads_heads: bool = False) -> list[Architecture]:
+    """Random networks; if asked for, some of their branches begin at an earlier layer of the trunk, or at another branch."""
     random = np.random.default_rng(seed)
-    return [
+
+    def begun_anywhere(plain: Architecture) -> Architecture:
+        names = list(plain.branches)
+        reads = {head: names[random.integers(index)] for index, head in enumerate(names) if index and random.integers(2)}
+        return connected(plain, [int(layer) for layer in random.integers(0, 5, heads)], reads)
+
+    members = [
         architecture(int(random.integers(1, 5)), [int(depth) for depth in random.integers(0, 4, heads)]) for _ in range(count)
     ]
+    return [begun_anywhere(member) for member in members] if reads_heads else members
 
 
+@pytest.mark.parametrize("reads_heads", [False, True])
 @pytest.mark.parametrize("branch", [8, 4, 16])
 @pytest.mark.parametrize("seed", range(10))
-def test_every_layer_reads_the_output_of_an_earlier_wave(seed: int, branch: int) -> None:
-    shape = program(branch=branch)
-    members = random_architectures(1 + seed % 8, 3, seed)
+def test_every_layer_reads_the_output_of_an_earlier_wave(seed: int, branch: int, reads_heads: bool) -> None:
+    shape = program(branch=branch, reads_heads=reads_heads)
+    members = random_architectures(1 + seed % 8, 3, seed, reads_heads)
     layout = schedule_layers(shape, members)
     indices = [index for of_lane in layout.places for index in of_lane]
     assert len(set(indices)) == len(indices)
@@ -58,10 +88,11 @@ def test_every_layer_reads_the_output_of_an_earlier_wave(seed: int, branch: int)
             assert row == lane or wave_of(shape, row - shape.lanes) < wave_of(shape, index)
 
 
+@pytest.mark.parametrize("reads_heads", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_gradients_flow_back_once_along_every_read(seed: int) -> None:
-    shape, heads = program(), 3
-    members = random_architectures(8, heads, seed)
+def test_gradients_flow_back_once_along_every_read(seed: int, reads_heads: bool) -> None:
+    shape, heads = program(reads_heads=reads_heads), 3
+    members = random_architectures(8, heads, seed, reads_heads)
     layout = schedule_layers(shape, members)
     zero = heads * shape.lanes
     consumed = sorted(int(row) for consumers in layout.consumers for row in consumers if row != zero)
@@ -74,18 +105,28 @@ def test_gradients_flow_back_once_along_every_read(seed: int) -> None:
         assert output in layout.consumers[layout.output_reads[output]]
 
 
+@pytest.mark.parametrize("reads_heads", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_gradients_of_all_heads_arrive_at_the_last_trunk_layer(seed: int) -> None:
-    shape = program()
-    members = random_architectures(7, 3, seed)
+def test_the_first_layer_and_every_branch_have_the_gradients_of_the_heads_behind_them(seed: int, reads_heads: bool) -> None:
+    shape = program(reads_heads=reads_heads)
+    members = random_architectures(7, 3, seed, reads_heads)
     layout = schedule_layers(shape, members)
+    zero = 3 * shape.lanes
     for lane, (member, places) in enumerate(zip(members, layout.places, strict=True)):
-        last = shape.lanes + places[len(member.trunk) - 2] if len(member.trunk) > 1 else lane
-        arrivals = layout.arrivals[lane :: shape.lanes]
-        assert sorted(arrivals) == sorted(layout.consumers[last])
-        for head, branch in enumerate(member.branches.values()):
-            assert (arrivals[head] == head * shape.lanes + lane) == (not branch)
-    assert (layout.arrivals[7 :: shape.lanes] == 3 * shape.lanes).all()
+        arrived = [head for row in layout.consumers[lane] for head in layout.heads[row]]
+        assert sorted(arrived) == [0, 1, 2]
+        begin = len(member.trunk) - 1
+        for number, (head, branch) in enumerate(member.branches.items()):
+            for place in places[begin : begin + len(branch)]:
+                behind = {number, *(list(member.branches).index(other) for other in readers(member, head))}
+                assert set(layout.heads[zero + 1 + place]) == behind
+            begin += len(branch)
+
+
+def readers(member: Architecture, head: str) -> set[str]:
+    """The heads that read a head, or one that reads it."""
+    direct = {other for other, read in member.reads.items() if read == head}
+    return direct.union(*(readers(member, other) for other in direct))
 
 
 def test_lanes_of_the_greatest_depth_fit_into_the_capacity() -> None:
@@ -93,6 +134,27 @@ def test_lanes_of_the_greatest_depth_fit_into_the_capacity() -> None:
     layout = schedule_layers(shape, [architecture(4, [3, 3, 3])] * shape.lanes)
     assert sum(layout.waves) * shape.slots <= layer_capacity(shape)
     assert layout.waves == (shape.lanes * 12 // shape.slots,)  # and no slot is wasted
+
+
+@pytest.mark.parametrize("branch", [8, 16])
+def test_branches_that_read_each_other_in_a_chain_fit_into_the_capacity(branch: int) -> None:
+    shape = program(branch=branch, reads_heads=True)
+    chain = connected(architecture(4, [3, 3, 3]), [0, 0, 0], {"h1": "h0", "h2": "h1"})
+    for members in ([chain], [chain] * shape.lanes):
+        layout = schedule_layers(shape, members)
+        for stage, waves in zip(program_stages(shape), layout.waves, strict=True):
+            assert waves * shape.slots <= stage.places
+    alone = schedule_layers(shape, [chain])
+    assert sum(alone.waves) == 3 + 9  # layer by layer
+
+
+def test_exits_need_no_other_program() -> None:
+    """And a head that leaves early does not wait for the rest of the trunk."""
+    shape = program(lanes=4, slots=4)
+    layout = schedule_layers(shape, [connected(architecture(4, [1, 1, 1]), [1, 2, 0], {})])
+    assert layout.waves == (4,)
+    trunk, branches = layout.places[0][:3], layout.places[0][3:]
+    assert list(layout.reads[list(branches)]) == [0, shape.lanes + trunk[0], shape.lanes + trunk[2]]
 
 
 def test_layers_of_three_shapes_have_three_stages() -> None:

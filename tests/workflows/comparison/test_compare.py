@@ -224,6 +224,16 @@ def test_sharing_varies_from_separate_networks_to_no_branches() -> None:
     assert all(len(point.scores["V"]) == N_HALVES for point in result.sharing)
 
 
+def test_sharing_is_varied_alike_where_branches_of_the_experiment_begin_elsewhere() -> None:
+    space = {"dimensions": {}, "fixed": {"trunk.depth": 5, "branch.exit": 2, "V.reads": "PE", "V.exit": 1}}
+    sharing = {"layers": 2, "fixed": {"trunk.width": 8, "branch.width": 8}}
+    plain, moved = (
+        run(tiny_comparison(experiment=tiny_experiment(**changes), sharing=sharing)).sharing
+        for changes in ({}, {"space": space})
+    )
+    assert [point.parameters for point in moved] == [point.parameters for point in plain]
+
+
 def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
     forest = {"kind": "estimator", "estimator": "random_forest"}
     whole = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
@@ -41,8 +42,19 @@ def experiment_around_space(file: Path) -> Experiment:
 
 
 def _named_heads(space: Document) -> list[str]:
-    """The heads that a space names, in its order: what is before the last dot of a name that is no hyperparameter's."""
+    """The heads that a space names, in its order: what is before the last dot of a name that is no hyperparameter's.
+
+    Heads that others read (`V.reads: PE`) come first.
+    """
     groups = [entries for group in ("dimensions", "fixed") if isinstance(entries := space.data.get(group), dict)]
     network_parts = {name.partition(".")[0] for name in HYPERPARAMETERS}
     prefixes = [name.rpartition(".")[0] for entries in groups for name in entries if name not in HYPERPARAMETERS]
-    return [head for head in dict.fromkeys(prefixes) if head not in network_parts and re.match(NAME, head)]
+    named = dict.fromkeys([*(head for entries in groups for head in _read_heads(entries)), *prefixes])
+    return [head for head in named if head not in network_parts and re.match(NAME, head)]
+
+
+def _read_heads(entries: dict[str, Any]) -> list[str]:
+    """The values of hyperparameters such as `V.reads`, among them `trunk`."""
+    given = [entry for name, entry in entries.items() if name.endswith(".reads")]
+    values = [value for entry in given for value in (entry.get("choices") if isinstance(entry, dict) else [entry]) or []]
+    return [value for value in values if isinstance(value, str)]

@@ -60,7 +60,11 @@ def _name_hyperparameters(space: Schema) -> None:
 def _by_hyperparameter(entry: Schema, schema_of: Callable[[Schema, Hyperparameter], Schema]) -> Schema:
     """The keywords of a mapping with the names of hyperparameters as keys."""
     return {
-        "properties": {name: schema_of(entry, hyperparameter) for name, hyperparameter in HYPERPARAMETERS.items()},
+        "properties": {
+            name: schema_of(entry, hyperparameter)
+            for name, hyperparameter in HYPERPARAMETERS.items()
+            if not hyperparameter.names_heads
+        },
         "patternProperties": {
             rf"{NAME.removesuffix('$')}\.{re.escape(hyperparameter.per_head)}$": schema_of(entry, hyperparameter)
             for hyperparameter in HYPERPARAMETERS.values()
@@ -76,6 +80,8 @@ def _dimension_schema(entry: Schema, hyperparameter: Hyperparameter) -> Schema:
 
 def _value_schema(_: Schema, hyperparameter: Hyperparameter) -> Schema:
     schema: Schema = {"description": _description(hyperparameter), "default": hyperparameter.default}
+    if hyperparameter.names_heads:
+        return schema | {"type": "string", "pattern": NAME}
     if hyperparameter.choices:
         return schema | {"enum": list(hyperparameter.choices)}
     return schema | {

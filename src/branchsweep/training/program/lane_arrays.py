@@ -91,13 +91,20 @@ def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.
 
 
 def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
-    """`(H*K + 1 + N,)` by gradient row: in lanes that balance gradients, the share of the head that reaches the trunk there."""
-    heads, lanes = len(population.program.losses), population.program.lanes
-    strength = np.zeros(heads * lanes + 1 + layer_capacity(population.program), np.float32)
+    """`(H*K + 1 + N,)` by gradient row, its share where several meet in a lane that balances gradients; else 0."""
+    program = population.program
+    zero, lanes = len(program.losses) * program.lanes, program.lanes
+    strength = np.zeros(zero + 1 + layer_capacity(program), np.float32)
     for lane, recipe in enumerate(population.recipes):
-        weights = np.array([*recipe.loss_weights.values()])
-        if recipe.loss_balancing == "gradient_norm" and weights.any():
-            strength[schedule.arrivals[lane::lanes]] = weights / weights.sum()
+        if recipe.loss_balancing != "gradient_norm":
+            continue
+        weights = list(recipe.loss_weights.values())
+        for layer in [lane, *(lanes + place for place in schedule.places[lane])]:
+            meeting = [row for row in schedule.consumers[layer] if row != zero]
+            meeting.sort(key=lambda row: schedule.heads[row])
+            behind = np.array([sum(weights[head] for head in schedule.heads[row]) for row in meeting])
+            if len(meeting) > 1 and behind.any():
+                strength[meeting] = behind / behind.sum()
     return strength
 
 

@@ -8,7 +8,7 @@ wave has computed its input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,26 +38,28 @@ def program_stages(program: Program) -> tuple[Stage, ...]:
     """The stages of a program, in the order in which they are computed.
 
     Where trunk and branches are of one width, all layers are alike and form a single stage. Else the trunk comes first, then
-    the layers with which branches begin, then the rest of the branches: three shapes, none padded to another.
+    the layers with which branches begin at the trunk, then the rest of the branches: three shapes, none padded to another.
     """
     heads, trunk, branch = len(program.losses), program.trunk_width, program.branch_width
     before, after = program.trunk_depth - 1, program.branch_depth
+    # Of each lane, the most branches that follow one another, and the fewest that begin at the trunk.
+    chain, begin = (heads, 1) if program.reads_heads else (1, heads)
     if trunk == branch:
-        kinds = [(trunk, trunk, before + heads * after, before + after)]
+        kinds = [(trunk, trunk, before + heads * after, before + chain * after)]
     else:
         kinds = [
             (trunk, trunk, before, before),
             (trunk, branch, heads * min(after, 1), min(after, 1)),
-            (branch, branch, heads * max(after - 1, 0), max(after - 1, 0)),
+            (branch, branch, max(heads * after - begin, 0), max(chain * after - 1, 0)),
         ]
     found: list[Stage] = []
-    begin = 0
+    place = 0
     for reads, units, layers, levels in kinds:
         if layers:
             # Enough for every lane at the greatest depth, and a wave that is not full for every level.
             places = (-(-program.lanes * layers // program.slots) + levels + 1) * program.slots
-            found.append(Stage(reads, units, begin, places))
-            begin += places
+            found.append(Stage(reads, units, place, places))
+            place += places
     return tuple(found)
 
 
@@ -80,9 +82,8 @@ class LayerSchedule:
         lane: `(N,)` by place, the lane of its layer.
         output_reads: `(H*K,)` by output, the activation row that it reads.
         consumers: `(K + N, H)` by activation row, the gradient rows that are summed into its gradient; row H*K, which is always
-            zero, where there are fewer.
-        arrivals: `(H*K,)` by output, the gradient row by which its head reaches the trunk: that of its branch's first layer, or
-            of the output itself.
+            zero, where there are fewer. There are never more, as each of them has the gradient of at least one head.
+        heads: By gradient row, the heads whose losses have a part in it.
         places: By lane, the places of its layers: the trunk from the second layer on, then the branch of each head.
     """
 
@@ -92,7 +93,7 @@ class LayerSchedule:
     lane: Ints
     output_reads: Ints
     consumers: Ints
-    arrivals: Ints
+    heads: tuple[tuple[int, ...], ...]
     places: tuple[tuple[int, ...], ...]
 
 
@@ -102,8 +103,9 @@ class _Layer:
 
     lane: int
     reads: _Layer | None  # None: the lane's first layer
-    height: int  # the length of the longest chain of layers that depend on it, itself included
     shape: tuple[int, int]  # padded input units and output units
+    heads: list[int] = field(default_factory=list)  # whose outputs depend on it
+    height: int = 1  # the length of the longest chain of layers that depend on it, itself included
     place: int = -1
 
 
@@ -132,23 +134,18 @@ def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> 
     zero = heads * K
     reads, lane_of = np.zeros(N, np.int32), np.zeros(N, np.int32)
     flows: list[list[int]] = [[] for _ in range(K + N)]
+    heads_of_row: list[tuple[int, ...]] = [(row // K,) for row in range(zero)] + [()] * (1 + N)
     for layer in layers:
         row = _row(layer.reads, layer.lane, K)
         reads[layer.place], lane_of[layer.place] = row, layer.lane
         flows[row].append(zero + 1 + layer.place)
+        heads_of_row[zero + 1 + layer.place] = tuple(layer.heads)
     output_reads = np.zeros(heads * K, np.int32)
     for lane, lane_ends in enumerate(ends):
         for head, end in enumerate(lane_ends):
             row = _row(end, lane, K)
             output_reads[head * K + lane] = row
             flows[row].append(head * K + lane)
-    arrivals = np.full(heads * K, zero, np.int32)
-    for lane, (architecture, of_lane) in enumerate(zip(architectures, per_lane, strict=True)):
-        begin = len(architecture.trunk) - 1
-        for head, branch in enumerate(architecture.branches.values()):
-            output = head * K + lane
-            arrivals[output] = zero + 1 + of_lane[begin].place if branch else output
-            begin += len(branch)
     consumers = np.full((K + N, heads), zero, np.int32)
     for row, incoming in enumerate(flows):
         consumers[row, : len(incoming)] = incoming
@@ -159,7 +156,7 @@ def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> 
         lane=lane_of,
         output_reads=output_reads,
         consumers=consumers,
-        arrivals=arrivals,
+        heads=tuple(heads_of_row),
         places=tuple(tuple(layer.place for layer in own) for own in per_lane),
     )
 
@@ -180,22 +177,29 @@ def _fill(stage: Stage, slots: int, layers: list[_Layer]) -> int:
 
 def _layers_of(lane: int, architecture: Architecture, program: Program) -> tuple[list[_Layer], list[_Layer | None]]:
     """A lane's hidden layers after the first, in the order of its weights, and the layer that each head's output reads."""
-    trunk, branch_units = program.trunk_width, program.branch_width
-    tallest_branch = max(len(branch) for branch in architecture.branches.values())
-    trunk_layers = len(architecture.trunk)
     layers: list[_Layer] = []
-    last: _Layer | None = None
-    for depth in range(1, trunk_layers):
-        last = _Layer(lane, last, trunk_layers - depth + tallest_branch, (trunk, trunk))
-        layers.append(last)
-    ends: list[_Layer | None] = []
-    for branch in architecture.branches.values():
-        end = last
-        for depth in range(len(branch)):
-            end = _Layer(lane, end, len(branch) - depth, (branch_units if depth else trunk, branch_units))
-            layers.append(end)
-        ends.append(end)
-    return layers, ends
+
+    def stack(read: _Layer | None, units: int, depth: int) -> list[_Layer | None]:
+        """The layer that is read, and so many more, each of which reads the one before."""
+        found = [read]
+        for _ in range(depth):
+            last = found[-1]
+            layers.append(_Layer(lane, last, (last.shape[1] if last else program.trunk_width, units)))
+            found.append(layers[-1])
+        return found
+
+    trunk = stack(None, program.trunk_width, len(architecture.trunk) - 1)
+    ends: dict[str, _Layer | None] = {}
+    for number, (head, branch) in enumerate(architecture.branches.items()):
+        end = stack(architecture.origin(head, trunk, ends), program.branch_width, len(branch))[-1]
+        ends[head] = end
+        while end:
+            end.heads.append(number)
+            end = end.reads
+    for layer in reversed(layers):  # a layer comes after the one that it reads
+        if layer.reads:
+            layer.reads.height = max(layer.reads.height, layer.height + 1)
+    return layers, list(ends.values())
 
 
 def _row(layer: _Layer | None, lane: int, lanes: int) -> int:

@@ -79,7 +79,9 @@ class Plan(NamedTuple):
     stream: Tensor  # (K,)
     loss_weight: Tensor  # (H*K, 1, 1)
     uncertain: Tensor | None  # (H*K, 1, 1) whether the lane learns log variances; None where the program has none
-    strength: Tensor | None  # (H*K + 1 + N,) a head's share of the gradient at its lane's trunk; None where none is balanced
+    strength: (
+        Tensor | None
+    )  # (H*K + 1 + N,) a gradient row's share where several meet, see lane_arrays; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
     stop: Tensor  # (K,) epochs after which the lane ends
     patience: Tensor  # (K,)

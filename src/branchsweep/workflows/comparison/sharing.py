@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from branchsweep.config.comparison import N_HALVES, Comparison
+from branchsweep.config.hyperparameters import TRUNK
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.metrics.comparison_result import (
     SharingResult,
@@ -41,8 +42,10 @@ def _shared(comparison: Comparison, layers: int) -> list[ContestantNetwork]:
     """The networks whose heads share so many hidden layers: one for all of them, or one for each where they share none."""
     assert comparison.sharing is not None, "it is asked for"
     sharing, base = comparison.sharing, comparison.experiment
-    recipe = {**base.space.fixed, **sharing.fixed, "trunk.depth": layers or sharing.layers}
-    recipe |= {f"{head}.depth": sharing.layers - layers if layers else 0 for head in base.heads}
+    recipe = {**base.space.fixed, **sharing.fixed, "trunk.depth": sharing.layers}
+    for head in base.heads:
+        own_layers = sharing.layers - layers if layers else 0
+        recipe |= {f"{head}.exit": layers, f"{head}.reads": TRUNK, f"{head}.depth": own_layers}
     update = {
         "space": SearchSpace(dimensions={}, fixed=recipe),
         "search": base.search.model_copy(update={"initial_trials": {}}),
