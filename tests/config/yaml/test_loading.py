@@ -304,7 +304,10 @@ MISTAKES = {
     ),
     "head that all heads read": (
         ("PE.width: 16", "branch.reads: PE"),
-        "x.yaml:19: space.fixed.branch.reads: got 'branch.reads', expected the name of the head that reads another: PE.reads or V.reads",
+        (
+            "x.yaml:19: space.fixed.branch.reads: got 'branch.reads', expected the name of the head that reads another: "
+            "PE.reads or V.reads"
+        ),
     ),
     "exit": (
         ("PE.width: 16", "PE.exit: -1"),
