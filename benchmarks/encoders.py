@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -84,14 +85,16 @@ def table_of(name: str, options: argparse.Namespace) -> tuple[Experiment, Datase
     return experiment.with_inputs(dataset.input_columns), dataset
 
 
-def scores_by_split(experiment: Experiment, dataset: Dataset, options: argparse.Namespace) -> dict[str, list[float]]:
-    """By encoding, the mean R² of the heads on the test rows of each split."""
+def scores_by_split(
+    experiment: Experiment, dataset: Dataset, changes: Mapping[str, Params], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """By change of the recipe, the mean R² of the heads on the test rows of each split."""
     cuts = ShuffleSplit(options.splits, test_size=0.2, random_state=1).split(dataset.x)
     rows = TrainingRows(dataset.x, dataset.y, tuple(cuts), dataset.heads, columns=dataset.columns)
     kinds, keys = kinds_by_head(experiment), [(cut, seed) for cut in range(options.splits) for seed in range(options.networks)]
     lanes = {
-        name: recipe_lanes(Stage.COMPARISON, recipe_for(experiment, {**RECIPE, **params}), experiment, keys)
-        for name, params in ENCODINGS.items()
+        name: recipe_lanes(Stage.COMPARISON, recipe_for(experiment, {**RECIPE, **options.fixed, **params}), experiment, keys)
+        for name, params in changes.items()
     }
     training = TrainingContext(PopulationTrainer(rows), rows, NoProgress())
     outcomes = train_lanes([lane for own in lanes.values() for lane in own], experiment, training)
@@ -111,15 +114,22 @@ def gain(values: list[float], reference: list[float]) -> dict[str, float | None]
     return {"mean": statistics.fmean(gained), "standard_error": error}
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = _measure.parser(__doc__)
+def measure(changes: Mapping[str, Params], description: str | None) -> None:
+    """Measures and prints.
+
+    Args:
+        changes: By name, what is changed in the recipe; all are compared with the first.
+        description: Of the benchmark, for `--help`.
+    """
+    parser = _measure.parser(description)
     parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant alone if absent")
     parser.add_argument("--names", help="of tables in it", default="enb,jura,edm,water-quality")
     parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
     parser.add_argument("--networks", type=int, help="of a split and encoding: 4, or 1 with --quick")
     parser.add_argument("--epochs", type=int, help="of a network: 60, or 5 with --quick")
+    parser.add_argument("--input-scaling", help="of the recipe, where a change does not say it", default="quantile")
     options = parser.parse_args()
+    options.fixed = {"input_scaling": options.input_scaling}
     options.splits, options.networks, options.epochs = (
         given or (small if options.quick else full)
         for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4), (options.epochs, 5, 60))
@@ -127,11 +137,10 @@ def main() -> None:
     names = [POWER_PLANT, *(options.names.split(",") if options.tables else [])]
     measurements: dict[str, object] = {}
     for name in names:
-        by_encoding = scores_by_split(*table_of(name, options), options)
-        first = next(iter(by_encoding.values()))
+        scores = scores_by_split(*table_of(name, options), changes, options)
+        first = next(iter(scores.values()))
         measurements[name] = {
-            encoding: {"test_r2": statistics.fmean(values), "gained": gain(values, first)}
-            for encoding, values in by_encoding.items()
+            change: {"test_r2": statistics.fmean(values), "gained": gain(values, first)} for change, values in scores.items()
         }
         _measure.note(f"{name}: {json.dumps(measurements[name])}")
     _measure.conclude(
@@ -140,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    measure(ENCODINGS, __doc__)

@@ -55,6 +55,19 @@ UNSCALED = member(
         "loss_balancing": "uncertainty",
     }
 )
+REGULARISED = member(
+    {
+        "trunk.dropout": 0.1,
+        "heat.dropout": 0.2,
+        "steam.depth": 2,
+        "activation": "mish",
+        "learning_rate_schedule": "coslog4",
+        "warmup": 0.1,
+        "beta_2": 0.95,
+        "ema_momentum": 0.99,
+        "epochs": 2,
+    }
+)
 QUANTILE = member({"input_scaling": "quantile", "activation": "gelu", "heat.loss_weight": 2.5, "epochs": 2})
 
 EARLY = member({"trunk.depth": 3, "heat.exit": 1, "heat.depth": 0, "steam.depth": 2})
@@ -99,6 +112,8 @@ SCRIPTS["chain of many"] = generate_script(
     ],
     replace(PROVENANCE, columns={f"head-{h}": f"t{h}" for h in range(5)}, losses={f"head-{h}": "mse" for h in range(5)}),
 )
+SCRIPTS["regularised"] = generate_script("m", INPUTS, [REGULARISED], PROVENANCE)
+SCRIPTS["mean of regularised"] = generate_script("m", INPUTS, mean_of(REGULARISED, TAPERED), PROVENANCE)
 SCRIPTS["partial"] = generate_script("m", INPUTS, [TAPERED], replace(PROVENANCE, partial_targets=True, missing=[-9, "?"]))
 SCRIPTS["weighted"] = generate_script("m", INPUTS, [QUANTILE], replace(PROVENANCE, weights={"heat": ["hours"]}))
 SCRIPTS["partial and weighted"] = generate_script(
@@ -193,7 +208,7 @@ def recorded_fit(model, *args, **kwargs):
 keras.Model.fit = recorded_fit
 
 def layers(model):
-    return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}
+    return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers if hasattr(layer, "units")}
 
 results, names = {}, sys.argv[1:]
 for name in names:
@@ -225,7 +240,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "day": pd.date_range("2024-01-01", periods=160),
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("single", "mean", "mixed", "anywhere")
+    names = ("single", "mean", "mixed", "anywhere", "regularised")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
@@ -240,7 +255,9 @@ def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tupl
     from branchsweep.models import keras_network
 
     model = keras_network.build_network(member.recipe.architecture, member.recipe.encoded_width(columns.values()))
-    return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}, model.count_params()
+    return {
+        layer.name: [layer.units, layer.activation.__name__] for layer in model.layers if hasattr(layer, "units")
+    }, model.count_params()
 
 
 @pytest.mark.parametrize(
@@ -250,6 +267,7 @@ def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tupl
         ("mean", INPUTS, [TAPERED, QUANTILE, TAPERED, UNSCALED]),
         ("mixed", COMPLETE, [BINS]),
         ("anywhere", INPUTS, [EARLY, CHAIN, TAPERED]),
+        ("regularised", INPUTS, [REGULARISED]),
     ],
 )
 def test_a_script_trains_the_networks_of_the_exported_model(

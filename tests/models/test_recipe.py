@@ -54,6 +54,7 @@ class TestHyperparameters:
             "PE.layer",
             "PE.exit",
             "PE.reads",
+            "PE.dropout",
             "PE.loss_weight",
         ]
         assert hyperparameter_names([]) == for_all
@@ -143,7 +144,7 @@ class TestHyperparameters:
         [
             ("trunk.depth", "a whole number from 1 to 16"),
             ("trunk.taper", "a number from 0.25 to 2"),
-            ("activation", "one of relu, silu, tanh, gelu"),
+            ("activation", "one of relu, silu, tanh, gelu, mish"),
         ],
     )
     def test_the_expected_values_are_described_in_words(self, name: str, expected: str) -> None:
@@ -193,7 +194,9 @@ class TestRecipe:
                 )
             else:
                 value = 3 if isinstance(hyperparameter.default, int) else 0.5
-            assert Recipe.of(other, HEADS) != Recipe.of({**other, name: value}, HEADS) or name == "optimizer", name
+            of_adam = {"optimizer": "adam"} if name == "beta_2" else {}
+            params = other | of_adam
+            assert Recipe.of(params, HEADS) != Recipe.of({**params, name: value}, HEADS) or name == "optimizer", name
 
     def test_a_value_of_a_head_overrides_that_of_all_heads(self) -> None:
         recipe = Recipe.of(

@@ -22,7 +22,7 @@ from sklearn.metrics import r2_score
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.sections.columns import Column
-from branchsweep.config.sections.dimensions import Choice
+from branchsweep.config.sections.dimensions import Choice, Float
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.training import EarlyStopping, Fit
 from branchsweep.data.encoders.encoder import FittedEncoder
@@ -31,6 +31,7 @@ from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.architecture import branch_points
+from branchsweep.models.keras_fit import keras_optimizer
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
 from branchsweep.training import trainer as trainer_module
@@ -38,6 +39,7 @@ from branchsweep.training.lanes import Lane, LaneOutcome, search_lane, search_la
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.program import batches, shapes
 from branchsweep.training.program.batches import row_order
+from branchsweep.training.program.dropout import kept_share, step_keys
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights
@@ -127,16 +129,6 @@ def as_packed(lanes: list[Lane]) -> list[Lane]:
     return sorted(lanes, key=lambda lane: lane.key)
 
 
-def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    rate: Any = recipe.learning_rate
-    if recipe.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
-    decay = recipe.weight_decay or None
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
-    return keras.optimizers.Adam(rate, weight_decay=decay)
-
-
 def keras_lane_before_training(
     lane: Lane, rows: TrainingRows
 ) -> tuple[keras.Model, keras.optimizers.Optimizer, FittedEncoder, Floats32, Floats32]:
@@ -180,7 +172,13 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
 
     def measure(epoch: int, logs: object) -> None:
         if len(validation):
+            swapped = keras.callbacks.SwapEMAWeights()
+            swapped.set_model(model)
+            if recipe.ema_momentum:
+                swapped.on_test_begin()
             scaled = model(x[validation])[heads[0]].numpy()
+            if recipe.ema_momentum:
+                swapped.on_test_end()
             curve.append(float(r2_score(y[validation, 0], scaled[:, 0], sample_weight=masks[validation, 0])))
 
     steps, progress = -(-len(training) // recipe.batch_size), keras.callbacks.LambdaCallback(on_epoch_end=measure)
@@ -306,6 +304,26 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"trunk.width": 5, "branch.width": 41, "V.reads": "PE", "Q.reads": "V", "Q.depth": 0, "learning_rate": 0.005},
             THREE_HEADS,
             id="a chain of branches, wider than the trunk",
+        ),
+        pytest.param(
+            {"activation": "mish", "learning_rate_schedule": "coslog4", "beta_2": 0.95, "learning_rate": 0.01},
+            LAST_EPOCH,
+            id="mish, coslog4, beta_2",
+        ),
+        pytest.param(
+            {"activation": "silu", "learning_rate_schedule": "flat_cosine", "warmup": 0.2, "learning_rate": 0.01},
+            LAST_EPOCH,
+            id="flat_cosine after a warm-up",
+        ),
+        pytest.param(
+            {"warmup": 0.1, "ema_momentum": 0.9, "learning_rate": 0.01, "weight_decay": 0.01, "V.depth": 2},
+            LAST_EPOCH,
+            id="moving average of the weights",
+        ),
+        pytest.param(
+            {"optimizer": "sgd", "ema_momentum": 0.98, "learning_rate": 0.01, "trunk.width": 40},
+            LAST_EPOCH,
+            id="moving average of the weights of sgd",
         ),
     ],
 )
@@ -643,6 +661,134 @@ def assert_equal_lanes(first: LaneOutcome, second: LaneOutcome) -> None:
     np.testing.assert_array_equal(first.predictions, second.predictions)
     np.testing.assert_array_equal(first.curve, second.curve)
     assert first.epochs == second.epochs
+
+
+def dropout_factors(lane: Lane, epoch: int, step: int, units: Sequence[int], rows: int) -> list[Floats32]:
+    """`(rows, units)` by hidden layer, what dropout multiplies its outputs by: the definition in `dropout.py`, in NumPy."""
+
+    def hashed(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+        x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        return x ^ (x >> np.uint32(16))
+
+    key = step_keys(lane.weight_seed, epoch, step + 1).view(np.uint32)[step]
+    factors = []
+    for number, (width, rate) in enumerate(zip(units, lane.recipe.architecture.dropout_rates, strict=True)):
+        layer = hashed(np.array([(int(key) + number * 0x9E3779B9) % 2**32], np.uint32))
+        outputs = np.arange(width)[None, :] * BATCH + np.arange(rows)[:, None]
+        uniform = (hashed(outputs.astype(np.uint32) ^ layer) >> np.uint32(8)) / 2**24
+        factors.append(np.where(uniform >= rate, 1 / (1 - rate), 0.0).astype(np.float32))
+    return factors
+
+
+def fit_with_dropout(lane: Lane, rows: TrainingRows) -> Weights:
+    """The weights of a lane by plain steps in Keras, where dropout's draws are those of the lane."""
+    recipe, architecture = lane.recipe, lane.recipe.architecture
+    without = replace(lane, recipe=replace(recipe, architecture=replace(architecture, trunk_dropout=0.0, branch_dropouts={})))
+    model, optimizer, _, x, y = keras_lane_before_training(without, rows)
+    units = [*architecture.trunk, *(width for branch in architecture.branches.values() for width in branch)]
+
+    def train_step(x: Any, y: Any, *factors: Any) -> None:
+        left = list(factors)
+
+        def hidden(name: str, read: Any) -> Any:
+            return model.get_layer(name)(read) * left.pop(0)
+
+        with tf.GradientTape() as tape:
+            trunk = x
+            for depth in range(1, len(architecture.trunk) + 1):
+                trunk = hidden(f"trunk_{depth}", trunk)
+            loss = 0.0
+            for column, (head, branch) in enumerate(architecture.branches.items()):
+                last = trunk
+                for depth in range(1, len(branch) + 1):
+                    last = hidden(f"{head}_{depth}", last)
+                output = model.get_layer(head)(last)[:, 0]
+                loss += recipe.loss_weights[head] * tf.reduce_mean((output - y[:, column]) ** 2)
+        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True))
+
+    compiled = tf.function(train_step)
+    for epoch in range(lane.stop):
+        order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, rows.fold_rows(lane.key.fold)[0])
+        for step, begin in enumerate(range(0, len(order), BATCH)):
+            batch = order[begin : begin + BATCH]
+            factors = dropout_factors(lane, epoch, step, units, len(batch))
+            compiled(tf.constant(x[batch]), tf.constant(y[batch]), *map(tf.constant, factors))
+    return keras_network.network_weights(model, architecture)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"trunk.dropout": 0.3, "branch.dropout": 0.1, "activation": "silu", "trunk.depth": 3},
+        {"V.dropout": 0.6, "V.depth": 2, "PE.depth": 0, "trunk.width": 40, "branch.width": 7, "activation": "tanh"},
+    ],
+    ids=["everywhere", "in one branch"],
+)
+def test_a_lane_with_dropout_equals_plain_steps_in_keras_with_the_same_draws(params: Params) -> None:
+    rows, lane = make_rows(), make_lane({"learning_rate": 0.01, **params}, trial=5, fold=1, experiment=LAST_EPOCH)
+    outcome = train([lane], LAST_EPOCH, rows).lanes[0]
+    without = train([make_lane({**params, "learning_rate": 0.01, **NO_DROPOUT}, 5, 1, experiment=LAST_EPOCH)], LAST_EPOCH, rows)
+    plain = without.lanes[0].weights
+    assert outcome.weights is not None and plain is not None
+    for trained, expected in zip(outcome.weights, fit_with_dropout(lane, rows), strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
+    assert max(np.abs(dropped - other).max() for dropped, other in zip(outcome.weights, plain, strict=True)) > 1e-2
+
+
+NO_DROPOUT: Params = {"trunk.dropout": 0.0, "branch.dropout": 0.0, "V.dropout": 0.0}
+
+
+def test_dropout_keeps_the_stated_share_of_outputs_and_their_mean() -> None:
+    rates = np.array([0.0, 0.1, 0.5, 0.9], np.float32)
+    keys, numbers = tf.constant([1, 2, 3, 4]), tf.constant([0, 1, 2, 3])
+    factors = kept_share(tf.constant(rates), keys, numbers, 64, 512).numpy()
+    np.testing.assert_allclose((factors > 0).mean((1, 2)), 1 - rates, atol=0.01)
+    np.testing.assert_allclose(factors.mean((1, 2)), 1.0, atol=0.05)
+    drawn = (factors[1:] > 0).reshape(3, -1)
+    assert np.abs(np.corrcoef(drawn) - np.eye(3)).max() < 0.02  # layers draw independently
+    neighbours = np.corrcoef(drawn[1, :-1], drawn[1, 1:])[0, 1]
+    assert abs(neighbours) < 0.02
+
+
+OPTIONS_SPACE: Mapping[str, Any] = {
+    "trunk.dropout": Float(type="float", low=0.0, high=0.5),
+    "ema_momentum": Float(type="float", low=0.0, high=0.99),
+    "beta_2": Float(type="float", low=0.9, high=0.999),
+}
+
+
+def with_options(lanes: list[Lane]) -> list[Lane]:
+    """The same lanes; every third has dropout, every third a moving average, and half of them another beta_2."""
+    return [
+        replace(
+            lane,
+            recipe=replace(
+                lane.recipe,
+                architecture=replace(
+                    lane.recipe.architecture,
+                    trunk_dropout=0.2 * (number % 3 == 0),
+                    branch_dropouts={"V": 0.4} if number % 3 == 0 else {},
+                ),
+                ema_momentum=0.9 * (number % 3 == 1),
+                beta_2=0.95 if number % 2 else 0.999,
+            ),
+        )
+        for number, lane in enumerate(lanes)
+    ]
+
+
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+def test_lanes_with_and_without_options_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
+    """And those that have none of them equal those of a program that has no such options."""
+    dimensions = {**TWO_HEADS.space.dimensions, **OPTIONS_SPACE}
+    experiment = TWO_HEADS.model_copy(update={"space": TWO_HEADS.space.model_copy(update={"dimensions": dimensions})})
+    lanes = with_options(mixed_lanes(10, widths))
+    together = train(lanes, experiment)
+    for lane in lanes[:4]:
+        assert assert_equal_bits(train([lane], experiment), [lane], together, lanes) == 1
+    plain = [lane for number, lane in enumerate(lanes) if number % 3 == 2 and number % 2 == 0]
+    assert assert_equal_bits(train(plain), plain, together, lanes) == len(plain) == 2
 
 
 @pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])

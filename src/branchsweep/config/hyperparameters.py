@@ -120,6 +120,14 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             "trunk.taper", 1.0, Binding.STATIC, "factor of the units from one trunk layer to the next", low=0.25, high=2.0
         ),
         Hyperparameter("trunk.layer", kinds.DEFAULT_LAYER, Binding.DYNAMIC, "kind of the trunk layers", choices=kinds.LAYERS),
+        Hyperparameter(
+            "trunk.dropout",
+            0.0,
+            Binding.DYNAMIC,
+            "share of each trunk layer's outputs that a step sets to 0",
+            low=0.0,
+            high=0.9,
+        ),
         Hyperparameter("branch.depth", 1, Binding.DYNAMIC, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
         Hyperparameter(
             "branch.width", 10, Binding.STATIC, "units of each branch layer", low=1, high=MAX_UNITS, per_head="width"
@@ -161,6 +169,15 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             names_heads=True,
         ),
         Hyperparameter(
+            "branch.dropout",
+            0.0,
+            Binding.DYNAMIC,
+            "share of each branch layer's outputs that a step sets to 0",
+            low=0.0,
+            high=0.9,
+            per_head="dropout",
+        ),
+        Hyperparameter(
             "loss_weight", 1.0, Binding.DYNAMIC, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"
         ),
         Hyperparameter(
@@ -174,9 +191,25 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
         Hyperparameter("optimizer", "adam", Binding.STATIC, "the update rule", choices=("adam", "sgd")),
         Hyperparameter("learning_rate", 1e-3, Binding.DYNAMIC, "step size at the start", low=_TINY, high=100.0),
         Hyperparameter(
-            "learning_rate_schedule", "constant", Binding.DYNAMIC, "how the step size falls", choices=("constant", "cosine")
+            "learning_rate_schedule",
+            "constant",
+            Binding.DYNAMIC,
+            "how the step size falls",
+            choices=kinds.LEARNING_RATE_SCHEDULES,
+        ),
+        Hyperparameter(
+            "warmup", 0.0, Binding.DYNAMIC, "share of all steps over which the step size rises from 0", low=0.0, high=0.9
         ),
         Hyperparameter("momentum", 0.0, Binding.DYNAMIC, "of sgd; adam has none", low=0.0, high=0.999),
+        Hyperparameter("beta_2", 0.999, Binding.DYNAMIC, "of adam: memory of the squared gradients", low=0.5, high=0.99999),
+        Hyperparameter(
+            "ema_momentum",
+            0.0,
+            Binding.DYNAMIC,
+            "of the moving average of the weights, which predicts in their place; 0: none",
+            low=0.0,
+            high=0.9999,
+        ),
         Hyperparameter("weight_decay", 0.0, Binding.DYNAMIC, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
         Hyperparameter("batch_size", 128, Binding.STATIC, "rows per step", low=1, high=65536),
         Hyperparameter(

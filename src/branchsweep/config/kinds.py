@@ -111,10 +111,13 @@ ENCODERS = KindNames(("none", "min_max", "standard", "robust", "quantile", "piec
 TARGET_ENCODERS = KindNames(("none", "standard"))
 """What `target_scaling` may be: encoders whose result can be converted back."""
 
+LEARNING_RATE_SCHEDULES = ("constant", "cosine", "flat_cosine", "coslog4")
+"""What `learning_rate_schedule` may be; `models/learning_rates.py` defines them."""
+
 LAYERS = KindNames(("dense",))
 """What `trunk.layer` and `branch.layer` may be."""
 
-ACTIVATIONS = KindNames(("relu", "silu", "tanh", "gelu"))
+ACTIVATIONS = KindNames(("relu", "silu", "tanh", "gelu", "mish"))
 """What `activation` may be."""
 
 HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}

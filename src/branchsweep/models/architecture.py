@@ -50,6 +50,8 @@ class Architecture:
         activation: Of every hidden layer that has one. An output is one unit with the activation of its head.
         trunk_layer: The kind of the trunk's layers.
         branch_layers: By head, the kind of its branch's layers where it is not `dense`.
+        trunk_dropout: The share of each trunk layer's outputs that a training step sets to 0.
+        branch_dropouts: By head, the same for its branch's layers, where it is not 0.
         exits: By head, the trunk layer (from 1) that its branch reads, where it is not the last one.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
 
@@ -63,6 +65,8 @@ class Architecture:
     activation: str
     trunk_layer: str = DEFAULT_LAYER
     branch_layers: Mapping[str, str] = field(default_factory=dict)
+    trunk_dropout: float = 0.0
+    branch_dropouts: Mapping[str, float] = field(default_factory=dict)
     exits: Mapping[str, int] = field(default_factory=dict)
     reads: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,6 +112,16 @@ class Architecture:
     def branch_layer(self, head: str) -> str:
         """The kind of the layers of a head's branch."""
         return self.branch_layers.get(head, DEFAULT_LAYER)
+
+    def branch_dropout(self, head: str) -> float:
+        """The share of the outputs of each layer of a head's branch that a training step sets to 0."""
+        return self.branch_dropouts.get(head, 0.0)
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """The dropout rate of every hidden layer: the trunk, then head by head its branch."""
+        branches = (self.branch_dropout(head) for head, branch in self.branches.items() for _ in branch)
+        return (*(self.trunk_dropout for _ in self.trunk), *branches)
 
     def layers(self, inputs: int) -> Iterator[LayerShape]:
         """Every layer over `inputs` encoded columns: the trunk, then head by head its branch and its output."""

@@ -27,7 +27,8 @@ from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.input_source import InputSource
 from branchsweep.models.layers.registry import layer_kind
-from branchsweep.models.recipe import Recipe
+from branchsweep.models.learning_rates import schedule_source
+from branchsweep.models.recipe import DEFAULT_BETA_2, Recipe
 from branchsweep.models.source_layout import COLUMNS, entries, imported_from, laid_out, source
 from branchsweep.models.split_source import SplitSource
 from branchsweep.types import SourceCall
@@ -174,9 +175,15 @@ class _Network:
         return cls(member.recipe, member.epochs or schedule_epochs, schedule_epochs, provenance.losses, inputs)
 
     @property
-    def has_schedule(self) -> bool:
-        """Whether its step size falls."""
-        return self.recipe.learning_rate_schedule == "cosine"
+    def schedule(self) -> str:
+        """How its step size changes: `constant`, `cosine` as Keras has it, or `own` for a class of the script."""
+        schedule = self.recipe.learning_rate_schedule
+        return "own" if self.recipe.warmup or schedule not in ("constant", "cosine") else schedule
+
+    @property
+    def schedule_source(self) -> list[str]:
+        """The lines that compute the factor of the learning rate from `done`, the share of all steps that have been taken."""
+        return schedule_source(self.recipe.learning_rate_schedule, self.recipe.warmup)
 
     @property
     def encoders(self) -> list[SourceCall]:
@@ -220,6 +227,11 @@ class _Network:
         """The layers of the trunk."""
         architecture = self.recipe.architecture
         return self._layers(architecture.trunk_layer, architecture.trunk)
+
+    def dropout(self, head: str = "") -> float:
+        """The dropout rate after each layer of a head's branch, of the trunk if no head is given."""
+        architecture = self.recipe.architecture
+        return architecture.branch_dropout(head) if head else architecture.trunk_dropout
 
     @property
     def branches(self) -> dict[str, list[SourceCall]]:
@@ -280,9 +292,11 @@ class _Network:
         """The optimizer."""
         recipe = self.recipe
         momentum = [f"momentum={recipe.momentum!r}"] if recipe.momentum else []
+        beta_2 = [f"beta_2={recipe.beta_2!r}"] if recipe.beta_2 != DEFAULT_BETA_2 else []
         decay = [f"weight_decay={recipe.weight_decay!r}"] if recipe.weight_decay else []
+        average = ["use_ema=True", f"ema_momentum={recipe.ema_momentum!r}"] if recipe.ema_momentum else []
         name = {"adam": "Adam", "sgd": "SGD"}[recipe.optimizer]
-        return SourceCall(f"keras.optimizers.{name}", ("learning_rate", *momentum, *decay))
+        return SourceCall(f"keras.optimizers.{name}", ("learning_rate", *momentum, *beta_2, *decay, *average))
 
     @property
     def loss_sources(self) -> dict[str, str]:

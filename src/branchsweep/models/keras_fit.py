@@ -17,7 +17,48 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.models.learning_rates import schedule_factor
 from branchsweep.models.recipe import Recipe, epochs_of
+
+
+class RecipeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras is untyped
+    """The learning rate of a recipe at each step.
+
+    Args:
+        recipe: Its learning rate, schedule and warm-up.
+        steps: Of the whole training.
+    """
+
+    def __init__(self, recipe: Recipe, steps: int) -> None:
+        super().__init__()
+        self._recipe, self._steps = recipe, steps
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at a step, counted from 0."""
+        progress = keras.ops.cast(step, "float32") / self._steps
+        recipe = self._recipe
+        return recipe.learning_rate * schedule_factor(keras.ops, recipe.learning_rate_schedule, recipe.warmup, progress)
+
+
+def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, in Keras.
+
+    Args:
+        recipe: The recipe.
+        steps: Of the whole training, over which its schedule is laid out.
+    """
+    schedule = (recipe.learning_rate_schedule, recipe.warmup)
+    rate: Any = recipe.learning_rate
+    if schedule == ("cosine", 0.0):
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    elif schedule != ("constant", 0.0):
+        rate = RecipeSchedule(recipe, steps)
+    averages = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay, **averages)
+    return keras.optimizers.Adam(rate, beta_2=recipe.beta_2, weight_decay=decay, **averages)
+
 
 Targets = dict[str, NDArray[np.float32]]
 """The column of each head."""
@@ -105,14 +146,7 @@ class KerasFit:
         return {name: [metric] for name, metric in metrics.items() if metric is not None}
 
     def _optimizer(self, recipe: Recipe) -> keras.optimizers.Optimizer:
-        rate: Any = recipe.learning_rate
-        if recipe.learning_rate_schedule == "cosine":
-            epochs = epochs_of(recipe, self.experiment)
-            rate = keras.optimizers.schedules.CosineDecay(rate, self.steps(recipe) * epochs)
-        decay = recipe.weight_decay or None
-        if recipe.optimizer == "sgd":
-            return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
-        return keras.optimizers.Adam(rate, weight_decay=decay)
+        return keras_optimizer(recipe, self.steps(recipe) * epochs_of(recipe, self.experiment))
 
     def fit(self, model: keras.Model, recipe: Recipe, **fit_arguments: Any) -> keras.callbacks.History:
         """`model.fit` on the fold's rows, with validation after every epoch.

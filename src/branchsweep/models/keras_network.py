@@ -54,19 +54,24 @@ def build_network(
     columns = keras.Input((inputs,), name="inputs")
     layers: list[Any] = []
 
-    def stack(kind: str, widths: Sequence[int], stem: str, read: Any) -> list[Any]:
+    def stack(kind: str, widths: Sequence[int], stem: str, dropout: float, read: Any) -> list[Any]:
         """What each of these layers computes, after what the first one reads."""
         tensors = [read]
         for depth, width in enumerate(widths, start=1):
             layers.append(layer_kind(kind).keras_layer(width, architecture.activation, f"{stem}_{depth}"))
-            tensors.append(layers[-1](tensors[-1]))
+            output = layers[-1](tensors[-1])
+            if dropout:
+                # Seeded by the layer's number, so that equal networks are saved as equal files.
+                output = keras.layers.Dropout(dropout, seed=len(layers), name=f"{stem}_{depth}_dropout")(output)
+            tensors.append(output)
         return tensors
 
-    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", columns)[1:]
+    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", architecture.trunk_dropout, columns)[1:]
     outputs: dict[str, Any] = {}
     ends: dict[str, Any] = {}
     for head, branch in architecture.branches.items():
-        ends[head] = stack(architecture.branch_layer(head), branch, head, architecture.origin(head, trunk, ends))[-1]
+        origin, dropout = architecture.origin(head, trunk, ends), architecture.branch_dropout(head)
+        ends[head] = stack(architecture.branch_layer(head), branch, head, dropout, origin)[-1]
         kind = head_kind((losses or {}).get(head, DEFAULT_HEAD))
         layers.append(keras.layers.Dense(kind.units, activation=kind.output_activation, name=head))
         outputs[head] = layers[-1](ends[head])

@@ -18,6 +18,9 @@ from branchsweep.trial import Params, ParamValue
 DEFAULT = InputEncoding("standard")
 """The defaults of the hyperparameters of encoders."""
 
+DEFAULT_BETA_2 = 0.999
+"""Keras's Adam's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -28,7 +31,7 @@ class Recipe:
         loss_weights: By head, the factor of its loss.
         loss_balancing: See `config/hyperparameters.py`; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
-            epochs, bins, one_hot_limit, hash_columns: See the hyperparameters of these names.
+            epochs, bins, one_hot_limit, hash_columns, warmup, beta_2, ema_momentum: See the hyperparameters of these names.
     """
 
     architecture: Architecture
@@ -46,6 +49,9 @@ class Recipe:
     bins: int = DEFAULT.bins
     one_hot_limit: int = DEFAULT.one_hot_limit
     hash_columns: int = DEFAULT.hash_columns
+    warmup: float = 0.0
+    beta_2: float = DEFAULT_BETA_2
+    ema_momentum: float = 0.0
 
     @property
     def encoding(self) -> InputEncoding:
@@ -80,6 +86,7 @@ class Recipe:
             depth, width, taper = (value_of(f"{part}.{name}") for name in ("depth", "width", "taper"))
             return layer_widths(int(depth), int(width), float(taper))
 
+        dropouts = {head: float(head_value(head, "branch.dropout")) for head in heads}
         layers = {head: str(head_value(head, "branch.layer")) for head in heads}
         trunk, branches = widths("trunk", value), {head: widths("branch", partial(head_value, head)) for head in heads}
         reads = {head: str(head_value(head, "branch.reads")) for head in heads}
@@ -100,6 +107,8 @@ class Recipe:
                 branch_layers={head: layer for head, layer in layers.items() if layer != DEFAULT_LAYER},
                 exits=points.exits,
                 reads=points.reads,
+                trunk_dropout=float(value("trunk.dropout")),
+                branch_dropouts={head: rate for head, rate in dropouts.items() if rate},
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},
             loss_balancing=str(value("loss_balancing")) if len(heads) > 1 else "static",
@@ -115,6 +124,9 @@ class Recipe:
             bins=int(value("bins")) if encoder_kind(scaling).with_bins else DEFAULT.bins,
             one_hot_limit=int(value("one_hot_limit")),
             hash_columns=int(value("hash_columns")),
+            warmup=float(value("warmup")),
+            beta_2=float(value("beta_2")) if value("optimizer") == "adam" else DEFAULT_BETA_2,
+            ema_momentum=float(value("ema_momentum")),
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from branchsweep.models.architecture import Architecture, LayerShape
-from branchsweep.training.population import Population, Program
+from branchsweep.training.population import MOVING_AVERAGE, Population, Program
 from branchsweep.training.program.layer_schedule import layer_capacity, program_stages
 
 
@@ -86,7 +86,8 @@ def padded_layers(architecture: Architecture, program: Program) -> Iterator[Laye
 
 
 STATE = 8
-"""Numbers stored per weight: itself, its two moments and the kept copy, once as input and once as output of a program."""
+"""Numbers stored per weight: itself, its two moments and the kept copy, once as input and once as output of a program. With
+a moving average of the weights there are two more."""
 
 
 def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
@@ -106,7 +107,8 @@ def program_bytes(program: Program) -> int:
     weights = sum(layers * units * (1 + read) for layers, units, read in weight_shapes(program))
     rows, width = program.lanes + layer_capacity(program), program.width
     sent = len(program.losses) * program.lanes + 1 + layer_capacity(program)
-    return 4 * (STATE * weights + (rows * (1 + width) + rows * width + sent * width) * program.batch_size)
+    numbers = STATE + 2 * (MOVING_AVERAGE in program.options)
+    return 4 * (numbers * weights + (rows * (1 + width) + rows * width + sent * width) * program.batch_size)
 
 
 def estimated_seconds(members: Population, train_rows: int, validation_rows: int, cost: StepCost = STEP_COST) -> float:

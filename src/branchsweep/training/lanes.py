@@ -30,8 +30,8 @@ from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.trial import Trial
 from branchsweep.types import Floats, Weights
 
-ORDER, WEIGHTS = 1, 2
-"""The two uses of randomness, kept apart: the order of the rows, and the initial weights."""
+ORDER, WEIGHTS, DROPOUT = 1, 2, 3
+"""The uses of randomness, kept apart: the order of the rows, the initial weights, and what dropout draws."""
 
 SEED_WORDS = 4
 """Words of 32 bits that initial weights take of a recipe's digest."""
@@ -80,6 +80,7 @@ class LaneState:
         curve: `(epochs, heads)` the scores on the validation rows after each epoch.
         log_variances: `(heads,)` each: the log variances that balance the losses, and their first and second moments; empty
             before the first step, and in programs without such lanes.
+        average: The moving average of the weights; empty before the first step, and in programs without such lanes.
     """
 
     epoch: int
@@ -93,6 +94,7 @@ class LaneState:
     predictions: NDArray[float32]
     curve: Floats
     log_variances: tuple[NDArray[float32], ...] = ()
+    average: Weights = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, find_hype
 from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.models.architecture import Architecture
-from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.models.recipe import DEFAULT_BETA_2, Recipe, recipe_for
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import score_rule
 from branchsweep.training.lanes import Lane
-from branchsweep.training.population import Population, Program
+from branchsweep.training.population import BETA_2, DROPOUT, MOVING_AVERAGE, OPTIONS, Population, Program
 from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
 from branchsweep.trial import Params, ParamValue
 
@@ -53,9 +53,18 @@ WORTH_SPLITTING = 2.0
 MAX_STREAMS = 16
 """The most streams (distinct fold, seed and scalings) of a population; each batch is gathered once per stream."""
 
-CODE_HYPERPARAMETERS = ("activation", "trunk.layer", "branch.layer", "loss_balancing")
-"""Hyperparameters each of whose values is code in a program. A program contains the code of every value that some trial of the
-experiment may have, also of those for one head (`PE.layer`)."""
+CODE_HYPERPARAMETERS = (
+    "activation",
+    "trunk.layer",
+    "branch.layer",
+    "loss_balancing",
+    "trunk.dropout",
+    "branch.dropout",
+    "ema_momentum",
+    "beta_2",
+)
+"""Hyperparameters that need code in a program. A program contains the code of every value that some trial of the experiment may
+have, also of those for one head (`PE.layer`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class ProgramLimits:
         apart: Whether trunk and branches of different widths are padded separately, which takes more programs.
         layers: Every kind of hidden layer that some trial may have.
         reads_heads: Whether in some trial a head may read another one.
+        options: What else some trial may have, of `population.OPTIONS`.
     """
 
     activations: tuple[str, ...]
@@ -79,6 +89,7 @@ class ProgramLimits:
     apart: bool
     layers: tuple[str, ...] = (DEFAULT_LAYER,)
     reads_heads: bool = False
+    options: tuple[str, ...] = ()
 
 
 def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
@@ -109,6 +120,7 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
         balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
         trunk_depth=max([len(recipe.architecture.trunk) for recipe in recipes] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
+        options=tuple(option for option in OPTIONS if any(option in options_of(recipe) for recipe in everything)),
         apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
         reads_heads=_may_read_heads(experiment) or any(recipe.architecture.reads for recipe in recipes),
     )
@@ -127,6 +139,17 @@ def _may_read_heads(experiment: Experiment) -> bool:
     return any(
         value != TRUNK and _hyperparameter_name(name, experiment) == "branch.reads" for name, value in chain(given, varied)
     )
+
+
+def options_of(recipe: Recipe) -> set[str]:
+    """What a recipe needs of a program, of `population.OPTIONS`."""
+    architecture = recipe.architecture
+    needs = {
+        DROPOUT: bool(architecture.trunk_dropout or architecture.branch_dropouts),
+        MOVING_AVERAGE: recipe.ema_momentum > 0,
+        BETA_2: recipe.beta_2 != DEFAULT_BETA_2,
+    }
+    return {option for option, needed in needs.items() if needed}
 
 
 def _hyperparameter_name(name: str, experiment: Experiment) -> str:
@@ -181,6 +204,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         layers=bounds.layers,
         reads_heads=bounds.reads_heads,
         score_rule=score_rule(experiment.objective, list(experiment.heads)),
+        options=bounds.options,
     )
     return program if device.kind == "cpu" else widened_for_gpu(program, experiment, device)
 

@@ -12,6 +12,10 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
+OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2 = ("dropout", "moving_average", "beta_2")
+"""What costs time or memory in a program, so that only those contain it whose lanes may have it: dropout, the moving average of
+the weights, and a memory of squared gradients other than Adam's default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -33,6 +37,7 @@ class Program:
         branch_depth: The most layers of a branch.
         score_rule: How the heads' scores become the lane's (see `lane_score.py`).
         reads_heads: Whether a branch may begin at the end of another one, which makes longer chains of layers.
+        options: What else lanes may have, of `OPTIONS`; what none has is not computed.
         weighted: Whether each target of a row has a weight: 0 where it is not known. The rows decide it, not the packer.
     """
 
@@ -52,6 +57,7 @@ class Program:
     score_rule: str = MEAN
     reads_heads: bool = field(default=False, repr=False)
     weighted: bool = field(default=False, repr=False)
+    options: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:

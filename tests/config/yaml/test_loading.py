@@ -316,7 +316,7 @@ MISTAKES = {
     "hyperparameter's choices": (
         ("[relu, silu]", "[relu, silo]"),
         (
-            "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu; "
+            "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu, mish; "
             "did you mean 'silu'?"
         ),
     ),

@@ -59,10 +59,19 @@ def _tanh(_: ArrayOperations, __: Array, inner: Array) -> Evaluated:
     return inner, 1.0 - inner * inner
 
 
+def _mish(ops: ArrayOperations, x: Array, _: Array) -> Evaluated:
+    """X * tanh(log(1 + exp(x))) (Misra 2019), where tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2), and e = exp(x)."""
+    e = ops.exp(ops.clip(x, -80.0, 20.0))  # from 20 on the function is x in float32, and exp(2 * 20) is still finite
+    n = e * (e + 2.0)
+    factor = n / (n + 2.0)
+    return x * factor, factor + x * (1.0 - factor * factor) * (e / (1.0 + e))
+
+
 RELU = Activation("relu", _relu)
 SILU = Activation("silu", _silu, inner="tanh", inner_scale=0.5)
 TANH = Activation("tanh", _tanh, inner="tanh")
 GELU = Activation("gelu", _gelu)
+MISH = Activation("mish", _mish)
 
 
 def evaluate_by_row(ops: ArrayOperations, activations: Sequence[Activation], index: Array, x: Array) -> Evaluated:

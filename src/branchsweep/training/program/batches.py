@@ -19,10 +19,12 @@ from branchsweep.data.encoders.inputs import FittedInputs, InputEncoder, InputEn
 from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.heads.head import Head, null_deviances
+from branchsweep.models.learning_rates import schedule_factor
 from branchsweep.training.lanes import ORDER
 from branchsweep.training.packing import MAX_STREAMS
-from branchsweep.training.population import Population
-from branchsweep.training.program.networks import BETA_1, BETA_2
+from branchsweep.training.population import DROPOUT, MOVING_AVERAGE, Population
+from branchsweep.training.program.dropout import step_keys
+from branchsweep.training.program.networks import BETA_1
 from branchsweep.training.program.program_arrays import Epochs, Rows
 from branchsweep.training.program.shapes import CHUNK, room_for_streams
 from branchsweep.types import Floats
@@ -147,12 +149,38 @@ class BatchFeed:
                     else row_order(self._population.seed, stream.fold, stream.seed, first + e, stream.train)
                 )
         step_size, decay = self._steps(first, count)
+        options = self._population.program.options
         return Epochs(
             count=tf.constant(count),
             order=tf.constant(order.reshape(CHUNK, self.room, self.batches, self._size)),
             step_size=tf.constant(step_size),
             decay=tf.constant(decay),
+            average=tf.constant(self._averages(first, count)) if MOVING_AVERAGE in options else None,
+            key=tf.constant(self._dropout_keys(first, count)) if DROPOUT in options else None,
         )
+
+    def _steps_of(self, lane: int) -> int:
+        """The steps of an epoch of a lane."""
+        return -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
+
+    def _averages(self, first: int, count: int) -> Floats32:
+        """`(CHUNK, C, K)` the share of the moving average that stays: as in Keras, the first step's weights begin it."""
+        shares = np.zeros((CHUNK, self.batches, self._population.program.lanes), np.float32)
+        for lane, recipe in enumerate(self._population.recipes):
+            shares[:count, :, lane] = recipe.ema_momentum
+        if first == 0:
+            shares[0, 0] = 0.0
+        return shares
+
+    def _dropout_keys(self, first: int, count: int) -> NDArray[np.int32]:
+        """`(CHUNK, C, K)` what dropout's draws derive from (see `dropout.py`)."""
+        keys = np.zeros((CHUNK, self.batches, self._population.program.lanes), np.int32)
+        for position, lane in enumerate(self._population.lanes):
+            if any(lane.recipe.architecture.dropout_rates):
+                for epoch in range(count):
+                    drawn = step_keys(lane.weight_seed, first + epoch, self._steps_of(position))
+                    keys[epoch, : len(drawn), position] = drawn
+        return keys
 
     def _counts(self, rows: int) -> NDArray[np.int32]:
         """`(C,)` the number of rows in each batch, without padding."""
@@ -167,32 +195,25 @@ class BatchFeed:
         program = self._population.program
         step_size = np.zeros((CHUNK, self.batches, program.lanes), np.float32)
         decay = np.zeros_like(step_size)
-        corrections: dict[int, Floats32] = {}  # folds may differ by a step, lanes of a fold do not
+        corrections: dict[tuple[int, float], Floats32] = {}  # folds may differ by a step, most lanes have one beta_2
         for lane, recipe in enumerate(self._population.recipes):
-            steps = -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
+            steps = self._steps_of(lane)
             before = np.arange(first * steps, (first + count) * steps, dtype=np.float32)
-            if steps not in corrections:
-                corrections[steps] = _bias_correction(before + np.float32(1))
-            rate = np.float32(recipe.learning_rate) * _schedule(
-                recipe.learning_rate_schedule, before / np.float32(self._population.epochs[lane] * steps)
+            if (steps, recipe.beta_2) not in corrections:
+                corrections[steps, recipe.beta_2] = _bias_correction(before + np.float32(1), np.float32(recipe.beta_2))
+            progress = before / np.float32(self._population.epochs[lane] * steps)
+            rate = np.float32(recipe.learning_rate) * schedule_factor(
+                np, recipe.learning_rate_schedule, recipe.warmup, progress
             )
-            factor = rate if recipe.optimizer == "sgd" else rate * corrections[steps]
+            factor = rate if recipe.optimizer == "sgd" else rate * corrections[steps, recipe.beta_2]
             step_size[:count, :steps, lane] = factor.reshape(count, steps)
             decay[:count, :steps, lane] = (rate * np.float32(recipe.weight_decay)).reshape(count, steps)
         return step_size, decay
 
 
-def _schedule(name: str, progress: Floats32) -> Floats32:
-    """The factor of the learning rate after the share `progress` of all steps; `cosine` is Keras's CosineDecay to zero."""
-    if name == "constant":
-        return np.ones_like(progress)
-    cosine: Floats32 = np.float32(0.5) * (1 + np.cos(np.float32(np.pi) * np.minimum(progress, 1)))
-    return cosine
-
-
-def _bias_correction(step: Floats32) -> Floats32:
+def _bias_correction(step: Floats32, beta_2: np.float32) -> Floats32:
     """Adam's sqrt(1 - beta_2^t) / (1 - beta_1^t) at step t from 1."""
-    corrected: Floats32 = np.sqrt(1 - np.power(BETA_2, step)) / (1 - np.power(BETA_1, step))
+    corrected: Floats32 = np.sqrt(1 - np.power(beta_2, step)) / (1 - np.power(BETA_1, step))
     return corrected
 
 

@@ -14,7 +14,6 @@ import tensorflow as tf
 from branchsweep.training.lane_score import MEAN, MIN
 from branchsweep.training.population import Program
 from branchsweep.training.program import program_cache
-from branchsweep.training.program.layer_schedule import Stage
 from branchsweep.training.program.networks import Networks
 from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State, Tensor
 from branchsweep.training.program.shapes import CHUNK
@@ -61,33 +60,12 @@ def _lane_scores(rule: str, plan: Plan, scores: Tensor) -> Tensor:
 
 def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor, predictions: Tensor) -> State:
     """Copy the current weights and predictions to the kept ones, for the lanes in which `keep` (K,) is true."""
-    S, K, H = networks.S, networks.K, networks.H
 
-    def renew(now: Tensor, kept: Tensor, count: Tensor, lanes_of: Any, begin: int = 0) -> Tensor:
-        """The kept copies of `count` groups of S layers from row `begin` on."""
+    def chosen_rows(lanes: Tensor, now: Tensor, kept: Tensor) -> Tensor:
+        return tf.where(tf.gather(keep, lanes)[:, None, None], now, kept)
 
-        def wave(i: Tensor, kept: Tensor) -> tuple[Tensor]:
-            chosen = tf.gather(keep, lanes_of(i * S))[:, None, None]
-            o = begin + i * S
-            return (write_rows(kept, o, tf.where(chosen, read_rows(now, o, S), read_rows(kept, o, S))),)
-
-        return repeat(count, wave, kept)[0]
-
-    def in_order(o: Tensor) -> Tensor:
-        return o + tf.range(S)
-
-    weights, kept = state.weights, list(state.kept)
-    kept[0] = renew(weights[0], kept[0], plan.lane_waves, in_order)
-    for number, stage in enumerate(networks.stages):
-
-        def lanes_of(o: Tensor, stage: Stage = stage) -> Tensor:
-            return read_rows(plan.lane, stage.begin + o, S)
-
-        kept[1 + number] = renew(weights[1 + number], kept[1 + number], plan.waves[number], lanes_of)
-    for head in range(H):
-        kept[-1] = renew(weights[-1], kept[-1], plan.lane_waves, in_order, head * K)
-
-    chosen = tf.tile(keep, [H])[None, :, None]
+    kept = networks.weight_rows.combined(plan, chosen_rows, state.predicting, state.kept)
+    chosen = tf.tile(keep, [networks.H])[None, :, None]
 
     def chunk(c: Tensor, kept_predictions: Tensor) -> tuple[Tensor]:
         return (
@@ -95,7 +73,7 @@ def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor
         )
 
     kept_predictions = repeat(rows.validation_steps, chunk, state.predictions)[0]
-    return state._replace(kept=tuple(kept), predictions=kept_predictions)
+    return state._replace(kept=kept, predictions=kept_predictions)
 
 
 @lru_cache(maxsize=64)
@@ -124,10 +102,10 @@ def compiled(program: Program) -> Any:
             def step(s: Tensor, state: State, buffers: tuple[Tensor, ...]) -> tuple[Any, ...]:
                 count = rows.train_count[:, s]
                 batch = networks.batch(rows, epochs.order[e, :, s], count, *buffers[:3])
-                return networks.step(state, plan, count, epochs.step_size[e, s], epochs.decay[e, s], batch + buffers[3:])
+                return networks.step(state, plan, count, epochs.at(e, s), batch + buffers[3:])
 
             state, buffers = repeat(rows.train_steps, step, state, buffers)
-            scores, now, buffers = networks.validate(state.weights, plan, rows, buffers, now)
+            scores, now, buffers = networks.validate(state.predicting, plan, rows, buffers, now)
             score = _lane_scores(program.score_rule, plan, tf.reshape(scores, [H, K]))
             lanes, keep = _after_epoch(state.lanes, score, plan)
             state = _keep(networks, state._replace(lanes=lanes), plan, rows, keep, now)

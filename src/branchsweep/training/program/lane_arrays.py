@@ -20,7 +20,7 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import WEIGHTED, score_weights
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
-from branchsweep.training.population import Population, Program
+from branchsweep.training.population import BETA_2, DROPOUT, MOVING_AVERAGE, Population, Program
 from branchsweep.training.program.batches import BatchFeed, Floats32, Stream
 from branchsweep.training.program.layer_schedule import LayerSchedule, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import Lanes, Layers, Parameter, Plan, State
@@ -62,6 +62,11 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         uncertain=tf.constant(uncertain[:, None, None] > 0) if "uncertainty" in program.balancing else None,
         strength=tf.constant(_strength(population, schedule)) if "gradient_norm" in program.balancing else None,
         momentum=tf.constant(per_lane([recipe.momentum for recipe in population.recipes])[:, None, None]),
+        beta_2=tf.constant(per_lane([recipe.beta_2 for recipe in population.recipes])[:, None, None])
+        if BETA_2 in program.options
+        else None,
+        dropout=tf.constant(_dropout_rates(population, schedule)) if DROPOUT in program.options else None,
+        number=tf.constant(_layer_numbers(population, schedule)) if DROPOUT in program.options else None,
         stop=tf.constant(per_lane([float(stop) for stop in population.stops]).astype(np.int32)),
         patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
@@ -88,6 +93,30 @@ def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.
         kinds[lane] = trunk
         kinds[[program.lanes + place for place in schedule.places[lane]]] = of_places
     return kinds
+
+
+def _dropout_rates(population: Population, schedule: LayerSchedule) -> Floats32:
+    """`(K + N,)` by activation row, the dropout rate of its layer."""
+    program = population.program
+    rates = np.zeros(program.lanes + layer_capacity(program), np.float32)
+    for lane, recipe in enumerate(population.recipes):
+        rates[_activation_rows(program, schedule, lane)] = recipe.architecture.dropout_rates
+    return rates
+
+
+def _layer_numbers(population: Population, schedule: LayerSchedule) -> NDArray[np.int32]:
+    """`(K + N,)` by activation row, the number of its layer among the hidden layers of its network, from 0."""
+    program = population.program
+    numbers = np.zeros(program.lanes + layer_capacity(program), np.int32)
+    for lane in range(len(population.lanes)):
+        rows = _activation_rows(program, schedule, lane)
+        numbers[rows] = range(len(rows))
+    return numbers
+
+
+def _activation_rows(program: Program, schedule: LayerSchedule, lane: int) -> list[int]:
+    """The activation row of each hidden layer of a lane: the trunk, then head by head its branch."""
+    return [lane, *(program.lanes + place for place in schedule.places[lane])]
 
 
 def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
@@ -130,7 +159,7 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
     program, heads = population.program, len(population.program.losses)
     states = [lane.state or _new_state(lane, program) for lane in population.lanes]
     predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
-    weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
+    weights, first_moment, second_moment, kept, average = (_zeros(program) for _ in range(5))
     log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
     for lane, state in enumerate(states):
         sites = _sites(program, lane, schedule.places[lane], population.recipes[lane].architecture)
@@ -139,6 +168,7 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             (first_moment, state.first_moment),
             (second_moment, state.second_moment),
             (kept, state.kept),
+            (average, state.average),
         ):
             _write_weights(layers, sites, of_lane)
         predictions[: len(state.predictions), :, lane] = state.predictions
@@ -155,6 +185,7 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
         log_variances=Parameter(*map(tf.constant, log_variances.reshape(3, -1, 1, 1)))
         if "uncertainty" in program.balancing
         else (),
+        average=_tensors(average) if MOVING_AVERAGE in program.options else (),
         kept=_tensors(kept),
         lanes=Lanes(
             best=per_lane([state.best for state in states], -np.inf, np.float32),
@@ -205,8 +236,9 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
         not lanes.failed_at[lane] and lanes.waited[lane] < patience and lanes.epoch[lane] < end for lane, end in enumerate(ends)
     ]
     kept = _arrays(state.kept) if keep_weights or (any(goes_on) and fit.keep == "best") else None
-    weights, first_moment, second_moment = (
-        _arrays(layers) if any(goes_on) else [] for layers in (state.weights, state.first_moment, state.second_moment)
+    weights, first_moment, second_moment, average = (
+        _arrays(layers) if any(goes_on) else []
+        for layers in (state.weights, state.first_moment, state.second_moment, state.average)
     )
 
     def outcome(lane: int, recipe: Recipe, before: LaneState | None) -> LaneOutcome:
@@ -235,6 +267,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
                 waited=int(lanes.waited[lane]),
                 predictions=scaled.copy(),
                 curve=whole_curve,
+                average=weights_of(average) if average else (),
                 log_variances=tuple(array.numpy().reshape(heads, K)[:, lane] for array in state.log_variances),
             )
         return LaneOutcome(

@@ -28,6 +28,7 @@ from branchsweep.models.layers.activations import evaluate_by_row
 from branchsweep.models.layers.layer import FORWARD, OVER_ROWS
 from branchsweep.models.layers.registry import activations_of, layers_of
 from branchsweep.training.population import Program
+from branchsweep.training.program.dropout import kept_share
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import (
     Layers,
@@ -37,9 +38,11 @@ from branchsweep.training.program.program_arrays import (
     Plan,
     Rows,
     State,
+    StepSettings,
     Tensor,
 )
 from branchsweep.training.program.tensor_operations import TENSORS, index_after, read_rows, repeat, write_rows
+from branchsweep.training.program.weight_rows import WeightRows
 
 BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
 
@@ -81,6 +84,7 @@ class Networks:
         self.heads, self.layers = kinds_of(program.losses), layers_of(program.layers)
         self.activations = activations_of(program.activations)
         self.zero_row = self.H * self.K
+        self.weight_rows = WeightRows(self.S, self.K, self.H, self.stages)
 
     def batch(self, rows: Rows, positions: Tensor, count: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
         """Gather one batch of every stream.
@@ -108,23 +112,26 @@ class Networks:
 
         return repeat(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]  # TensorFlow ships no types
 
-    def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, weights: Layers, plan: Plan, X: Tensor, buffers: tuple[Tensor, ...], key: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         """Compute all hidden layers for a batch.
 
         Args:
             weights: The weights of all lanes.
             plan: The positions of the layers.
             X: `(R, 1 + F, B)` the inputs.
-            A: `(K + N, 1 + W, B)` the buffer for the layers' outputs.
-            D: `(K + N, W, B)` the buffer for what their gradients need; None to compute no gradients.
+            buffers: A `(K + N, 1 + W, B)` for the layers' outputs; for gradients also D `(K + N, W, B)` for what they need.
+            key: `(K,)` see `Epochs`; None to drop no outputs.
 
         Returns:
-            A and D with the layers' results.
+            The buffers with the layers' results.
         """
 
         def compute(row: Tensor, lanes: Tensor, block: Tensor, x: Tensor, A: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:
             activation = tf.gather(plan.activation, lanes)[:, None, None]
             output, of_output = self.layers_forward(self.layer_index(plan, row), activation, block, x)
+            output = self.dropped(plan, row, lanes, key, output)
             return write_rows(A, row, output, unit=1), *(write_rows(D, row, of_output) for D in saved)
 
         def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
@@ -133,7 +140,7 @@ class Networks:
             x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, 1 + F, B)
             return compute(o, lanes, read_rows(weights[0], o, self.S), x, *buffers)
 
-        buffers = repeat(plan.lane_waves, first, *((A,) if D is None else (A, D)))
+        buffers = repeat(plan.lane_waves, first, *buffers)
         for number, stage in enumerate(self.stages):
 
             def hidden(i: Tensor, *buffers: Tensor, number: int = number, stage: Stage = stage) -> tuple[Tensor, ...]:
@@ -144,7 +151,22 @@ class Networks:
                 return compute(self.K + place, read_rows(plan.lane, place, self.S), block, x, *buffers)
 
             buffers = repeat(plan.waves[number], hidden, *buffers)
-        return buffers if D is not None else (buffers[0], None)
+        return buffers
+
+    def dropped(self, plan: Plan, row: Tensor, lanes: Tensor, key: Tensor | None, values: Tensor) -> Tensor:
+        """Outputs of S layers, or gradients by them, after dropout (see `dropout.py`): `(S, U, B)`.
+
+        Args:
+            plan: Rates and numbers of the layers.
+            row: The activation row of the first.
+            lanes: `(S,)` their lanes.
+            key: `(K,)` see `Epochs`; None for no dropout.
+            values: `(S, U, B)`.
+        """
+        if key is None:
+            return values
+        rates, numbers = read_rows(plan.dropout, row, self.S), read_rows(plan.number, row, self.S)
+        return values * kept_share(rates, tf.gather(key, lanes), numbers, values.shape[1], self.B)
 
     def layer_index(self, plan: Plan, row: Tensor) -> Tensor | None:
         """`(S, 1, 1)` the index, among the program's kinds of layers, of the S layers from activation row `row` on.
@@ -221,7 +243,7 @@ class Networks:
             infinity: See `index_after`.
             reads_done: An array that depends on every read of the weights from row o on; None if no other read is pending.
         """
-        step_size, decay, momentum, trains = settings
+        step_size, decay, momentum, beta_2, trains = settings
         weights, first, second = parameter
         w, m = read_rows(weights, o, self.S), read_rows(first, o, self.S)
         at = o if reads_done is None else index_after(o, reads_done, infinity)
@@ -231,7 +253,7 @@ class Networks:
             return Parameter(weights, write_rows(first, index_after(o, weights, infinity), tf.where(trains, moved, m)), second)
         v = read_rows(second, o, self.S)
         m_new = m + (gradient - m) * (1 - BETA_1)
-        v_new = v + (gradient * gradient - v) * (1 - BETA_2)
+        v_new = v + (gradient * gradient - v) * (1 - (BETA_2 if beta_2 is None else beta_2))
         weights = write_rows(weights, at, tf.where(trains, (w - w * decay) - m_new * step_size / (tf.sqrt(v_new) + EPSILON), w))
         moments_at = index_after(o, weights, infinity)  # the line above reads both moments, so it goes first
         first = write_rows(first, moments_at, tf.where(trains, m_new, m))
@@ -270,7 +292,7 @@ class Networks:
         return reduce(add, flows)[:, :units]
 
     def step(
-        self, state: State, plan: Plan, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
+        self, state: State, plan: Plan, count: Tensor, step: StepSettings, buffers: tuple[Tensor, ...]
     ) -> tuple[State, tuple[Tensor, ...]]:
         """Train every lane on one batch: forward, backward, update.
 
@@ -278,8 +300,7 @@ class Networks:
             state: The lanes.
             plan: The positions of their layers, and their hyperparameters.
             count: `(R,)` rows of the batch by stream; lanes of streams with 0 do not train.
-            step_size: `(K,)` the update's factor.
-            decay: `(K,)` the share of each weight that decays.
+            step: The settings of this step.
             buffers: X, T and M with the batch, and A, D and G; see `program_arrays`.
 
         Returns:
@@ -288,16 +309,18 @@ class Networks:
         X, T, M, A, D, G = buffers
         S, K = self.S, self.K
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
-        settings = OptimizerSettings(step_size[:, None, None], decay[:, None, None], plan.momentum, trains[:, None, None])
+        settings = OptimizerSettings(
+            step.step_size[:, None, None], step.decay[:, None, None], plan.momentum, plan.beta_2, trains[:, None, None]
+        )
         weights, infinity = state.weights, plan.infinity
-        A, D = self.forward(weights, plan, X, A, D)
+        A, D = self.forward(weights, plan, X, (A, D), step.key)
         learning = [
             Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
         ]
         log_variances = state.log_variances
 
         def settings_of(lanes: Tensor) -> OptimizerSettings:
-            return OptimizerSettings(*(tf.gather(setting, lanes) for setting in settings))
+            return OptimizerSettings(*(None if setting is None else tf.gather(setting, lanes) for setting in settings))
 
         for head, kind in enumerate(self.heads):
 
@@ -330,11 +353,13 @@ class Networks:
             def hidden(_: Tensor, o: Tensor, G: Tensor, layers: Parameter, stage: Stage = stage) -> tuple[Any, ...]:
                 place = stage.begin + o
                 row = K + place
+                lanes = read_rows(plan.lane, place, S)
                 gradient, saved = self.arrived(plan, G, row, stage.units), read_rows(D, row, S)[:, : stage.units]
+                gradient = self.dropped(plan, row, lanes, step.key, gradient)
                 x = tf.gather(A, read_rows(plan.reads, place, S))[:, : 1 + stage.reads]
                 block = read_rows(layers.value, o, S)
                 sent, to_weights = self.layers_backward(self.layer_index(plan, row), block, x, saved, gradient)
-                settings = self.trained_layers(plan, row, settings_of(read_rows(plan.lane, place, S)))
+                settings = self.trained_layers(plan, row, settings_of(lanes))
                 layers = self.update(layers, to_weights, o, settings, infinity, sent)
                 return o - S, write_rows(G, self.zero_row + 1 + place, sent), layers
 
@@ -348,6 +373,7 @@ class Networks:
             lanes = o + tf.range(S)
             units = self.program.trunk_width
             gradient, saved = self.arrived(plan, G, o, units), read_rows(D, o, S)[:, :units]
+            gradient = self.dropped(plan, o, lanes, step.key, gradient)
             x = tf.gather(X, tf.gather(plan.stream, lanes))
             block = read_rows(layers.value, o, S)
             _, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
@@ -356,7 +382,11 @@ class Networks:
         (learning[0],) = repeat(plan.lane_waves, first, learning[0])
         weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
         state = state._replace(
-            weights=weights, first_moment=first_moment, second_moment=second_moment, log_variances=log_variances
+            weights=weights,
+            first_moment=first_moment,
+            second_moment=second_moment,
+            log_variances=log_variances,
+            average=self.weight_rows.averaged(plan, step.average, settings.trains, weights, state.average),
         )
         return state, (X, T, M, A, D, G)
 
@@ -370,7 +400,7 @@ class Networks:
             c: Tensor, deviances: Tensor, predictions: Tensor, X: Tensor, T: Tensor, M: Tensor, A: Tensor
         ) -> tuple[Any, ...]:
             X, T, M = self.batch(rows, rows.validation[:, c], rows.validation_count[:, c], X, T, M)
-            A, _ = self.forward(weights, plan, X, A, None)
+            (A,) = self.forward(weights, plan, X, (A,))
             for head, kind in enumerate(self.heads):
 
                 def output(

@@ -60,9 +60,15 @@ class State(NamedTuple):
     first_moment: Layers
     second_moment: Layers
     log_variances: LogVariances
+    average: Layers  # the moving average of the weights; empty in programs without one
     kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
     lanes: Lanes
     predictions: Tensor  # (C, H*K, B) of the kept weights on the validation rows
+
+    @property
+    def predicting(self) -> Layers:
+        """The weights that predict: the moving average where the program has one."""
+        return self.average or self.weights
 
 
 class Plan(NamedTuple):
@@ -83,6 +89,9 @@ class Plan(NamedTuple):
         Tensor | None
     )  # (H*K + 1 + N,) a gradient row's share where several meet, see lane_arrays; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
+    beta_2: Tensor | None  # (K, 1, 1); None where all lanes have the default
+    dropout: Tensor | None  # (K + N,) the dropout rate, by activation row; None where no lane has any
+    number: Tensor | None  # (K + N,) the number of the layer in its network, by activation row; None likewise
     stop: Tensor  # (K,) epochs after which the lane ends
     patience: Tensor  # (K,)
     min_delta: Tensor  # ()
@@ -93,12 +102,22 @@ class Plan(NamedTuple):
     infinity: Tensor  # () a number that XLA does not know
 
 
+class StepSettings(NamedTuple):
+    """What changes from step to step. All `(K,)`; see `Epochs`."""
+
+    step_size: Tensor
+    decay: Tensor
+    average: Tensor | None
+    key: Tensor | None
+
+
 class OptimizerSettings(NamedTuple):
     """The optimizer's settings for some lanes in one step. All `(lanes, 1, 1)`."""
 
     step_size: Tensor
     decay: Tensor
     momentum: Tensor
+    beta_2: Tensor | None
     trains: Tensor  # whether the lane is updated
 
 
@@ -121,3 +140,10 @@ class Epochs(NamedTuple):
     order: Tensor  # (CHUNK, R, C, B) positions of training rows
     step_size: Tensor  # (CHUNK, C, K) the update's factor, bias correction included
     decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
+    average: Tensor | None  # (CHUNK, C, K) the share of the moving average that stays; None in programs without one
+    key: Tensor | None  # (CHUNK, C, K) what dropout's draws derive from; None in programs without dropout
+
+    def at(self, epoch: Tensor, step: Tensor) -> StepSettings:
+        """The settings of one step of one epoch."""
+        varying = (self.step_size, self.decay, self.average, self.key)
+        return StepSettings(*(None if values is None else values[epoch, step] for values in varying))
