@@ -497,17 +497,19 @@ def outputs_with_balanced_forks(model: keras.Model, recipe: Recipe, x: Any) -> d
     return outputs
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        pytest.param({"trunk.depth": 3, "PE.exit": 2, "V.exit": 2, "trunk.width": 40, "branch.width": 7}, id="exits"),
-        pytest.param({"V.reads": "PE", "Q.exit": 1, "Q.depth": 2}, id="a head that reads another"),
-    ],
-)
-def test_gradient_norm_balances_every_layer_that_several_layers_read(params: Params) -> None:
+def test_gradient_norm_balances_every_layer_that_several_layers_read() -> None:
+    """Two of them: the trunk layer after which a head leaves, and the end of that head's branch, which another head reads."""
     experiment, rows = with_loss_balancing(with_branches_anywhere(THREE_HEADS)), make_rows(3)
-    params = {"learning_rate": 0.003, "activation": "silu", "PE.loss_weight": 3.0, "V.loss_weight": 0.7, **params}
-    lane = make_lane({**params, "loss_balancing": "gradient_norm"}, experiment=experiment)
+    params: Params = {
+        "trunk.depth": 2,
+        "PE.exit": 1,
+        "V.reads": "PE",
+        "Q.depth": 2,
+        "PE.loss_weight": 3.0,
+        "V.loss_weight": 0.7,
+    }
+    own: Params = {"learning_rate": 0.003, "activation": "silu", "loss_balancing": "gradient_norm"}
+    lane = make_lane({**params, **own}, experiment=experiment)
     model, optimizer, _, x, y = keras_lane_before_training(lane, rows)
     optimizer.build(model.trainable_weights)
 
@@ -841,7 +843,7 @@ def test_lanes_with_branches_anywhere_do_not_depend_on_each_other_to_the_last_bi
     experiment, lanes = with_branches_anywhere(TWO_HEADS), with_branches_elsewhere(mixed_lanes(13, widths))
     assert any(lane.recipe.architecture.exits for lane in lanes) and any(lane.recipe.architecture.reads for lane in lanes)
     together = train(lanes, experiment)
-    for lane in (lanes[1], *lanes[2:9:3]):
+    for lane in lanes[1:3]:
         assert assert_equal_bits(train([lane], experiment), [lane], together, lanes) == 1
     ordinary = lanes[::3]
     assert assert_equal_bits(train(ordinary), ordinary, together, lanes) == len(ordinary) == 5
@@ -860,7 +862,7 @@ def any_network(heads: Sequence[str]) -> strategies.SearchStrategy[Params]:
     return strategies.fixed_dictionaries(names)
 
 
-@settings(quick, max_examples=8)
+@settings(quick, max_examples=5)
 @given(strategies.lists(any_network(list(THREE_HEADS.heads)), min_size=3, max_size=6))
 def test_any_network_predicts_what_it_predicts_in_keras(networks: list[Params]) -> None:
     """After an epoch of training among others."""
