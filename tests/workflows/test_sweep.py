@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Ensemble, Promotion
 from branchsweep.config.sections.search_space import SearchSpace
@@ -38,7 +39,7 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources
 from branchsweep.trial import EndCause, Result, Score, Status, Trial
 from branchsweep.workflows.dry_run import make_dry_run
-from branchsweep.workflows.promotion.baseline_evaluation import Baseline, check_baseline_experiment
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline, baselines_of, check_baseline_experiment
 from branchsweep.workflows.promotion.champion import model_name
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -439,6 +440,27 @@ def test_a_summary_compares_the_finalist_with_the_best_baseline_of_each_head_whe
         assert best[head]["difference"] == pytest.approx(expected)
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert text.index("linear regression") < text.index("k nearest neighbors")
+
+
+def test_a_searched_baseline_is_recorded_and_shown_with_what_was_chosen(experiment: Experiment) -> None:
+    space = {"n_neighbors": {"type": "choice", "choices": [2]}}
+    chosen = TunedEstimator.model_validate({"estimator": "joint_k_nearest_neighbors", "fixed": {"p": 1}, "space": space})
+    fixed = TunedEstimator.model_validate({"estimator": "random_forest", "fixed": {"n_estimators": 3}})
+    baselines = baselines_of(experiment.model_copy(update={"baselines": ["joint_k_nearest_neighbors", chosen, fixed]}))
+    sweep = TinySweep(experiment)
+    summary = sweep.run(baselines)
+    plain, tuned, forest = summary.baselines
+    assert [baseline.name for baseline in (plain, tuned, forest)] == [
+        "joint k nearest neighbors", "joint k nearest neighbors, p 1, tuned", "random forest, n_estimators 3"
+    ]  # fmt: skip
+    assert (tuned.params, tuned.trials) == ({"p": 1, "n_neighbors": 2}, experiment.search.trials)
+    assert (forest.params, forest.trials) == ({"n_estimators": 3}, 0)
+    assert (plain.params, plain.trials) == ({}, 0)
+    assert tuned.scores.values != plain.scores.values and tuned.test_scores != plain.test_scores
+    assert SweepSummary.loads(summary.dumps()) == summary
+    assert json.loads(summary.to_json())["baselines"][tuned.name]["params"] == tuned.params
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert re.search(r"joint k nearest neighbors, p 1, tuned: p 1, n_neighbors 2 .*20 trials", text)
 
 
 def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> None:

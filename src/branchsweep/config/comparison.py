@@ -14,9 +14,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, KeyMistake, Name, Seconds, Seed
-from branchsweep.config.estimator_names import EstimatorName, is_joint
+from branchsweep.config.estimator_names import is_joint
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import value_problem
+from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.sections.heads import MAX_HEADS
 from branchsweep.config.sections.split import no_halves_reason
 from branchsweep.config.sections.training import Pruning
@@ -65,13 +66,10 @@ class Single(ConfigModel):
     fixed: Fixed = Field(default_factory=dict, description="Hyperparameters fixed at a value instead of being searched.")
 
 
-class Estimator(ConfigModel):
-    """An estimator of scikit-learn's, with its defaults."""
+class Estimator(TunedEstimator):
+    """An estimator of scikit-learn's, its hyperparameters fixed, searched, or at scikit-learn's defaults."""
 
     kind: Literal["estimator"]
-    estimator: EstimatorName = Field(
-        description="The name of the estimator: one for each head, or one for all heads together (joint_random_forest)."
-    )
     chain: list[Name] | None = Field(
         None,
         max_length=MAX_HEADS,
@@ -241,6 +239,7 @@ class Comparison(ConfigModel):
                 "tuning": "once",
                 "networks": 1,
                 "sharing": None,
+                "contestants": {name: _quick(contestant) for name, contestant in self.contestants.items()},
             }
         )
 
@@ -281,6 +280,13 @@ class Comparison(ConfigModel):
         """The experiment that a contestant's networks are trained by, with the seed of the comparison."""
         experiment = (contestant.experiment or self.experiment).with_fixed(contestant.fixed)
         return experiment.model_copy(update={"seed": self.seed})
+
+
+def _quick(contestant: Contestant) -> Contestant:
+    """A contestant of the quick form: an estimator has no more trials than the others."""
+    if not isinstance(contestant, Estimator) or contestant.trials is None:
+        return contestant
+    return contestant.model_copy(update={"trials": min(contestant.trials, QUICK_TRIALS)})
 
 
 def experiment_depth(path: Sequence[str | int]) -> int:

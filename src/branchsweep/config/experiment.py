@@ -12,12 +12,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import LONG_TEXT, LONGEST_PATH, ConfigModel, Name, Seed
+from branchsweep.config.config_model import LONG_TEXT, ConfigModel, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
+from branchsweep.config.sections.estimators import Baseline
 from branchsweep.config.sections.heads import MAX_HEADS, Head
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation, Promotion
@@ -60,11 +61,11 @@ class Experiment(ConfigModel):
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored within the training rows."
     )
-    baselines: list[Annotated[str, Field(max_length=LONGEST_PATH)]] = Field(
+    baselines: list[Baseline] = Field(
         default_factory=list,
         max_length=MAX_BASELINES,
         description="What the best trial is compared with: names of scikit-learn estimators (linear_regression, random_forest, "
-        "joint_random_forest), or paths to experiments of one trial.",
+        "joint_random_forest), paths to experiments of one trial, or estimators with hyperparameters of their own.",
     )
     confirmation: Confirmation = Field(
         default_factory=Confirmation, description="How the best trials are evaluated again before one is chosen."

@@ -14,7 +14,7 @@ from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.metric_names import MEAN, objective_metrics
-from branchsweep.config.sections.dimensions import Choice, Dimension, Float
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
 from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
@@ -142,21 +142,12 @@ def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 def _hyperparameter_values(experiment: Experiment) -> Iterator[tuple[KeyPath, str, list[tuple[KeyPath, ParamValue]]]]:
     """Where a hyperparameter is named: the path, the name, and its values there, each with its path from that one."""
     for name, dimension in experiment.space.dimensions.items():
-        yield ("space", "dimensions", name), name, list(_extreme_values(dimension))
+        yield ("space", "dimensions", name), name, list(extreme_values(dimension))
     for name, value in experiment.space.fixed.items():
         yield ("space", "fixed", name), name, [((), value)]
     for trial, params in experiment.search.initial_trials.items():
         for name, value in params.items():
             yield ("search", "initial_trials", trial, name), name, [((), value)]
-
-
-def _extreme_values(dimension: Dimension) -> Iterator[tuple[KeyPath, ParamValue]]:
-    """The values of a dimension that are within a hyperparameter's bounds exactly if all are, each with its path."""
-    if isinstance(dimension, Choice):
-        yield from ((("choices", index), value) for index, value in enumerate(dimension.choices))
-    else:
-        yield ("low",), dimension.low
-        yield ("high",), dimension.high
 
 
 def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -228,7 +219,15 @@ def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 
 def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    named: set[str] = set()
     for index, baseline in enumerate(experiment.baselines):
-        if baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
+        if not isinstance(baseline, str):
+            if baseline.estimator in named:
+                yield (
+                    ("baselines", index, "estimator"),
+                    f"{baseline.estimator} is already a baseline with hyperparameters of its own",
+                )
+            named.add(baseline.estimator)
+        elif baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
             expected = f"expected one of {', '.join(ESTIMATORS)}, or a path to an experiment (.yaml)"
             yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, ESTIMATORS)}"

@@ -69,10 +69,18 @@ def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
     if comparison.equivalence_margin == EQUIVALENCE_MARGIN:
         del fields["equivalence_margin"]  # the first versions had none
     _with_first_names(fields["experiment"])
-    for contestant in fields["contestants"].values():
+    for name, contestant in fields["contestants"].items():
         if contestant.get("experiment"):
             _with_first_names(contestant["experiment"])
+        if contestant["kind"] == "estimator":
+            fields["contestants"][name] = _estimator_fields(contestant)
     return fields
+
+
+def _estimator_fields(estimator: dict[str, Any]) -> dict[str, Any]:
+    """An estimator's fields: the first versions had these three in this order, and no hyperparameters."""
+    first = {key: estimator[key] for key in ("kind", "estimator", "chain")}
+    return first | {key: value for key, value in estimator.items() if key not in first and value not in (None, {})}
 
 
 def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class ContestantResult:
         metrics: The other metrics by name and head, one value per half; errors are in the head's unit.
         cost: What it costs.
         recipes: What was trained on each half, by the head it was trained for (empty for all heads): the params that were
-            fixed or chosen. Empty for an estimator.
+            fixed or chosen. Empty for an estimator with its defaults.
         failure: Why it has no scores; empty if it has.
     """
 

@@ -21,16 +21,22 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from branchsweep.config.estimator_names import JOINT, is_joint
+from branchsweep.config.estimator_parameters import estimator_parameters
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import FittedInputEncoder, InputEncoder, InputEncoding
 from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
+from branchsweep.trial import Params
 from branchsweep.types import Floats
 
 LATENCY_REPEATS = 5
 """Measurements of a latency, whose median is taken."""
+
+
+ALL_HEADS = ""
+"""The key of hyperparameters that estimators of all heads have in common."""
 
 
 class Estimator(Protocol):
@@ -62,19 +68,33 @@ class FittedBaseline:
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
 
-def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict[str, Estimator] | Estimator:
+def make_estimators(
+    name: str, heads: Mapping[str, Head], seed: int = 0, params: Mapping[str, Params] | None = None
+) -> dict[str, Estimator] | Estimator:
     """The estimator of each head, or the one of all heads.
 
     Args:
         name: One of `config/estimator_names.py`.
         heads: The kinds of the heads.
         seed: Of an estimator that is random, from 0 and below 2³².
+        params: By head, or under `ALL_HEADS` for all of them, hyperparameters other than scikit-learn's defaults.
     """
+    given = params or {}
     if is_joint(name):
         first = next(iter(heads.values()))
-        together: Estimator = first.estimator(name.removeprefix(JOINT), seed)
+        together: Estimator = _with_params(first.estimator(name.removeprefix(JOINT), seed), name, given.get(ALL_HEADS, {}))
         return together
-    return {head: kind.estimator(name, seed) for head, kind in heads.items()}
+    return {
+        head: _with_params(kind.estimator(name, seed), name, given.get(head, given.get(ALL_HEADS, {})))
+        for head, kind in heads.items()
+    }
+
+
+def _with_params(estimator: Any, name: str, params: Params) -> Any:
+    """The estimator, the last step of its pipeline with these hyperparameters."""
+    parameters = estimator_parameters(name)
+    _last_step(estimator)[0].set_params(**{key: parameters[key].for_scikit_learn(value) for key, value in params.items()})
+    return estimator
 
 
 def fit(
@@ -202,12 +222,18 @@ def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> 
     fit_rows(read.T, y, **({name: np.ascontiguousarray(weights[0])} if weights and name else {}))
 
 
-def _weights_argument(estimator: Any) -> str:
-    """The argument of `fit` that takes weights of rows, by the rules of scikit-learn's pipelines; empty if there is none."""
+def _last_step(estimator: Any) -> tuple[Any, str]:
+    """The estimator inside of a pipeline, and the prefix of its arguments, by the rules of scikit-learn's pipelines."""
     inner, prefix = getattr(estimator, "regressor", estimator), ""
     while hasattr(inner, "steps"):
         name, inner = inner.steps[-1]
         prefix += f"{name}__"
+    return inner, prefix
+
+
+def _weights_argument(estimator: Any) -> str:
+    """The argument of `fit` that takes weights of rows; empty if there is none."""
+    inner, prefix = _last_step(estimator)
     return f"{prefix}sample_weight" if "sample_weight" in inspect.signature(inner.fit).parameters else ""
 
 

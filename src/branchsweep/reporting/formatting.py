@@ -9,6 +9,7 @@ from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
+from branchsweep.workflows.records.baseline_result import BaselineResult
 
 VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
 """Symbols of the verdicts on a difference; colour alone is not readable for everyone."""
@@ -63,6 +64,14 @@ def tested_name_legend(name: str) -> str:
     metric, _, head = name.partition("/")
     of = "mean of the heads" if head == MEAN else head
     return f"{name}: {label(metric.removeprefix(TEST.format('')))} of {of} on the test rows, by the name it has in MLflow"
+
+
+def chosen_params(baseline: BaselineResult) -> str:
+    """The hyperparameters that a search chose for a baseline, in a phrase; empty where nothing was searched."""
+    if not baseline.trials:
+        return ""
+    chosen = ", ".join(f"{name} {format_param(value)}" for name, value in baseline.params.items())
+    return f"{chosen or 'the defaults of scikit-learn'} (the best of {baseline.trials:,} trials)"
 
 
 def format_difference(difference: float) -> str:

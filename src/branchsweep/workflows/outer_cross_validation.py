@@ -56,7 +56,7 @@ def new_cross_validation_record(
     another one.
     """
     ensemble = experiment.promotion.ensemble if experiment.promotion else None
-    compared = [(baseline.name, baseline.experiment and sweep_key_fields(baseline.experiment)) for baseline in baselines]
+    compared = [(baseline.name, baseline.deciding) for baseline in baselines]
     deciding = {
         "budget": {name: getattr(experiment.search, name) for name in STOPPING_CRITERIA},
         "confirmation": experiment.confirmation.model_dump(),

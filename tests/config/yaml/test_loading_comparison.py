@@ -133,6 +133,7 @@ class TestExperiments:
         assert list(loaded(text).experiment.space.dimensions) == ["trunk.depth", "PE.depth"]
 
 
+ESTIMATOR_KEYS = "estimator, fixed, space, trials, kind, chain"
 MISTAKES = {
     # of the comparison
     "unknown key": (
@@ -145,7 +146,7 @@ MISTAKES = {
     ),
     "unknown key of an estimator": (
         ("random_forest}", "random_forest, chian: [PE, V]}"),
-        "c.yaml:11: contestants.forest: unknown key 'chian', expected one of kind, estimator, chain; did you mean 'chain'?",
+        f"c.yaml:11: contestants.forest: unknown key 'chian', expected one of {ESTIMATOR_KEYS}; did you mean 'chain'?",
     ),
     "kind": (
         ("{kind: single}", "{kind: singel}"),

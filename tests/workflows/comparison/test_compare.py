@@ -20,6 +20,7 @@ from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSe
 from branchsweep.reporting.comparison.table import comparison_rows as rows_of_table
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.memory import MemoryComparisonTracker
+from branchsweep.tracking.mlflow.contestant_serialization import contestant_params
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
@@ -105,6 +106,36 @@ def test_fixed_hyperparameters_are_not_searched_and_single_has_a_network_for_eac
     assert all(set(half) == {"PE", "V"} for half in contestants["single"].recipes)
     assert "trunk.depth 1" in contestants["shallow"].description
     assert contestants["linear"].recipes == ()
+
+
+@pytest.mark.parametrize("tuning", ["nested", "once"])
+def test_an_estimator_is_tuned_on_the_budget_of_a_contestant_inside_every_half_or_once(tuning: str) -> None:
+    space = {"n_neighbors": {"type": "int", "low": 1, "high": 8}}
+    contestants = {
+        "plain": {"kind": "estimator", "estimator": "k_nearest_neighbors"},
+        "tuned": {"kind": "estimator", "estimator": "k_nearest_neighbors", "space": space},
+        "joint": {"kind": "estimator", "estimator": "joint_k_nearest_neighbors", "fixed": {"weights": "distance"}},
+    }
+    tracker = MemoryComparisonTracker.open(RECORD)
+    comparison = tiny_comparison(contestants=contestants, tuning=tuning, budget={"trials": 8})
+    plain, tuned, joint = run(comparison, tracker=tracker).contestants
+    assert plain.recipes == () and plain.cost.tuning_seconds == 0
+    assert [set(half) for half in tuned.recipes] == [{"PE", "V"}] * N_HALVES
+    choices = {tuple(params.get("n_neighbors") for params in half.values()) for half in tuned.recipes}
+    assert len(choices) > 1 if tuning == "nested" else len(choices) == 1
+    assert tuned.cost.tuning_seconds > 0 and "tuned" in tuned.description
+    assert joint.recipes == ({"": {"weights": "distance"}},) * N_HALVES and "distance" in joint.description
+    assert contestant_params(joint)["weights"] == "distance"
+    again = run(comparison, tracker=tracker).contestants[1]
+    assert again == tuned
+
+
+def test_hyperparameters_that_the_halves_cannot_be_fitted_with_are_one_message() -> None:
+    contestant = {"kind": "estimator", "estimator": "k_nearest_neighbors", "fixed": {"n_neighbors": 1000}}
+    comparison = tiny_comparison(contestants={**tiny_comparison().model_dump()["contestants"], "near": contestant})
+    with pytest.raises(ConfigError, match="n_neighbors 1000") as caught:
+        run(comparison)
+    assert caught.value.where == "contestants.near"
 
 
 @pytest.mark.parametrize("validation", [{"method": "hold_out", "fraction": 0.25}, {"method": "k_fold", "folds": 3}])

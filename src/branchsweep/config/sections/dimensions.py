@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.config_model import ConfigModel, KeyPath
 from branchsweep.trial import ParamValue
 
 MAX_STEPS = 1_000_000
@@ -113,6 +113,15 @@ class Choice(ConfigModel):
 
 
 Dimension = Annotated[Float | Int | Choice, Field(discriminator="type")]
+
+
+def extreme_values(dimension: Dimension) -> Iterator[tuple[KeyPath, ParamValue]]:
+    """The values of a dimension that are within a hyperparameter's bounds exactly if all are, each with its path."""
+    if isinstance(dimension, Choice):
+        yield from ((("choices", index), value) for index, value in enumerate(dimension.choices))
+    else:
+        yield ("low",), dimension.low
+        yield ("high",), dimension.high
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:

@@ -34,19 +34,8 @@ class SearchSpace(ConfigModel):
         return self
 
     def _mistakes(self) -> Iterator[KeyMistake]:
-        earlier: dict[str, Dimension] = {}
-        for name, dimension in self.dimensions.items():
-            if name in self.fixed:
-                yield ("fixed", name), f"{name} is varied and fixed at once"
-            for other, values in (dimension.when or {}).items():
-                path = ("dimensions", name, "when", other)
-                if other not in earlier:
-                    yield path, f"got '{other}', expected a dimension that stands before {name}{did_you_mean(other, earlier)}"
-                    continue
-                for index, value in enumerate(values):
-                    if not earlier[other].contains(value):
-                        yield (*path, index), f"{other} never has the value {value!r}"
-            earlier[name] = dimension
+        yield from ((("fixed", name), f"{name} is varied and fixed at once") for name in self.dimensions if name in self.fixed)
+        yield from ((("dimensions", *path), message) for path, message in condition_mistakes(self.dimensions))
 
     def is_asked(self, name: str, params: Params) -> bool:
         """Whether the conditions of a dimension hold.
@@ -134,6 +123,21 @@ class SearchSpace(ConfigModel):
                 if not waiting[other]:
                     ready.append(other)
         return order
+
+
+def condition_mistakes(dimensions: Mapping[str, Dimension]) -> Iterator[KeyMistake]:
+    """What is wrong with the conditions of dimensions, by the paths from the mapping of the dimensions."""
+    earlier: dict[str, Dimension] = {}
+    for name, dimension in dimensions.items():
+        for other, values in (dimension.when or {}).items():
+            path = (name, "when", other)
+            if other not in earlier:
+                yield path, f"got '{other}', expected a dimension that stands before {name}{did_you_mean(other, earlier)}"
+                continue
+            for index, value in enumerate(values):
+                if not earlier[other].contains(value):
+                    yield (*path, index), f"{other} never has the value {value!r}"
+        earlier[name] = dimension
 
 
 def _times(count: float, values: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import LONGEST_PATH, NAME, SHORT_TEXT
 from branchsweep.config.estimator_names import ESTIMATORS
+from branchsweep.config.estimator_parameters import ESTIMATOR_PARAMETERS, estimator_parameters
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS
@@ -42,6 +43,9 @@ def json_schema(kind: FileKind) -> Schema:
     definitions = schema["$defs"]
     models = definitions | {root.__name__: schema}
     _name_hyperparameters(models["SearchSpace"])
+    for name in ("TunedEstimator", "Estimator"):
+        if name in definitions:
+            _name_estimator_parameters(definitions[name])
     if "Experiment" in models:
         _allow_shorthands(models["Experiment"], definitions)
         _describe_search(definitions["Search"]["properties"])
@@ -55,6 +59,19 @@ def _name_hyperparameters(space: Schema) -> None:
     for group, value_schema in (("dimensions", _dimension_schema), ("fixed", _value_schema)):
         entry = space["properties"][group].pop("additionalProperties")
         space["properties"][group] |= _by_hyperparameter(entry, value_schema)
+
+
+def _name_estimator_parameters(estimator: Schema) -> None:
+    """Only an estimator's own hyperparameters can be searched or fixed."""
+    every_name = dict.fromkeys(name for parameters in ESTIMATOR_PARAMETERS.values() for name in parameters)
+    for key, entry in (("space", estimator["properties"]["space"]["additionalProperties"]), ("fixed", {})):
+        estimator["properties"][key] |= {"properties": dict.fromkeys(every_name, entry), "additionalProperties": False}
+
+    def only_those_of(name: str) -> Schema:
+        names = {"propertyNames": {"enum": list(estimator_parameters(name))}}
+        return {"if": {"properties": {"estimator": {"const": name}}}, "then": {"properties": {"space": names, "fixed": names}}}
+
+    estimator["allOf"] = [only_those_of(name) for name in ESTIMATORS]
 
 
 def _by_hyperparameter(entry: Schema, schema_of: Callable[[Schema, Hyperparameter], Schema]) -> Schema:
@@ -147,7 +164,7 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
         ],
     }
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
-    properties["baselines"]["items"] = {"anyOf": [{"enum": list(ESTIMATORS)}, _YAML_PATH]}
+    properties["baselines"]["items"] = {"anyOf": [{"enum": list(ESTIMATORS)}, _YAML_PATH, {"$ref": "#/$defs/TunedEstimator"}]}
     properties["heads"]["additionalProperties"] = False
     _allow_one_metric(properties, definitions["Objective"]["properties"]["maximize"])
 

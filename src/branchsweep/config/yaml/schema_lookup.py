@@ -102,10 +102,13 @@ def _definitions() -> Schema:
 
 
 def _resolve(schema: Schema, value: Any) -> Schema:
-    """The schema without references; of a tagged union the member that `value` chooses."""
+    """The schema without references; of a tagged union the member that `value` chooses, of others the one that is a mapping."""
     schema = _dereference(schema)
     while "oneOf" in schema and (member := _chosen_member(schema, value)):
         schema = _dereference({"$ref": member})
+    if "anyOf" in schema and isinstance(value, Mapping):
+        mappings = [member for member in map(_dereference, schema["anyOf"]) if "properties" in member]
+        schema = mappings[0] if len(mappings) == 1 else schema
     return schema
 
 
@@ -174,5 +177,5 @@ def _describe_union(members: list[Schema]) -> str:
     types = {member.get("type") for member in members}
     if {"boolean", "integer", "number", "string"} <= types:
         return "one value (a number, a word, true or false)"
-    *others, last = [describe_expected(member) for member in members if member != {"type": "null"}]
+    *others, last = [describe_expected(_dereference(member)) for member in members if member != {"type": "null"}]
     return f"{', '.join(others)} or {last}"

@@ -19,6 +19,7 @@ from branchsweep.reporting.figures.trial_marks import Point, figure_points
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
+    chosen_params,
     format_difference,
     format_duration,
     format_mean_score,
@@ -325,7 +326,7 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
     return [
         {
             "name": row.name,
-            "remark": remark if index == 0 else "",
+            "remark": chosen_params(row) if index else remark,
             "test": [
                 {"text": format_score(row.test_scores.get(head)), "is_best": row.test_scores.get(head) == highest[head]}
                 for head in heads

@@ -15,6 +15,7 @@ from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
+    chosen_params,
     format_difference,
     format_duration,
     format_mean_score,
@@ -62,6 +63,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
     if result.best_baselines:
         parts += [_best_baselines(result), Text()]
+    chosen = {baseline.name: text for baseline in result.baselines if (text := chosen_params(baseline))}
+    parts += [*(Text(f"  {name}: {text}", style="dim") for name, text in chosen.items()), *([Text()] if chosen else [])]
     parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:

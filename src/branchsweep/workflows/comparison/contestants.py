@@ -19,6 +19,7 @@ from branchsweep.workflows.comparison.nested_search import (
     TunedContestant,
     choose_recipes,
     contestant_networks,
+    where_tuned,
 )
 from branchsweep.workflows.context import ComparisonContext, TrainingContext
 
@@ -93,4 +94,4 @@ def _description(contestant: Network | Single, comparison: Comparison, tuned: Tu
         description += f", of the experiment {contestant.experiment.name}"
     if not tuned.seconds:
         return f"{description}, not tuned"
-    return f"{description}, tuned {'inside every half' if comparison.tuning == 'nested' else 'once'}"
+    return f"{description}, tuned {where_tuned(comparison)}"

@@ -119,10 +119,14 @@ def choose_recipes(
     label = f"{name}, {part.head}" if part.head else name
     count = part.experiment.folds
     searches = [range(first, first + count) for first in range(N_HALVES, len(training.rows.folds), count)]
-    where = "in every half" if comparison.tuning == "nested" else "once"
-    training.progress.on_message(f"{label}: {part.experiment.search.trials} trials {where}")
+    training.progress.on_message(f"{label}: {part.experiment.search.trials} trials {where_tuned(comparison)}")
     chosen = [_best(part.experiment, results) for results in nested_search(part.experiment, searches, training)]
     return tuple(chosen if comparison.tuning == "nested" else chosen * N_HALVES)
+
+
+def where_tuned(comparison: Comparison) -> str:
+    """Where contestants are tuned, as the end of a sentence."""
+    return "inside every half" if comparison.tuning == "nested" else "once"
 
 
 def nested_search(experiment: Experiment, folds: Sequence[Sequence[int]], training: TrainingContext) -> list[list[Result]]:

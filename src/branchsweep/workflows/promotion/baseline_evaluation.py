@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
-from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import means_with_medians
-from branchsweep.models.baselines import fit, make_estimators
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Score, Status, Trial
-from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
+from branchsweep.workflows.estimator_tuning import EstimatorSearch, EstimatorToFit, flat_params, searched_params
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.refit import RefitRequest, refit
@@ -27,15 +29,17 @@ from branchsweep.workflows.records.baseline_result import BaselineResult
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline: one of scikit-learn's by name, or an experiment of one known trial.
+    """A baseline: one of scikit-learn's estimators, or an experiment of one known trial.
 
     Args:
-        name: For people.
-        experiment: None for one of scikit-learn's.
+        name: Of the estimator; of an experiment its own.
+        experiment: None for an estimator.
+        tuned: The estimator with its hyperparameters; None for one with scikit-learn's defaults.
     """
 
     name: str
     experiment: Experiment | None = None
+    tuned: TunedEstimator | None = None
 
     @property
     def candidate(self) -> ConfirmationCandidate | None:
@@ -45,15 +49,38 @@ class Baseline:
         ((known, params),) = self.experiment.search.initial_trials.items()
         return ConfirmationCandidate(self.name, self.experiment, Trial(0, params, known))
 
+    @property
+    def estimator(self) -> TunedEstimator:
+        """The estimator that it is, where it is no experiment."""
+        return self.tuned or TunedEstimator.model_validate({"estimator": self.name})
+
+    @property
+    def label(self) -> str:
+        """What it is called in results: an estimator in words, with what is fixed, and whether it is tuned."""
+        if self.experiment:
+            return self.name
+        own = [f"{name} {value}" for name, value in self.estimator.fixed.items()]
+        return ", ".join([self.name.replace("_", " "), *own, *(["tuned"] if self.estimator.space else [])])
+
+    @property
+    def deciding(self) -> Mapping[str, Any] | None:
+        """All that decides its scores apart from the rows, as plain data; None for an estimator with its defaults."""
+        if self.experiment:
+            return sweep_key_fields(self.experiment)
+        return self.tuned.model_dump() if self.tuned else None
+
 
 def baselines_of(experiment: Experiment) -> list[Baseline]:
     """The baselines that an experiment names, checked before anything is trained."""
-    return [
-        Baseline(baseline)
-        if baseline in ESTIMATORS
-        else check_baseline_experiment(load_experiment(Path(baseline)), baseline, experiment)
-        for baseline in experiment.baselines
-    ]
+    return [_baseline(baseline, experiment) for baseline in experiment.baselines]
+
+
+def _baseline(baseline: str | TunedEstimator, experiment: Experiment) -> Baseline:
+    if isinstance(baseline, TunedEstimator):
+        return Baseline(baseline.estimator, tuned=baseline)
+    if baseline in ESTIMATORS:
+        return Baseline(baseline)
+    return check_baseline_experiment(load_experiment(Path(baseline)), baseline, experiment)
 
 
 def check_baseline_experiment(other: Experiment, where: str, experiment: Experiment) -> Baseline:
@@ -94,29 +121,26 @@ def evaluate_baselines(
     """
     results = []
     for baseline in baselines:
-        sweep.training.progress.on_stage(f"comparing with {baseline.name.replace('_', ' ')}")
-        results.append(
-            _network_result(confirmed[baseline.name], sweep) if baseline.experiment else _estimator_result(baseline.name, sweep)
-        )
+        sweep.training.progress.on_stage(f"comparing with {baseline.label}")
+        is_network = baseline.experiment is not None
+        results.append(_network_result(confirmed[baseline.name], sweep) if is_network else _estimator_result(baseline, sweep))
     return results
 
 
-def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
-    rows, dataset, split = sweep.training.rows, sweep.dataset, sweep.split
-    kinds = kinds_by_head(sweep.experiment)
-
-    def measure(x: Floats, targets: Actual, unseen: Floats, actual: Actual) -> Mapping[str, HeadScore]:
-        fitted = fit(make_estimators(name, kinds), x, targets, columns=rows.columns)
-        return scores.head_scores(actual, fitted.predict(unseen), kinds)
-
-    by_fold = [
-        measure(rows.x[train], rows.actual.rows(train), rows.x[validation], rows.actual.rows(validation))
-        for train, validation in rows.folds[-len(split.confirmation) :]
-    ]
-    by_head, value, value_se = scores.average_scores(by_fold)
+def _estimator_result(baseline: Baseline, sweep: SweepContext) -> BaselineResult:
+    experiment, rows, dataset, split = sweep.experiment, sweep.training.rows, sweep.dataset, sweep.split
+    estimator = EstimatorToFit(baseline.estimator, experiment, rows)
+    params, trials = estimator.fixed, 0
+    if baseline.estimator.space:
+        trials = baseline.estimator.trials or experiment.search.trials
+        search = EstimatorSearch(range(experiment.folds), trials, experiment.seed)
+        params = searched_params(estimator, search, sweep.training.progress.on_message)
+    confirmation = range(len(rows.folds) - len(split.confirmation), len(rows.folds))
+    by_head, value, value_se = scores.average_scores([estimator.on_fold(fold, params)[1] for fold in confirmation])
     validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
-    test = measure(rows.x, rows.actual, dataset.x[split.test], dataset.actual.rows(split.test))
-    return BaselineResult.of(name.replace("_", " "), validated.means, test)
+    unseen = dataset.x[split.test], dataset.actual.rows(split.test)
+    _, test = estimator.on_rows(rows.fold_rows(ALL_ROWS)[0], unseen, params)
+    return replace(BaselineResult.of(baseline.label, validated.means, test), params=flat_params(params), trials=trials)
 
 
 def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from branchsweep.config.metric_names import MEAN
-from branchsweep.trial import HeadScore, MeanScores
+from branchsweep.trial import HeadScore, MeanScores, Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,17 @@ class BaselineResult:
         scores: Its scores on the folds of the confirmation.
         test_scores: Score on the test rows by head; empty where it was not evaluated on them.
         test_metrics: All metrics on the test rows, by head and name; empty in the record of a version that did not keep them.
+        params: Of an estimator, the hyperparameters that were fixed or chosen, those of a single head as `PE/max_features`; the
+            others have scikit-learn's defaults.
+        trials: The trials of the search that chose them; 0 where nothing was searched.
     """
 
     name: str
     scores: MeanScores
     test_scores: Mapping[str, float]
     test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+    trials: int = 0
 
     @classmethod
     def of(cls, name: str, scores: MeanScores, test: Mapping[str, HeadScore]) -> BaselineResult:

@@ -191,7 +191,9 @@ class SweepSummary:
                 pareto_front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
                 unmet_constraints=self.unmet_constraints,
                 baselines={
-                    baseline.name: BaselineJson({metric: baseline.scores.values}, {metric: baseline.test_scores})
+                    baseline.name: BaselineJson(
+                        {metric: baseline.scores.values}, {metric: baseline.test_scores}, baseline.params, baseline.trials
+                    )
                     for baseline in self.baselines
                 },
                 best_baselines={

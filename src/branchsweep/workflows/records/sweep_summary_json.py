@@ -56,10 +56,12 @@ class ParetoTrialJson:
 
 @dataclass(frozen=True, slots=True)
 class BaselineJson:
-    """A baseline as JSON; `test` has the scores on the test rows."""
+    """A baseline as JSON: `test` has the scores on the test rows, `params` what is fixed or was chosen in so many `trials`."""
 
     scores: Inline[ByMetric]
     test: ByMetric
+    params: Params
+    trials: int
 
 
 @dataclass(frozen=True, slots=True)
