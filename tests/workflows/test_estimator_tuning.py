@@ -16,6 +16,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.models.baselines import ALL_HEADS, fit, make_estimators
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import Params
+from branchsweep.types import Floats
 from branchsweep.workflows.estimator_tuning import EstimatorSearch, EstimatorToFit, flat_params, searched_params
 from tiny_sweep import tiny_experiment
 
@@ -50,7 +51,7 @@ def searched(estimator: EstimatorToFit, trials: int = 30) -> Mapping[str, Params
     return searched_params(estimator, EstimatorSearch(FOLDS, trials, seed=1), lambda _: None)
 
 
-def scores_by_hand(estimator: EstimatorToFit, params: Params) -> np.ndarray[Any, Any]:
+def scores_by_hand(estimator: EstimatorToFit, params: Params) -> Floats:
     """R² by head, averaged over the folds."""
     table, kinds = estimator.rows, kinds_by_head(EXPERIMENT)
     by_fold = []
@@ -58,7 +59,8 @@ def scores_by_hand(estimator: EstimatorToFit, params: Params) -> np.ndarray[Any,
         estimators = make_estimators(estimator.tuned.estimator, kinds, params={ALL_HEADS: params})
         predicted = fit(estimators, table.x[train], table.y[train], estimator.chain).predict(table.x[held])
         by_fold.append(r2_score(table.y[held], predicted, multioutput="raw_values"))
-    return np.mean(by_fold, axis=0)
+    mean: Floats = np.mean(by_fold, axis=0)
+    return mean
 
 
 def test_every_head_takes_the_values_that_are_the_best_for_it() -> None:

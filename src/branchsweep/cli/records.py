@@ -70,6 +70,7 @@ def show(
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, trials
     from branchsweep.reporting.text.run_lists import render_run_lists
+    from branchsweep.reporting.text.sweep_summary import render_best_baselines
     from branchsweep.tracking.open import (
         list_comparisons,
         list_cross_validations,
@@ -77,6 +78,7 @@ def show(
         open_recorded_sweep,
         runs_to_json,
     )
+    from branchsweep.workflows.records.sweep_summary import SweepSummary
     from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
 
     console = OutputConsole()
@@ -107,7 +109,13 @@ def show(
         most = most if most or as_json else MOST_TRIALS
         trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], where or [], most, recorded.record.score_metrics)
         board = _leaderboard(recorded, trial_filter)
-        print_json(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
+        if as_json:
+            print_json(board.to_json())
+            return
+        console.print(trials.render_leaderboard(board))
+        summary = SweepSummary.of_conclusion(recorded.conclusion)
+        if summary and summary.best_baselines:
+            console.print(render_best_baselines(summary))
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
         print_json(details.to_json()) if as_json else console.print(trials.render_trial_details(details))

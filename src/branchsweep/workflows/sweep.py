@@ -11,7 +11,7 @@ from functools import partial
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.config.metric_names import MEAN
-from branchsweep.errors import ConfigError, UnreadableRecordError
+from branchsweep.errors import ConfigError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
@@ -65,7 +65,7 @@ def run_sweep_to_outcome(
     start = time.perf_counter()
     experiment, tracker = sweep.experiment, sweep.tracking.tracker
     current_champion(experiment, sweep.dataset, sweep.tracking.registry)  # one that predicts something else is an error now
-    earlier = _recorded_summary(tracker.conclusion)
+    earlier = SweepSummary.of_conclusion(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), baselines)
@@ -189,7 +189,7 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
             numbers = ", ".join(map(str, sorted(complete)[:20])) + ", …" * (len(complete) > 20)
             raise ConfigError(f"got {number}, expected a complete trial of this sweep ({numbers})", "--trial")
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    summary = _recorded_summary(tracker.conclusion)
+    summary = SweepSummary.of_conclusion(tracker.conclusion)
     evaluated = summary.baselines if summary else ()
     outcome = PromotionPipeline(sweep, evaluator).run(best, evaluated=evaluated, dry_run=dry_run)
     _evaluations(sweep, outcome, [])
@@ -201,20 +201,13 @@ def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) 
 
     A summary that cannot be read is none: running the sweep again concludes it again.
     """
-    summary = _recorded_summary(conclusion)
+    summary = SweepSummary.of_conclusion(conclusion)
     is_finished = summary and (dict(summary.budget) == _budget(experiment) or _has_enough(summary, experiment))
     return summary if is_finished else None
 
 
 def _has_enough(summary: SweepSummary, experiment: Experiment) -> bool:
     return sum(summary.trials.values()) >= experiment.search.trials
-
-
-def _recorded_summary(conclusion: SweepConclusion | None) -> SweepSummary | None:
-    try:
-        return SweepSummary.loads(conclusion.summary) if conclusion and conclusion.summary else None
-    except UnreadableRecordError:  # written by another version, or edited: concluding again costs a refit, no trial
-        return None
 
 
 def _budget(experiment: Experiment) -> dict[str, float | None]:

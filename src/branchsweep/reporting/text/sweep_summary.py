@@ -62,7 +62,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
     if result.best_baselines:
-        parts += [_best_baselines(result), Text()]
+        parts += [render_best_baselines(result), Text()]
     chosen = {baseline.name: text for baseline in result.baselines if (text := chosen_params(baseline))}
     parts += [*(Text(f"  {name}: {text}", style="dim") for name, text in chosen.items()), *([Text()] if chosen else [])]
     parts += _importance(result, list(units))
@@ -172,8 +172,12 @@ def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str
     return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
 
 
-def _best_baselines(result: SweepSummary) -> RenderableType:
-    """The finalist against the best baseline of each head, and of the mean over the heads, by their confirmed scores."""
+def render_best_baselines(result: SweepSummary) -> RenderableType:
+    """Render the finalist against the best baseline of each head, and of the mean over the heads, by their confirmed scores.
+
+    Args:
+        result: Of a sweep with a finalist and baselines.
+    """
     scores = result.finalist_scores
     assert scores is not None, "there is no best baseline without a finalist"
     columns = (

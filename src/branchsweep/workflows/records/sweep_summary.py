@@ -12,7 +12,7 @@ from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.protocols import PromotionCause, SweepConclusion
 from branchsweep.trial import MeanScores, Params, ParamValue
 from branchsweep.workflows.records.baseline_result import BaselineResult, BestBaseline, best_baselines, best_first
 from branchsweep.workflows.records.sweep_summary_json import (
@@ -262,6 +262,17 @@ class SweepSummary:
     def dumps(self) -> str:
         """The whole value as JSON, for `loads`."""
         return to_json(self)
+
+    @classmethod
+    def of_conclusion(cls, conclusion: SweepConclusion | None) -> SweepSummary | None:
+        """The summary that a sweep recorded when it finished; None for one that has not, or whose summary cannot be read.
+
+        Such a summary was written by another version, or edited: concluding the sweep again costs a refit, no trial.
+        """
+        try:
+            return cls.loads(conclusion.summary) if conclusion and conclusion.summary else None
+        except UnreadableRecordError:
+            return None
 
     @classmethod
     def loads(cls, text: str) -> SweepSummary:
