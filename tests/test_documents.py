@@ -104,7 +104,7 @@ def test_documented_yaml_is_valid(document: str, block: str, tmp_path: Path) -> 
 
 def test_the_error_message_is_the_one_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = re.findall(r"^ {4}(boiler\.yaml:.*)$", EXPERIMENTS, re.MULTILINE)
-    (example,) = blocks(EXPERIMENTS, "yaml")
+    example, *_ = blocks(EXPERIMENTS, "yaml")
     monkeypatch.chdir(tmp_path)
     Path("boiler.yaml").write_text(example.replace("loss: mae", "loss: mea"), encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
