@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import shutil
 import statistics
@@ -25,14 +27,18 @@ from branchsweep.data import loading, splits
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.architecture import Architecture
-from branchsweep.models.recipe import Recipe
+from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder, silence_stderr
+from branchsweep.training.lanes import Stage, recipe_lanes
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
-from branchsweep.trial import Result, Trial
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Params, Result, Trial
+from branchsweep.types import Floats
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress
+from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -50,6 +56,19 @@ SPACE = (
 
 PRUNED = "pruning=null"
 """The override by which the better trials alone train to their end, with the rungs that an experiment has by default."""
+
+
+RECIPE: Params = {
+    "trunk.depth": 2,
+    "trunk.width": 64,
+    "branch.depth": 1,
+    "branch.width": 32,
+    "activation": "silu",
+    "learning_rate": 3e-3,
+    "learning_rate_schedule": "cosine",
+    "batch_size": 64,
+}
+"""A network for benchmarks that compare ways to treat rows: it is tuned to none of their tables."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -94,6 +113,11 @@ def setting(name: str, table: Path | None, overrides: Sequence[str] = ()) -> Set
 def widths(*choices: int) -> tuple[str, ...]:
     """Overrides under which the shipped space has these widths alone, so that few programs are compiled."""
     return tuple(f"space.dimensions.{part}.width.choices={list(choices)}" for part in ("trunk", "branch"))
+
+
+def as_override(key: str, value: object) -> str:
+    """The override that puts a value at a key of an experiment."""
+    return f"{key}={json.dumps(value)}"  # JSON is YAML, too
 
 
 def with_epochs(experiment: Experiment, epochs: int) -> Experiment:
@@ -146,12 +170,14 @@ class Stopwatch:
         started: When its workers were started, as `time.perf_counter` has it.
         import_seconds: From then until the first population to finish was begun: processes, imports, and handing it over.
         compile_seconds: The sum over all populations and workers.
+        train_seconds: Likewise, without compiling.
     """
 
     trainer: Trainer
     started: float = field(default_factory=time.perf_counter)
     import_seconds: float | None = None
     compile_seconds: float = 0.0
+    train_seconds: float = 0.0
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
@@ -160,6 +186,7 @@ class Stopwatch:
                 worked = outcome.seconds + outcome.compile_seconds
                 self.import_seconds = max(0.0, time.perf_counter() - self.started - worked)
             self.compile_seconds += outcome.compile_seconds
+            self.train_seconds += outcome.seconds
             yield position, outcome
 
     def __getattr__(self, name: str) -> Any:
@@ -176,6 +203,39 @@ def useful_operations(recipe: Recipe, rows: TrainingRows, epochs: int, fold: int
     train, validation = rows.fold_rows(fold)
     passes = 3 * len(train) + len(validation)
     return 2.0 * passes * epochs * multiplications(recipe.architecture, rows.x.shape[1])
+
+
+def trained_predictions(
+    recipes: Mapping[str, Params], rows: TrainingRows, experiment: Experiment, networks: int, trainer: Trainer | None = None
+) -> dict[str, list[list[Floats]]]:
+    """Trains networks of several recipes together; by recipe and fold, each network's predictions for the validation rows.
+
+    Args:
+        recipes: By name, the hyperparameters that differ from `RECIPE`.
+        rows: Each fold's validation rows are what is predicted.
+        experiment: The heads and the number of epochs.
+        networks: Of a recipe and fold, each from other initial weights.
+        trainer: Who trains; this process if None.
+    """
+    folds = range(len(rows.folds))
+    own = list(itertools.product(folds, range(networks)))
+    lanes = {
+        name: recipe_lanes(Stage.COMPARISON, recipe_for(experiment, {**RECIPE, **params}), experiment, own)
+        for name, params in recipes.items()
+    }
+    training = TrainingContext(trainer or PopulationTrainer(rows), rows, NoProgress())
+    outcomes = train_lanes([lane for alike in lanes.values() for lane in alike], experiment, training)
+    return {
+        name: [[outcomes[lane.key].predictions for lane in alike if lane.key.fold == fold] for fold in folds]
+        for name, alike in lanes.items()
+    }
+
+
+def paired_gain(values: Sequence[float], reference: Sequence[float]) -> dict[str, float | None]:
+    """The mean of the paired differences, its standard error (None for one pair), and the smallest of them."""
+    gained = [value - other for value, other in zip(values, reference, strict=True)]
+    error = statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None
+    return {"mean": statistics.fmean(gained), "standard_error": error, "smallest": min(gained)}
 
 
 def resident_megabytes(process: int) -> float:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,26 +26,8 @@ from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.scores import head_scores, mean_score
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.models.recipe import recipe_for
-from branchsweep.training.lanes import Stage, recipe_lanes
-from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params
-from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.progress import NoProgress
-from branchsweep.workflows.train_lanes import train_lanes
-
-RECIPE: Params = {
-    "trunk.depth": 2,
-    "trunk.width": 64,
-    "branch.depth": 1,
-    "branch.width": 32,
-    "activation": "silu",
-    "learning_rate": 3e-3,
-    "learning_rate_schedule": "cosine",
-    "batch_size": 64,
-    "weight_decay": 0.01,
-}
-"""One recipe for all tables: it is not tuned to any of them."""
+from branchsweep.types import Floats
 
 ENCODINGS: dict[str, Params] = {
     "quantile": {"input_scaling": "quantile"},
@@ -91,27 +72,15 @@ def scores_by_split(
     """By change of the recipe, the mean R² of the heads on the test rows of each split."""
     cuts = ShuffleSplit(options.splits, test_size=0.2, random_state=1).split(dataset.x)
     rows = TrainingRows(dataset.x, dataset.y, tuple(cuts), dataset.heads, columns=dataset.columns)
-    kinds, keys = kinds_by_head(experiment), [(cut, seed) for cut in range(options.splits) for seed in range(options.networks)]
-    lanes = {
-        name: recipe_lanes(Stage.COMPARISON, recipe_for(experiment, {**RECIPE, **options.fixed, **params}), experiment, keys)
-        for name, params in changes.items()
-    }
-    training = TrainingContext(PopulationTrainer(rows), rows, NoProgress())
-    outcomes = train_lanes([lane for own in lanes.values() for lane in own], experiment, training)
+    kinds = kinds_by_head(experiment)
+    recipes = {name: {"weight_decay": 0.01, **options.fixed, **params} for name, params in changes.items()}
+    predictions = _measure.trained_predictions(recipes, rows, experiment, options.networks)
+    actual = [rows.actual.rows(held_out) for _, held_out in rows.folds]
 
-    def score(name: str, cut: int) -> float:
-        predictions = [outcomes[lane.key].predictions for lane in lanes[name] if lane.key.fold == cut]
-        actual = rows.actual.rows(rows.folds[cut][1])
-        return mean_score(head_scores(actual, np.mean(predictions, axis=0), kinds))
+    def score(cut: int, of_networks: list[Floats]) -> float:
+        return mean_score(head_scores(actual[cut], np.mean(of_networks, axis=0), kinds))
 
-    return {name: [score(name, cut) for cut in range(options.splits)] for name in lanes}
-
-
-def gain(values: list[float], reference: list[float]) -> dict[str, float | None]:
-    """The mean paired difference over the splits, with its standard error."""
-    gained = [value - other for value, other in zip(values, reference, strict=True)]
-    error = statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None
-    return {"mean": statistics.fmean(gained), "standard_error": error}
+    return {name: [score(cut, alike) for cut, alike in enumerate(by_cut)] for name, by_cut in predictions.items()}
 
 
 def measure(changes: Mapping[str, Params], description: str | None) -> None:
@@ -140,7 +109,8 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
         scores = scores_by_split(*table_of(name, options), changes, options)
         first = next(iter(scores.values()))
         measurements[name] = {
-            change: {"test_r2": statistics.fmean(values), "gained": gain(values, first)} for change, values in scores.items()
+            change: {"test_r2": statistics.fmean(values), "gained": _measure.paired_gain(values, first)}
+            for change, values in scores.items()
         }
         _measure.note(f"{name}: {json.dumps(measurements[name])}")
     _measure.conclude(

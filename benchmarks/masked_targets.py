@@ -16,7 +16,6 @@ seed.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
@@ -27,26 +26,11 @@ from benchmarks import _measure
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.scores import average_scores, head_scores
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.models.recipe import recipe_for
-from branchsweep.training.lanes import Stage, recipe_lanes
-from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params
 from branchsweep.types import Positions
-from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.progress import NoProgress
-from branchsweep.workflows.train_lanes import train_lanes
 
-RECIPE: Params = {
-    "trunk.depth": 3,
-    "trunk.width": 64,
-    "branch.depth": 1,
-    "branch.width": 32,
-    "activation": "silu",
-    "learning_rate": 3e-3,
-    "learning_rate_schedule": "cosine",
-    "batch_size": 64,
-}
-"""Like the best of `experiments/branched.yaml`."""
+DEEPER: Params = {"trunk.depth": 3}
+"""With `_measure.RECIPE`, like the best of `experiments/branched.yaml`."""
 
 
 def test_r2(setting: _measure.Setting, rows: TrainingRows, networks: int, epochs: int) -> Mapping[str, float]:
@@ -59,10 +43,9 @@ def test_r2(setting: _measure.Setting, rows: TrainingRows, networks: int, epochs
         epochs: The last weights are tested.
     """
     experiment = _measure.with_epochs(setting.experiment, epochs)
-    lanes = recipe_lanes(Stage.COMPARISON, recipe_for(experiment, RECIPE), experiment, ((0, n) for n in range(networks)))
-    outcomes = train_lanes(lanes, experiment, TrainingContext(PopulationTrainer(rows), rows, NoProgress()))
+    (predictions,) = _measure.trained_predictions({"": DEEPER}, rows, experiment, networks)[""]
     actual, kinds = rows.actual.rows(rows.folds[0][1]), kinds_by_head(experiment)
-    by_head, *_ = average_scores([head_scores(actual, outcome.predictions, kinds) for outcome in outcomes.values()])
+    by_head, *_ = average_scores([head_scores(actual, of_network, kinds) for of_network in predictions])
     return {head: measured.score for head, measured in by_head.items()}
 
 
@@ -90,12 +73,8 @@ def one_seed(options: Any, seed: int) -> dict[str, Mapping[str, float]]:
 
 def gains(seeds: list[dict[str, Mapping[str, float]]], other: str) -> dict[str, dict[str, float | None]]:
     """By head, the R² that masking gains over another way: the mean over the seeds, with its standard error."""
-    found: dict[str, dict[str, float | None]] = {}
-    for head in seeds[0]["mask"]:
-        gained = [seed["mask"][head] - seed[other][head] for seed in seeds]
-        error = statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None
-        found[head] = {"mean": statistics.fmean(gained), "standard_error": error, "smallest": min(gained)}
-    return found
+    by_head = {head: [[seed[way][head] for seed in seeds] for way in ("mask", other)] for head in seeds[0]["mask"]}
+    return {head: _measure.paired_gain(*values) for head, values in by_head.items()}
 
 
 def main() -> None:
