@@ -141,6 +141,20 @@ class DeprecatedKeyWarning(FutureWarning):
         self.where, self.old, self.new = where, old, new
 
 
+class HeadNameWarning(UserWarning):
+    """A YAML file names a head by a column whose name cannot be that of a head, so the head has another one.
+
+    Args:
+        where: The file and line.
+        column: The column, such as `25400` or `y+z`.
+        name: The name of the head, such as `head_25400` or `y_z`.
+    """
+
+    def __init__(self, where: str, column: str, name: str) -> None:
+        super().__init__(f"{where}: the head of column '{column}' is called {name}")
+        self.where, self.column, self.name = where, column, name
+
+
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The nearest valid word as the end of a message: `"; did you mean 'mae'?"`; empty if there is none.
 

@@ -13,7 +13,7 @@ import typer
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
-from branchsweep.cli.context import deprecated_keys_as_notes
+from branchsweep.cli.context import warnings_about_yaml_as_notes
 from branchsweep.cli.diffs import diff
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
@@ -54,7 +54,7 @@ def main() -> None:
     console = LiteralConsole(stderr=True)
     with ends_with_one_message(console):
         try:
-            with deprecated_keys_as_notes(console):
+            with warnings_about_yaml_as_notes(console):
                 app()
         finally:
             flush_output()

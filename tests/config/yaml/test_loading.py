@@ -20,7 +20,7 @@ from branchsweep.config.yaml.json_schema import json_schema
 from branchsweep.config.yaml.loading import is_comparison_file, is_space_file, load_experiment
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.config.yaml.yaml_parser import parse_yaml, read_document
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, HeadNameWarning
 from contracts.json_schemas import check_schema, undescribed_keys
 from yaml_files import check_own_words, config_error, locations, replace_once, write_yaml
 
@@ -246,12 +246,16 @@ MISTAKES = {
         "x.yaml:2: missing key 'name', expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
     ),
     "key that is no name": (
-        ("  V:\n", "  V 2:\n"),
-        f"""x.yaml:6: heads.V 2: got 'V 2', {EXPECTED_NAME}; write V_2: {{column: "V 2"}}""",
+        ("  V:\n", "  V 2:\n    column: V\n"),
+        f"x.yaml:6: heads.V 2: got 'V 2', {EXPECTED_NAME}; did you mean 'V_2'?",
     ),
     "key that is a number": (
-        ("  V:\n", "  2:\n"),
-        f"""x.yaml:6: heads.2: got '2', {EXPECTED_NAME}; write head_2: {{column: "2"}}""",
+        ("  V:\n", "  2:\n    column: V\n"),
+        f"x.yaml:6: heads.2: got '2', {EXPECTED_NAME}; did you mean 'head_2'?",
+    ),
+    "column whose head would be called like another one": (
+        ("  PE: {unit: MW}\n", "  PE: {unit: MW}\n  +PE: {}\n"),
+        "x.yaml:6: heads.+PE: the head would be called PE, as another one is (x.yaml:5); give it a name, and column: '+PE'",
     ),
     "kind of dimension": (
         ("type: float", "type: flaot"),
@@ -450,6 +454,40 @@ def test_an_error_has_file_line_and_key_of_each_mistake_as_fields(change: tuple[
     for mistake, line in zip(error.mistakes, message.splitlines(), strict=True):
         assert mistake.where.startswith("x.yaml:")
         assert line.startswith(f"{mistake.where}: {mistake.key}") and line.endswith(mistake.message)
+
+
+class TestHeadsNamedByColumns:
+    @pytest.mark.parametrize(
+        ("column", "name"),
+        [("25400", "head_25400"), ("y+z", "y_z"), ("num views", "num_views"), ("Wärme (kWh)", "Warme_kWh"), ("%", "head")],
+    )
+    def test_a_column_that_is_no_name_gives_its_head_one(self, column: str, name: str) -> None:
+        with pytest.warns(HeadNameWarning) as caught:
+            experiment = loaded(changed("  V:\n", f"  '{column}':\n"))
+        assert experiment.columns == {"PE": "PE", name: column}
+        assert experiment.heads[name].loss == "huber"
+        warning = caught[0].message
+        assert isinstance(warning, HeadNameWarning)
+        assert (warning.where, warning.column, warning.name) == ("x.yaml:6", column, name)
+        assert parse_recorded_experiment(dump_yaml(experiment), "record") == experiment
+
+    def test_mistakes_in_it_have_its_lines_and_its_name(self) -> None:
+        with pytest.warns(HeadNameWarning):
+            error = error_of(changed("  V:\n", "  y+z:\n").replace("huber", "hubre") + "objective: r2/y+z\n")
+        assert locations(error)[0] == ("x.yaml:8", "heads.y_z.loss")
+        with pytest.warns(HeadNameWarning):
+            error = error_of(changed("  V:\n", "  y+z:\n") + "objective: r2/y+z\n")
+        assert locations(error) == [("x.yaml:30", "objective.maximize[0]")]
+        assert "did you mean 'r2/y_z'" in error.message
+
+    def test_an_override_names_it_as_the_file_does(self) -> None:
+        with pytest.warns(HeadNameWarning):
+            experiment = loaded(changed("  V:\n", "  25400:\n"), "heads.25400.unit=MW")
+        assert experiment.heads["head_25400"].unit == "MW"
+
+    def test_the_schema_accepts_it(self) -> None:
+        document, _ = parse_yaml(changed("  V:\n", "  y+z:\n"), "x")
+        jsonschema.validate(document, json_schema("experiment"))
 
 
 @pytest.mark.parametrize(

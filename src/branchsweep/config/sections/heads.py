@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from branchsweep.config import kinds
-from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
+from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, ConfigModel
 from branchsweep.errors import did_you_mean
 
 MAX_HEADS = 256
@@ -15,6 +17,20 @@ MAX_HEADS = 256
 
 MAX_UNIT = 100
 """The most characters of a unit."""
+
+
+def name_from_column(column: str) -> str:
+    """The name of a head that is named by its column, where that is no name: `head_25400` of 25400, `y_z` of y+z.
+
+    Letters lose their accents, and whatever else a name may not hold becomes `_`.
+
+    Args:
+        column: The column's name.
+    """
+    letters = unicodedata.normalize("NFKD", column)
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
+    return (name if re.match(NAME, name) else f"head_{name}")[:MAX_NAME].rstrip("_-")
 
 
 def _name_the_losses(schema: dict[str, Any]) -> None:

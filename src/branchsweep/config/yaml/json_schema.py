@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from branchsweep.config.comparison import Comparison
-from branchsweep.config.config_model import LONGEST_PATH, NAME, SHORT_TEXT
+from branchsweep.config.config_model import LONGEST_PATH, MAX_NAME, NAME, SHORT_TEXT
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.estimator_parameters import ESTIMATOR_PARAMETERS, estimator_parameters
 from branchsweep.config.experiment import Experiment
@@ -165,8 +165,15 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     }
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
     properties["baselines"]["items"] = {"anyOf": [{"enum": list(ESTIMATORS)}, _YAML_PATH, {"$ref": "#/$defs/TunedEstimator"}]}
-    properties["heads"]["additionalProperties"] = False
+    _allow_columns_as_heads(properties["heads"])
     _allow_one_metric(properties, definitions["Objective"]["properties"]["maximize"])
+
+
+def _allow_columns_as_heads(heads: Schema) -> None:
+    """A head may be named by its column, which may be called anything, if nothing else names the column."""
+    (named,) = heads["patternProperties"].values()
+    heads["propertyNames"] = {"pattern": r"\S", "maxLength": MAX_NAME}
+    heads["additionalProperties"] = {"allOf": [named], "not": {"required": ["column"]}}
 
 
 def _allow_one_metric(experiment: Schema, maximize: Schema) -> None:

@@ -9,13 +9,13 @@ becomes messages such as
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from branchsweep.config.config_model import MAX_NAME, NAME, KeyPath
+from branchsweep.config.config_model import KeyPath
+from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.yaml.schema_lookup import RootModel, Schema, allowed_words, describe_expected, subschema, union_tag
 from branchsweep.config.yaml.yaml_document import describe_value
 from branchsweep.errors import did_you_mean, nearest
@@ -144,8 +144,7 @@ def _wrong_tag(root: RootModel, data: dict[str, Any], path: KeyPath) -> ConfigMi
 
 def _head_hint(column: str, head: Any) -> str:
     """What to write where a head is called as its column, and that is no name."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")
-    name = name if re.match(NAME, name) else f"head_{name}"[:MAX_NAME].rstrip("_-")
+    name = name_from_column(column)
     if isinstance(head, dict) and "column" in head:
         return f"; did you mean '{name}'?"
     return f"; write {name}: {{column: {json.dumps(column, ensure_ascii=False)}}}"

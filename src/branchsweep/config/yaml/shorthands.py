@@ -1,15 +1,20 @@
 """Shorthands of an experiment resolved in its document: `table: ccpp`, a path as `space` or `test`, one word as `objective`.
 
+A head that is named by its column, which may be called anything, has a name of its own from here on.
+
 Paths become absolute, so that the experiment means the same from every working directory.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import MAX_NAME, NAME, KeyPath
 from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
+from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
@@ -17,7 +22,7 @@ from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, expand_user, find_
 from branchsweep.config.yaml.messages import ConfigMistake
 from branchsweep.config.yaml.yaml_document import Document, SourceLocation
 from branchsweep.config.yaml.yaml_parser import read_document
-from branchsweep.errors import did_you_mean
+from branchsweep.errors import HeadNameWarning, did_you_mean
 
 
 def resolve_experiment(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
@@ -40,6 +45,7 @@ def resolve_experiment(document: Document, experiment: KeyPath, folder: Path) ->
         *resolve_shorthand(document, experiment, "pruning", folder),
         *resolve_shorthand(document, experiment, "objective", folder),
         *resolve_shorthand(document, experiment, "test", folder),
+        *_resolve_head_names(document, experiment),
         *_resolve_table_source(document, experiment, folder),
         *_resolve_baselines(document, experiment, folder),
     ]
@@ -118,6 +124,30 @@ def _resolve_objective(document: Document, path: KeyPath, value: Any) -> None:
     if path != maximize:
         document.put(path, {}, {(): document.location(path)})
     document.put(maximize, metrics, locations)
+
+
+def _resolve_head_names(document: Document, experiment: KeyPath) -> list[ConfigMistake]:
+    """Heads that are named by a column whose name no head can have: they get a name, and the column as their `column`.
+
+    Names of heads become those of metrics, layers and columns, which cannot hold everything that a column's name can.
+    """
+    heads = document.find((*experiment, "heads"))
+    mistakes: list[ConfigMistake] = []
+    for column, head in list(heads.items()) if isinstance(heads, dict) else []:
+        path, name = (*experiment, "heads", column), name_from_column(column)
+        is_column = 1 <= len(column.strip()) <= MAX_NAME and isinstance(head, dict) and "column" not in head
+        if not is_column or re.match(NAME, column):
+            continue
+        location = document.location(path)
+        if name in heads:
+            other = document.location((*experiment, "heads", name))
+            message = f"the head would be called {name}, as another one is ({other}); give it a name, and column: {column!r}"
+            mistakes.append(ConfigMistake(path, path, message))
+            continue
+        head["column"] = column
+        document.rename(path, name)
+        warnings.warn(HeadNameWarning(str(location), column, name), stacklevel=2)
+    return mistakes
 
 
 def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
