@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep.config.codec import to_data
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
@@ -148,7 +147,7 @@ SCRIPTS["mixed"] = generate_script("m", MIXED, [BINS], PROVENANCE)
 SCRIPTS["mean of bins"] = generate_script("m", INPUTS, mean_of(BINS, TREE), PROVENANCE)
 SCRIPTS["no numbers"] = generate_script("m", {"day": MIXED["day"], "kind": MIXED["kind"]}, [UNSCALED], PROVENANCE)
 SCRIPTS["gaps"] = generate_script("m", {"load": MIXED["wind speed"]}, [UNSCALED], replace(PROVENANCE, invalid="drop"))
-SCRIPTS["all kinds of inputs"] = generate_script(
+ALL_KINDS = (
     "m",
     LONG,
     mean_of(BINS, TREE, QUANTILE, UNSCALED),
@@ -161,6 +160,13 @@ SCRIPTS["all kinds of inputs"] = generate_script(
         csv_arguments={"decimal": ",", "thousands": "."},
     ),
 )
+SCRIPTS["all kinds of inputs"] = generate_script(*ALL_KINDS)
+SCRIPTS["a table of test rows"] = generate_script(*ALL_KINDS[:3], replace(ALL_KINDS[3], has_test_table=True, query="select 1"))
+OWN = LONG | {
+    "filled": Column(kind="numeric", missing="mean", input_scaling="quantile"),
+    f"another input with a {'very ' * 8}long name": Column(kind="numeric", input_scaling="piecewise_linear"),
+}
+SCRIPTS["encoders of their own"] = generate_script("m", OWN, mean_of(BINS, TREE, UNSCALED), PROVENANCE)
 
 SPLITS: list[dict[str, Any]] = [
     {"group": "batch"},
@@ -297,12 +303,6 @@ def test_a_comment_names_loss_balancing_that_fit_does_not_support() -> None:
 def test_members_of_equal_recipes_share_a_function() -> None:
     assert SCRIPTS["mean"].count("def network_") == 3
     assert SCRIPTS["mean"].count("(0.25, network_1)") == 2
-
-
-def test_a_model_whose_test_rows_are_a_table_of_their_own_has_no_script() -> None:
-    provenance = to_data(replace(PROVENANCE, has_test_table=True))
-    with pytest.raises(BackendError, match=r"test\.path"):
-        script_from_manifest("models:/plant/1", {"inputs": list(INPUTS), "members": [], "provenance": provenance})
 
 
 def test_a_model_without_provenance_has_no_script() -> None:

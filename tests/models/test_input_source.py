@@ -206,6 +206,26 @@ def test_a_script_encodes_numbers_as_input_scaling_says(
     assert_encoded_alike(path, {"inputs": inputs}, recipe, monkeypatch)
 
 
+@pytest.mark.parametrize("scaling", ["none", "standard", "piecewise_linear"])
+@pytest.mark.parametrize("with_gaps", [False, True])
+def test_a_script_encodes_columns_with_an_input_scaling_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scaling: str, with_gaps: bool
+) -> None:
+    inputs: dict[str, Any] = {
+        "temperature": {"input_scaling": "none"},
+        "wind": {"missing": "indicator", "input_scaling": "piecewise_linear_tree"},
+        "rain": {"missing": "mean"},
+        "season": {},
+        "price of yesterday": {"input_scaling": "quantile"},
+    }
+    if not with_gaps:
+        inputs = {name: column for name, column in inputs.items() if "missing" not in column}
+    frame = mixed()
+    csv(frame.assign(**{"price of yesterday": frame["price"].shift(fill_value=3.5)}), tmp_path / "t")
+    recipe = Recipe.of({"input_scaling": scaling, "bins": 5}, ["load", "price"])
+    assert_encoded_alike(tmp_path / "t.csv", {"inputs": inputs}, recipe, monkeypatch)
+
+
 @pytest.mark.parametrize("limit", [0, 3, 4])
 def test_a_script_hashes_the_categories_of_columns_that_have_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int

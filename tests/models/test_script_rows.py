@@ -278,6 +278,33 @@ def test_a_script_takes_the_rows_that_the_search_took(
         np.testing.assert_array_equal(part[["f", "heat loss"]].to_numpy(), dataset.y[rows])
 
 
+@pytest.mark.parametrize(
+    "table",
+    [{}, DROP | {"duplicates": "drop"}, BY_NOTE, {"split": {"stratify": "note"}}],
+    ids=["as they are", "policies", "groups", "classes"],
+)
+def test_a_script_takes_the_test_rows_of_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: dict[str, Any]
+) -> None:
+    rows = changed(a_5=None) if table.get("invalid") else plain()
+    rows = rows.assign(note=[f"n{row % 10}" for row in range(ROWS)])
+    rows.to_csv(tmp_path / "train.csv", index=False)
+    pd.concat([rows.assign(note="m", a=lambda frame: frame["a"] + 1)] * 2).to_excel(tmp_path / "test.xlsx", index=False)
+    paths = [tmp_path / "train.csv", tmp_path / "test.xlsx"]
+    chosen = experiment(paths[0], table | {"test": {"path": str(paths[1])}})
+    dataset = load_dataset(chosen)
+    split = split_rows(chosen, dataset)
+    members, provenance = [ModelMember(Recipe.of({}, ["f", "heat"]), ())], Provenance.of(chosen, dataset.csv_arguments)
+    script = generate_script("models:/rows/1", dict.fromkeys(dataset.inputs, NUMERIC), members, provenance)
+    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, paths)])
+    names: dict[str, Any] = {}
+    reading = script.partition("keras.utils.set_random_seed")[0].replace("import keras\n", "")
+    exec(compile(reading, "script.py", "exec"), names)  # noqa: S102  # likewise
+    for positions, part in ((split.train, names["train"]), (split.test, names["test"])):
+        np.testing.assert_array_equal(part[["a", "b"]].to_numpy(), dataset.x[positions])
+        np.testing.assert_array_equal(part[["f", "heat loss"]].to_numpy(), dataset.y[positions])
+
+
 def test_a_script_reads_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/plant.db"
     with closing(sqlite3.connect(tmp_path / "plant.db")) as connection:

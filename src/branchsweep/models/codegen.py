@@ -42,8 +42,7 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
         manifest: Its `serving.json`.
 
     Raises:
-        BackendError: It does not say where the model comes from, cannot be read, or there is no script for its kinds or for
-            test rows from a table of their own.
+        BackendError: It does not say where the model comes from, cannot be read, or there is no script for its kinds.
     """
     if not manifest.get("provenance"):
         raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
@@ -56,9 +55,6 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
         ]
     except MALFORMED as error:
         raise BackendError(f"the description of {name} cannot be read ({error!r}): was it edited by hand?") from error
-    if provenance.has_test_table:
-        message = f"the test rows of {name} are a table of their own (test.path), and a script reads one table"
-        raise BackendError(f"{message}; export the model itself with --format keras")
     return generate_script(name, inputs, members, provenance)
 
 

@@ -203,12 +203,14 @@ class InputSource:
         Raises:
             BackendError: As of `encoding_lines`.
         """
-        numeric = [kind.source for kind in self._numeric_kinds(encoding) if kind.source]
+        groups = self._numeric_groups(encoding)
+        numeric = [kind.source for _, kinds in groups for kind in kinds if kind.source]
+        is_filled = any(kind.source and self._gaps_among(names) for names, kinds in groups for kind in kinds)
         return [
             _COMPOSE,
             *numeric,
             *([_MEAN] if self.gaps else []),
-            *([_PIPELINE] if (self.gaps and numeric) or self._parts(cyclic=False) else []),
+            *([_PIPELINE] if is_filled or self._parts(cyclic=False) else []),
             *([_INDICATOR] if self._indicated else []),
             *([_ONE_HOT] if set(self._of_kind("categorical")) > set(self._hashed(encoding)) else []),
             *([_HASHED] if self._hashed(encoding) else []),
@@ -226,12 +228,7 @@ class InputSource:
         Raises:
             BackendError: There is no script for one of them.
         """
-        lines, entries = ["# Inputs, encoded by what the training rows are like"], []
-        for kind in self._numeric_kinds(encoding):
-            name = "bins" if kind.with_bins else "scaler"
-            if kind.source:
-                lines.append(laid_out(kind.source.arguments, f"{name} = {kind.source.name}(", ")", columns))
-            entries.append(f"({self._filled(name if kind.source else '')}, {self.numbers})")
+        lines, entries = self._numeric_lines(encoding, columns)
         if self._indicated:
             entries.append('(MissingIndicator(features="all"), INDICATORS)')
         hashed = self._hashed(encoding)
@@ -252,6 +249,7 @@ class InputSource:
             entries.append("(make_pipeline(FunctionTransformer(linear_parts), StandardScaler()), DATES)")
         return "\n".join(
             [
+                "# Inputs, encoded by what the training rows are like",
                 *lines,
                 laid_out(entries, "input_encoder = make_column_transformer(", ")", columns),
                 "input_encoder.fit(train[INPUTS], train[TARGETS])",
@@ -259,6 +257,22 @@ class InputSource:
                 "x_test = input_encoder.transform(test[INPUTS])",
             ]
         )
+
+    def _numeric_lines(self, encoding: InputEncoding, columns: int) -> tuple[list[str], list[str]]:
+        """The lines that make the encoders of numeric columns, and each with its columns as an entry of the whole encoder."""
+        lines: list[str] = []
+        entries: list[str] = []
+        groups = self._numeric_groups(encoding)
+        for names, kinds in groups:
+            prefix, of_group = (f"{kinds[-1].name}_", f"{kinds[-1].name}_columns") if len(groups) > 1 else ("", self.numbers)
+            if prefix:
+                lines.append(laid_out(map(source, names), f"{of_group} = [", "]", columns))
+            for kind in kinds:
+                name = prefix + ("bins" if kind.with_bins else "scaler")
+                if kind.source:
+                    lines.append(laid_out(kind.source.arguments, f"{name} = {kind.source.name}(", ")", columns))
+                entries.append(f"({self._filled(names, name if kind.source else '')}, {of_group})")
+        return lines, entries
 
     @property
     def _numeric(self) -> list[str]:
@@ -277,23 +291,30 @@ class InputSource:
         chosen = {name: [part for part in parts if (part in CYCLIC) == cyclic] for name, parts in of_dates.items()}
         return {name: parts for name, parts in chosen.items() if parts}
 
-    def _numeric_kinds(self, encoding: InputEncoding) -> list[Encoder]:
-        """The encoders of the numeric columns, side by side."""
-        own = [name for name in self._numeric if self.columns[name].input_scaling not in (None, encoding.scaling)]
-        if own:
-            message = f"there is no script for columns with an input_scaling of their own ({', '.join(own)})"
-            raise BackendError(f"{message}; export the network (--format keras)")
-        kind = encoding.numeric
-        kinds = [*([encoder_kind(kind.beside)] if kind.beside else []), kind] if self._numeric else []
-        for unknown in (kind for kind in kinds if kind.source is None and kind.name != "none"):
-            raise BackendError(f"there is no script for input_scaling: {unknown.name}; export the network (--format keras)")
-        return kinds
+    def _numeric_groups(self, encoding: InputEncoding) -> list[tuple[list[str], list[Encoder]]]:
+        """The numeric columns that are encoded alike, and their encoders, side by side."""
+        by_scaling: dict[str, list[str]] = {}
+        for name in self._numeric:
+            by_scaling.setdefault(self.columns[name].input_scaling or encoding.scaling, []).append(name)
+        groups = []
+        for scaling, names in by_scaling.items():
+            kind = encoding._replace(scaling=scaling).numeric
+            kinds = [*([encoder_kind(kind.beside)] if kind.beside else []), kind]
+            for unknown in (kind for kind in kinds if kind.source is None and kind.name != "none"):
+                message = f"there is no script for input_scaling: {unknown.name}; export the network (--format keras)"
+                raise BackendError(message)
+            groups.append((names, kinds))
+        return groups
 
-    def _filled(self, name: str) -> str:
-        """The encoder of this name after the one that fills gaps, as source; empty for values as they are."""
-        if not self.gaps:
-            return name or '"passthrough"'
-        return f"make_pipeline(SimpleImputer(), {name})" if name else "SimpleImputer()"
+    def _gaps_among(self, names: list[str]) -> bool:
+        """Whether some of these columns may have gaps."""
+        return not set(names).isdisjoint(self.gaps)
+
+    def _filled(self, names: list[str], encoder: str) -> str:
+        """The encoder of these columns after the one that fills gaps, as source; empty for values as they are."""
+        if not self._gaps_among(names):
+            return encoder or '"passthrough"'
+        return f"make_pipeline(SimpleImputer(), {encoder})" if encoder else "SimpleImputer()"
 
     def _hashed(self, encoding: InputEncoding) -> list[str]:
         """The categorical columns with too many categories for a column each."""

@@ -33,6 +33,8 @@ class SplitSource:
     def of(cls, provenance: Provenance, has_missing_inputs: bool = False) -> SplitSource:
         """The lines that cut off the test rows of a model's sweep; `table` has missing values among its inputs, or not."""
         split = provenance.row_split
+        if provenance.has_test_table:  # which has the test rows, whatever divides the training rows
+            return cls("")
         if split.kind == "shuffle":
             return _shuffle(provenance, has_missing_inputs or provenance.partial_targets)
         return _SOURCES[split.kind](split, provenance)
