@@ -218,6 +218,20 @@ def test_a_row_without_a_value_that_it_needs_has_no_prediction(
     assert np.isnan(answered[1]).all()
 
 
+def test_a_registered_model_names_the_kinds_of_its_inputs(registered: Registered) -> None:
+    metadata = registered.served.metadata.metadata
+    assert metadata is not None
+    kinds = {name: (column["kind"], column["optional"]) for name, column in metadata["inputs"].items()}
+    assert kinds == {
+        "season": ("categorical", True),
+        "temperature": ("numeric", False),
+        "wind": ("numeric", True),
+        "when": ("date", False),
+        "heated": ("categorical", False),
+        "zone": ("categorical", False),
+    }
+
+
 def test_the_files_of_a_model_are_named_with_those_of_all_its_encoders(registered: Registered) -> None:
     manifest = json.loads((registered.folder / "serving.json").read_text(encoding="utf-8"))
     names = serving.model_file_names(manifest)

@@ -62,7 +62,7 @@ def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> 
         confirmed = model.finalist.score.heads[head]
         assert f"{confirmed.score:.4f} ± {confirmed.score_se:.4f} | {measured.score:.4f}" in rows[head]
     for name, (low, high) in zip(model.dataset.inputs, model.ranges, strict=True):
-        assert rows[name] == f"| {name} | {low:g} | {high:g} |"
+        assert rows[name] == f"| {name} | numeric | {low:g} | {high:g} |"
     text = "\n".join(model_card_lines(model))
     assert model.dataset.digest in text and model.split.digest in text and escape_markdown(model.decision.because) in text
 

@@ -83,10 +83,10 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield ""
     yield "The training rows cover these ranges of the inputs; outside of them the model extrapolates, which networks do badly."
     yield ""
-    yield "| input | from | to |"
-    yield "|---|---|---|"
+    yield "| input | kind | from | to |"
+    yield "|---|---|---|---|"
     yield from (
-        f"| {escape_markdown(name)} | {_limits(column, *ends)} |"
+        f"| {escape_markdown(name)} | {_kind(column)} | {_limits(column, *ends)} |"
         for (name, column), ends in zip(dataset.input_columns.items(), model.ranges, strict=True)
     )
     yield ""
@@ -107,6 +107,11 @@ def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[s
     yield ""
     yield "Difference: the confirmed score of this model's trial minus that of the best baseline, on the same folds."
     yield ""
+
+
+def _kind(column: Column) -> str:
+    """What a column is, and whether it may be missing, as a cell of a table."""
+    return f"{column.kind or 'numeric'}{', may be missing' if column.fills_gaps else ''}"
 
 
 def _limits(column: Column, low: float, high: float) -> str:

@@ -235,8 +235,16 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
             signature=signature(predictor),
             input_example=predictor.example,
             pip_requirements=_requirements(),
-            metadata={"units": predictor.units},
+            metadata={"units": predictor.units, "inputs": _described_inputs(predictor)},
         )
+
+
+def _described_inputs(predictor: serving.Predictor) -> dict[str, dict[str, Any]]:
+    """By input its kind, and whether it may be missing: what the types of a signature cannot say (see `signature`)."""
+    return {
+        name: {"kind": column.get("kind", NUMERIC.kind), "optional": predictor.may_be_missing(name)}
+        for name, column in predictor.columns().items()
+    }
 
 
 def signature(predictor: serving.Predictor) -> ModelSignature:
@@ -245,7 +253,7 @@ def signature(predictor: serving.Predictor) -> ModelSignature:
     Inputs are of any type; those that may have gaps are optional. With inputs of type double MLflow refuses columns of whole
     numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`, and with type string columns of gaps alone and pandas's
     categorical columns, and a JSON null becomes the text "None". Values that are no numbers are refused by the model. The
-    price: `mlflow models serve` accepts JSON, but not CSV.
+    price: `mlflow models serve` accepts JSON, but not CSV. What each input is, the model's metadata say (`inputs`).
     """
     anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     return ModelSignature(
