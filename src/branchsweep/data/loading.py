@@ -6,7 +6,7 @@ a path, a DataFrame or ccpp -> SourceTable -> columns, numbers, repeated rows, c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.files.column_selection import ColumnSelection, column_names, is_generated_name
+from branchsweep.data.group_columns import MOST_CELLS, MOST_COLUMNS, group_columns
 from branchsweep.data.row_warnings import code_warnings, dependence_warnings, looks_like_group
 from branchsweep.data.splitters.given import as_given
 from branchsweep.data.splitters.reading import row_splitter
@@ -104,9 +105,11 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     weights = head_weights(experiment, values)
     guesses = code_warnings(names, numbers)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
-    guesses += dependence_warnings(
-        others if len(others) == len(values) else others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True))
-    )
+    others = others if len(others) == len(values) else others.loc[rows.numbers]
+    known_targets = dict(zip(experiment.heads, y.T, strict=True))
+    unused = others[[name for name in others.columns if name not in columns]] if _is_cut_at_random(experiment) else others[[]]
+    grouped = group_columns(unused, values[:, : len(inputs)], known_targets)
+    guesses += dependence_warnings(others, known_targets, grouped)
     digest = table_digest([_digest_name(name, kinds.get(name)) for name in columns], values)
     return Dataset(
         source=table.source,
@@ -255,7 +258,33 @@ def _read(
         return from_dataframe(data, list(keys))
     if table.source == POWER_PLANT_TABLE:
         return read_power_plant_table(table, data, require_real, on_message, download)
-    return _read_file(experiment, data, ColumnSelection(keys, looks_like_group, others_as_text=True))
+    others: list[str] = []
+
+    def is_read(name: str) -> bool:
+        others.append(name)
+        return looks_like_group(name)
+
+    found = _read_file(experiment, data, ColumnSelection(keys, is_read, others_as_text=True))
+    if experiment.table.is_database and data is None:  # whose query is not run twice
+        return found
+    return _with_further_columns(found, others, experiment, data)
+
+
+def _with_further_columns(table: SourceTable, names: Sequence[str], experiment: Experiment, data: Path | None) -> SourceTable:
+    """The table with columns that nobody asked for and that may group its rows; without them where they cannot be read."""
+    names = [name for name in dict.fromkeys(names) if name not in table.frame.columns][:MOST_COLUMNS]
+    if not names or not _is_cut_at_random(experiment) or len(table.frame) * len(names) > MOST_CELLS:
+        return table
+    try:
+        further = _read_file(experiment, data, ColumnSelection(is_read=set(names).__contains__, others_as_text=True)).frame
+    except DataError:  # they may be anything
+        return table
+    return replace(table, frame=table.frame.join(further))
+
+
+def _is_cut_at_random(experiment: Experiment) -> bool:
+    """Whether test rows and folds are cut row by row, whatever rows have in common."""
+    return experiment.split.kind in ("shuffle", "stratify")
 
 
 def _read_file(experiment: Experiment, data: Path | None, selection: ColumnSelection) -> SourceTable:

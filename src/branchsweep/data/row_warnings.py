@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.data.columns import count_noun
+from branchsweep.data.group_columns import GroupColumn, group_labels, share_of_neighbours
 from branchsweep.data.splitters.time import dates_of
 from branchsweep.types import Floats
 
@@ -110,15 +111,18 @@ def looks_like_group(name: str) -> bool:
     return not _GROUP_WORDS.isdisjoint({*words, *singular})
 
 
-def dependence_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[str]:
+def dependence_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats], grouped: Sequence[GroupColumn] = ()) -> list[str]:
     """Warnings of columns by which rows that are divided one by one are not independent.
 
     Args:
         frame: The columns that may be groups or times, of the rows that are used.
         targets: By head its values `(rows,)`.
+        grouped: Those of the columns that group the rows by their values; all others are looked at by their names.
     """
-    by_group = group_warnings(frame, targets)
-    return [*by_group.values(), *time_warnings(frame.drop(columns=list(by_group)), targets)]
+    by_name = group_warnings(frame, targets)
+    by_values = {column.name: column.warning for column in grouped if column.name not in by_name}
+    times = time_warnings(frame.drop(columns=[*by_name, *by_values]), targets)
+    return [*by_name.values(), *by_values.values(), *times]
 
 
 def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> dict[str, str]:
@@ -132,7 +136,7 @@ def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> dict[s
     for name in frame.columns:
         if not looks_like_group(str(name)):
             continue
-        labels = _labels(frame[name])
+        labels = group_labels(frame[name])
         groups = len(np.unique(labels))
         if groups < 2 or len(labels) < _LEAST_ROWS_PER_GROUP * groups:
             continue
@@ -168,7 +172,7 @@ def time_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[st
         if dates is None or dates.isna().any() or dates.nunique() < max(_FEWEST_TIMES, _LEAST_TIMES * len(dates)):
             continue
         order = np.argsort(dates.to_numpy(), kind="stable")
-        shares = {head: _share_of_neighbours(values[order]) for head, values in targets.items()}
+        shares = {head: share_of_neighbours(values[order]) for head, values in targets.items()}
         head = max(shares, key=shares.__getitem__)
         if shares[head] >= _LEAST_NEIGHBOUR_SHARE:
             warnings.append(
@@ -178,27 +182,6 @@ def time_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[st
                 f" write split: {{time: {name}}}."
             )
     return warnings
-
-
-def _share_of_neighbours(values: Floats) -> float:
-    """The share of the variance that a row has in common with the row before: 1 less half of von Neumann's ratio.
-
-    von Neumann, "Distribution of the ratio of the mean square successive difference to the variance", Annals of Mathematical
-    Statistics 12 (1941) 367-395.
-    """
-    values = values[~np.isnan(values)]
-    variance = float(values.var()) if len(values) > 1 else 0.0
-    return 1.0 - float((np.diff(values) ** 2).mean()) / (2 * variance) if variance > 0.0 else 0.0
-
-
-def _labels(column: pd.Series) -> NDArray[np.intp]:
-    """`(rows,)`, equal numbers for equal groups; times of one day are one group, and all missing values are one."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.dt.floor("D")
-    texts = column.astype(str)
-    is_time = texts.str.contains(r"\d[ T]\d{1,2}:\d\d", regex=True)
-    labels = texts.where(~is_time, texts.str.replace(r"[ T]\d{1,2}:.*", "", regex=True))
-    return np.asarray(pd.factorize(labels)[0], dtype=np.intp)
 
 
 def _share_between(labels: NDArray[np.intp], values: Floats) -> float:

@@ -74,6 +74,15 @@ def test_rows_that_are_left_out_change_the_share_of_validation_rows_and_nothing_
     assert [len(rows) for rows in (*split.folds[0], split.test)] == [20, 15, 15]
 
 
+@pytest.mark.parametrize(("parts", "lost"), [(HOLD_OUT, "validation"), (HOLD_OUT, "test"), (FOLDS, "test")])
+def test_a_part_that_loses_all_its_rows_is_an_error(parts: list[str], lost: str) -> None:
+    given = table(parts)
+    given.loc[given["part"] == lost, "a"] = np.nan
+    chosen = completed_by_table(experiment(table={"source": "dataframe", "inputs": ["a", "b"], "invalid": "drop"}), given)
+    with pytest.raises(DataError, match=f"{parts.count(lost)} rows as {lost}"):
+        load_dataset(chosen, given)
+
+
 def test_networks_per_fold_may_be_given_beside_given_folds() -> None:
     chosen = completed_by_table(experiment(validation={"method": "k_fold", "seeds": 3}), table(FOLDS))
     assert chosen.validation == KFold(method="k_fold", folds=4, seeds=3)

@@ -189,15 +189,42 @@ class Given:
         return np.asarray(self.labels == (list(self.names).index(name) if name in self.names else -1))
 
 
+def check_parts_left(cells: pd.Series, used: pd.Series, column: str, where: str) -> None:
+    """Check that no part has lost all its rows.
+
+    Args:
+        cells: The cells of the column, in all rows of the table.
+        used: Those of the rows that are used.
+        column: The column.
+        where: The table, for messages.
+
+    Raises:
+        DataError: A part has.
+    """
+    parts = _parts(cells.dropna())
+    left = set(_parts(used))
+    for part in dict.fromkeys(_WORDS.values()):
+        rows = int((parts == part).sum())
+        if rows and part not in left:
+            raise DataError(
+                f"column '{column}' (split.column) marks {count_noun(rows, 'row')} as {part}, and none of them is used: they"
+                f" lack values, or repeat other rows (table.invalid, targets.missing, table.duplicates); mark rows with values",
+                where,
+            )
+
+
+def _parts(cells: pd.Series) -> pd.Series:
+    """What the cells say, in whatever case: parts by their names here, and names of folds."""
+    return cells.map(lambda cell: column_name(cell).strip()).map(lambda text: _WORDS.get(text.casefold(), text))
+
+
 def as_given(cells: pd.Series, column: str, where: str) -> Given:
     """A splitter by what the cells say, in whatever case; `where` is the table for messages.
 
     Raises:
         DataError: The values leave a part without rows, or are neither parts nor folds.
     """
-    texts = cells.map(lambda cell: column_name(cell).strip())
-    names = texts.map(lambda text: _WORDS.get(text.casefold(), text))
-    labels, distinct = pd.factorize(names)
+    labels, distinct = pd.factorize(_parts(cells))
     given = Given(labels.astype(np.intp), [str(name) for name in distinct], column)
     _check_names(given, where)
     return given

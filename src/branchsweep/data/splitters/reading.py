@@ -12,7 +12,7 @@ from branchsweep.config.sections.split import RowSplit, SplitKind
 from branchsweep.data.cleaning import CleanRows, first_equal_rows
 from branchsweep.data.columns import count_noun, is_missing, to_numbers
 from branchsweep.data.encoders.categories import category_label
-from branchsweep.data.splitters.given import as_given
+from branchsweep.data.splitters.given import as_given, check_parts_left
 from branchsweep.data.splitters.group import Group
 from branchsweep.data.splitters.shuffle import Shuffle
 from branchsweep.data.splitters.splitter import Splitter
@@ -31,7 +31,7 @@ def row_splitter(experiment: Experiment, frame: pd.DataFrame, rows: CleanRows, w
         where: The table, for messages.
 
     Raises:
-        DataError: The column that divides them lacks a value, or holds values that divide nothing.
+        DataError: The column that divides them lacks a value, or holds values that divide nothing, or no row of a part is used.
     """
     split = experiment.resolved_split
     column = split.column_name
@@ -41,6 +41,8 @@ def row_splitter(experiment: Experiment, frame: pd.DataFrame, rows: CleanRows, w
         cells = pd.Series(rows.values[:, len(experiment.table.inputs) + targets.index(column)], index=rows.numbers)
     else:
         cells = frame.loc[rows.numbers, column]
+    if split.kind == "column":
+        check_parts_left(frame[column], cells, column, where)
     return splitter_of_cells(split, cells, where)
 
 
