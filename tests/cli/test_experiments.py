@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from branchsweep.cli.experiments import draw, space
+from branchsweep.cli.experiments import data, draw, space
 
 EXPERIMENT = """
 name: mixed
@@ -57,3 +57,13 @@ def test_without_the_table_columns_are_counted_as_numbers_which_is_said_once(
     draw(experiment)
     out, err = capsys.readouterr()
     assert f"{AS_NUMBERS} parameters" in out and err.count("warning") == 1
+
+
+@pytest.mark.parametrize(("written", "notes"), [("", 0), ("test: {fraction: 0.3}\n", 1), ("test: other.csv\n", 1)])
+def test_test_rows_that_replace_those_of_the_experiment_are_named(
+    experiment: Path, capsys: pytest.CaptureFixture[str], written: str, notes: int
+) -> None:
+    write_table(experiment.parent)
+    experiment.write_text(EXPERIMENT + written, encoding="utf-8")
+    data(experiment, test_data=Path("t.csv"))
+    assert capsys.readouterr().err.count("note:") == notes

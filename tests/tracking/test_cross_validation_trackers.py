@@ -83,12 +83,15 @@ def test_the_sweep_of_a_fold_is_below_the_cross_validation_and_found_by_its_name
 def test_a_cross_validation_is_listed_and_read_by_its_name(mlflow_store: Address) -> None:
     tracker = MlflowCrossValidationTracker.open(sweep_record(), mlflow_store)
     assert [(listed.status, listed.answer) for listed in list_cross_validations(mlflow_store)] == [("RUNNING", "")]
-    assert recorded_cross_validation(mlflow_store, "contract") is None
+    tracker.record_part("fold-1", {"fold": 1})
+    unfinished = recorded_cross_validation(mlflow_store, "contract")
+    assert unfinished.conclusion is None and unfinished.yaml == sweep_record().yaml
+    assert [unfinished.part(f"fold-{number}") for number in (1, 2)] == [{"fold": 1}, None]
     tracker.finish(CONCLUSION, "R² 0.9", {})
     (listed,) = list_cross_validations(mlflow_store)
     assert (listed.name, listed.status, listed.answer) == ("contract", "FINISHED", "R² 0.9")
-    assert recorded_cross_validation(mlflow_store, "contract") == CONCLUSION
-    assert recorded_cross_validation(mlflow_store, tracker.run_id[:8]) == CONCLUSION
+    assert recorded_cross_validation(mlflow_store, "contract").conclusion == CONCLUSION
+    assert recorded_cross_validation(mlflow_store, tracker.run_id[:8]).conclusion == CONCLUSION
     with pytest.raises(TrackingError, match="contract-fold-1"):
         open_recorded_sweep(mlflow_store, "contract")
 

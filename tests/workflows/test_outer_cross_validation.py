@@ -24,6 +24,7 @@ from branchsweep.workflows.outer_cross_validation import (
     cross_validate,
     new_cross_validation_record,
     recorded_result,
+    result_so_far,
 )
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome
@@ -153,7 +154,14 @@ def test_an_interrupted_cross_validation_goes_on_where_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         outer.run(fails_at="tiny-fold-3")
     assert outer.runs == ["tiny-fold-1", "tiny-fold-2"]
+    stored = outer.store.cross_validations[0]
+    parts = {name: json.loads(text) for name, text in stored.parts.items()}
+    so_far = result_so_far(outer.experiment, "run", stored.record.table, parts.get)
+    assert [fold.number for fold in so_far.folds] == [1, 2] and not so_far.is_finished
+    assert so_far.scores["r2"].values.keys() == {"PE", "V", "mean"}
+    assert so_far.data["rows"] == outer.dataset.rows
     result = outer.run()
+    assert result.is_finished and result.folds[:2] == so_far.folds
     assert outer.runs == [f"tiny-fold-{number}" for number in range(1, FOLDS + 1)]
     undisturbed = Outer(outer_experiment()).run()
     assert result.scores == undisturbed.scores and result.baselines == undisturbed.baselines

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from branchsweep.cli.options import INTERRUPTED
 from branchsweep.config.addresses import Address
-from branchsweep.errors import DeprecatedKeyWarning, UserError
+from branchsweep.errors import DeprecatedKeyWarning, HeadNameWarning, UserError
 
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from branchsweep.workflows.session import Session
 
 
+_ABOUT_YAML = (DeprecatedKeyWarning, HeadNameWarning)
+
+
 def print_notes(error: BaseException, console: Console) -> None:
     """Print the notes of an error, such as further errors during cleanup."""
     for note in getattr(error, "__notes__", []):
@@ -34,8 +37,8 @@ def print_notes(error: BaseException, console: Console) -> None:
 
 
 @contextmanager
-def deprecated_keys_as_notes(console: Console) -> Iterator[None]:
-    """Context in which the warning that a key has a new name is printed as one line, without the place in our code."""
+def warnings_about_yaml_as_notes(console: Console) -> Iterator[None]:
+    """Context in which warnings about a YAML file are printed as one line each, without the place in our code."""
     others = warnings.showwarning
 
     def show(
@@ -46,13 +49,14 @@ def deprecated_keys_as_notes(console: Console) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if issubclass(category, DeprecatedKeyWarning):
+        if issubclass(category, _ABOUT_YAML):
             console.print(Text.assemble(("note:", "yellow"), f" {message}"), highlight=False, soft_wrap=True)
         else:
             others(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default", DeprecatedKeyWarning)
+        for kind in _ABOUT_YAML:
+            warnings.simplefilter("default", kind)
         warnings.showwarning = show
         yield
 
@@ -74,6 +78,23 @@ def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | N
 
     given = [("--trials", "search.trials", trials), ("--seed", "seed", seed)]
     return [*(overrides or []), *(OptionValue(option, key, value) for option, key, value in given if value is not None)]
+
+
+def with_test_data(experiment: Experiment, path: Path | None, console: Console) -> Experiment:
+    """The experiment with the test rows of `--test-data`, and a note where that replaces what it says of them itself.
+
+    Raises:
+        ConfigError: As of `Experiment.with_test_table`.
+    """
+    if path is None:
+        return experiment
+    replaced = [
+        f"test.{key} {getattr(experiment.test, key)}" for key in ("fraction", "path") if key in experiment.test.model_fields_set
+    ]
+    if replaced:
+        note = f" the test rows are those of --test-data {path}, instead of {replaced[0]}"
+        console.print(Text.assemble(("note:", "yellow"), note), highlight=False, soft_wrap=True)
+    return experiment.with_test_table(path)
 
 
 def read_recorded_trial(recorded: SweepReader, number: int) -> tuple[Experiment, Result]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from branchsweep.cli.context import open_session
+from branchsweep.cli.context import open_session, with_test_data
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal, TestDataPath
 from branchsweep.cli.output import OutputConsole, print_json
@@ -35,14 +35,15 @@ def data(
     """Print which table an experiment reads, its columns, and how its rows are split."""
     from branchsweep.config.yaml.loading import load_experiment
 
-    chosen = load_experiment(experiment, overrides or [])
+    console = LiteralConsole(stderr=True)
+    chosen = with_test_data(load_experiment(experiment, overrides or []), test_data, console)
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.data.loading import completed_by_table
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_outer_rows, load_rows
 
-    chosen = completed_by_table(chosen.with_test_table(test_data) if test_data else chosen, data)
-    session = open_session(LiteralConsole(stderr=True), data, require_real)
+    chosen = completed_by_table(chosen, data)
+    session = open_session(console, data, require_real)
     units = {name: head.unit for name, head in chosen.heads.items()}
     if chosen.test.is_outer_cross_validation:
         dataset, splits = load_outer_rows(chosen, session)

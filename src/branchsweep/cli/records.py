@@ -122,22 +122,28 @@ def show(
 
 
 def _cross_validation_named(name: str, tracking_uri: Address | None) -> CrossValidationResult | None:
-    """The result of an outer cross-validation with this name or run id; None if a sweep or a comparison has it, or nothing."""
+    """The result of an outer cross-validation with this name or run id, so far if it has not finished.
+
+    None if a sweep or a comparison has the name, or nothing.
+    """
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.tracking.open import (
         list_comparisons,
         list_cross_validations,
         list_sweeps,
         recorded_cross_validation,
     )
-    from branchsweep.workflows.outer_cross_validation import recorded_result
+    from branchsweep.workflows.outer_cross_validation import recorded_result, result_so_far
 
     listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
     if any(_is_named(name, runs) for runs in listed) or not _is_named(name, list_cross_validations(tracking_uri)):
         return None
-    found = recorded_result(recorded_cross_validation(tracking_uri, name))
-    if found is None:
-        raise UserError(f"the outer cross-validation '{name}' is not finished: resume it with branchsweep run")
-    return found
+    recorded = recorded_cross_validation(tracking_uri, name)
+    finished = recorded_result(recorded.conclusion)
+    if finished is not None:
+        return finished
+    experiment = parse_recorded_experiment(recorded.yaml, f"outer cross-validation {name}")
+    return result_so_far(experiment, recorded.run_id, recorded.record.table, recorded.part)
 
 
 def _is_named(name: str, runs: Sequence[ListedSweep | ListedComparison | ListedCrossValidation]) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, resolve_workers
+from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, resolve_workers, with_test_data
 from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS
 from branchsweep.cli.options import (
     INTERRUPTED_MESSAGE,
@@ -63,7 +63,7 @@ def run(
 
     console = LiteralConsole(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
-    chosen = chosen.with_test_table(test_data) if test_data else chosen
+    chosen = with_test_data(chosen, test_data, console)
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.text.cross_validation import render_cross_validation
     from branchsweep.reporting.text.experiment import render_dry_run

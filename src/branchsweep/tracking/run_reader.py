@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.codec import to_public_json
@@ -16,7 +18,9 @@ from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
 from branchsweep.tracking.run_records import (
     CROSS_VALIDATION,
+    END_MARK,
     EXPERIMENT,
+    PARTS,
     TRIAL_REMEDY,
     ListedComparison,
     ListedCrossValidation,
@@ -136,6 +140,19 @@ class SweepReader:
         """The file of this name that is kept with the sweep; None where there is none."""
         return self._store.artifact(self._run, name)
 
+    def part(self, name: str) -> Any:
+        """A finished part of what is recorded part by part, as JSON data; None where there is none of this name.
+
+        Raises:
+            UnreadableRecordError: It was changed.
+        """
+        try:
+            text = (self.artifact(f"{PARTS}/{name}.json") or b"").decode()
+            return json.loads(text) if text.endswith(END_MARK) else None
+        except ValueError as error:
+            message = f"part {name} of {self._run.name} ({self.run_id[:8]}) cannot be read ({error}): was it edited by hand?"
+            raise UnreadableRecordError(message) from error
+
     def links(self, trials: Sequence[int]) -> TrackingLinks:
         """Links to this sweep, and to these of its trials, in MLflow's pages."""
         runs = {number: run for number, run in self.run_ids.items() if number in set(trials)}
@@ -199,8 +216,8 @@ def list_cross_validations(tracking_uri: Address | None = None) -> list[ListedCr
     return [listed_cross_validation(run) for run in open_run_store(tracking_uri).roots(CROSS_VALIDATION)]
 
 
-def recorded_cross_validation(tracking_uri: Address | None, named: str) -> SweepConclusion | None:
-    """What an outer cross-validation finished with; None for one that has not finished.
+def recorded_cross_validation(tracking_uri: Address | None, named: str) -> SweepReader:
+    """A recorded outer cross-validation, to read from: of its experiment, its conclusion and its parts.
 
     Args:
         tracking_uri: The store; see `resolve_tracking_uri`.
@@ -209,8 +226,8 @@ def recorded_cross_validation(tracking_uri: Address | None, named: str) -> Sweep
     Raises:
         TrackingError: There is no such one, or more than one.
     """
-    runs = open_run_store(tracking_uri).roots(CROSS_VALIDATION)
-    return read_conclusion(select_run(runs, named, resolve_tracking_uri(tracking_uri), "outer cross-validation"))
+    store, uri = open_run_store(tracking_uri), resolve_tracking_uri(tracking_uri)
+    return SweepReader(store, select_run(store.roots(CROSS_VALIDATION), named, uri, "outer cross-validation"), uri)
 
 
 def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepReader:

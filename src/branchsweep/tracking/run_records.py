@@ -39,6 +39,12 @@ CROSS_VALIDATION = "cross_validation"
 ANSWER = "answer"
 """The tag with the result of a finished outer cross-validation in a line, or the conclusions of a comparison."""
 
+PARTS = "parts"
+"""The folder among a run's artifacts with its finished parts, for what is recorded part by part."""
+
+END_MARK = "\n"
+"""The end of a part's file, and nowhere else in it: a file without it was not written completely."""
+
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from branchsweep.metrics.relative_rmse import RRMSE, relative_rmse
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord
 from branchsweep.trial import HeadScore
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
@@ -123,7 +124,7 @@ def cross_validate(outer: OuterContext) -> CrossValidationResult:
         left = (time.perf_counter() - began) / run * (len(missing) - run)
         show(_fold_sentence(folds[number].fold, len(outer.splits), left))
     in_order = [folds[number] for number in sorted(folds)]
-    result = _result(outer, [predicted.fold for predicted in in_order])
+    result = _result(outer.experiment, outer.tracker.run_id, table_record(outer.experiment, outer.dataset), in_order)
     files = {RESULT: result.to_json() + "\n", **_tables(outer, in_order)}
     outer.tracker.finish(SweepConclusion(result.metrics, result.dumps()), result.answer, files, outer.describe(result))
     return result
@@ -144,6 +145,22 @@ def recorded_result(conclusion: SweepConclusion | None) -> CrossValidationResult
         raise UnreadableRecordError(message) from error
 
 
+def result_so_far(experiment: Experiment, run_id: str, table: TableRecord, part: Callable[[str], Any]) -> CrossValidationResult:
+    """What an outer cross-validation that has not finished has come to.
+
+    Args:
+        experiment: The experiment.
+        run_id: Of its run.
+        table: What is recorded of its table.
+        part: Reads a recorded part by its name; None where there is none.
+
+    Raises:
+        UnreadableRecordError: A fold was changed, or written by another version.
+    """
+    parts = [part(_part(number)) for number in range(1, (experiment.test.folds or 0) + 1)]
+    return _result(experiment, run_id, table, _read_folds([data for data in parts if data is not None], run_id))
+
+
 def with_relative_rmse(measured: ByHead, dataset: Dataset, split: Split) -> ByHead:
     """Metrics on the test rows by head and name, with the relative RMSE of each head that has an RMSE."""
     test, training = dataset.actual.rows(split.test), dataset.actual.rows(split.train)
@@ -162,12 +179,20 @@ def _part(number: int) -> str:
 
 def _recorded_folds(tracker: CrossValidationTracker) -> dict[int, PredictedFold]:
     """The folds that are recorded, by number."""
+    return {each.fold.number: each for each in _read_folds(tracker.recorded_parts().values(), tracker.run_id)}
+
+
+def _read_folds(parts: Iterable[Any], run_id: str) -> list[PredictedFold]:
+    """The folds that recorded parts hold.
+
+    Raises:
+        UnreadableRecordError: One was changed, or written by another version.
+    """
     try:
-        folds = [from_data(PredictedFold, data) for data in tracker.recorded_parts().values()]
+        return [from_data(PredictedFold, data) for data in parts]
     except (ValueError, KeyError, TypeError) as error:
-        message = f"a fold of the outer cross-validation {tracker.run_id[:8]} cannot be read ({type(error).__name__})"
+        message = f"a fold of the outer cross-validation {run_id[:8]} cannot be read ({type(error).__name__})"
         raise UnreadableRecordError(f"{message}: was it edited? Run it again (--fresh)") from error
-    return {predicted.fold.number: predicted for predicted in folds}
 
 
 def _run_fold(outer: OuterContext, number: int) -> PredictedFold:
@@ -215,22 +240,26 @@ def _fold_sentence(fold: OuterFold, count: int, seconds_left: float) -> str:
     return f"fold {fold.number} of {count}: trial {fold.trial}{shown}, in {fold.seconds:.0f} s{left}"
 
 
-def _result(outer: OuterContext, folds: Sequence[OuterFold]) -> CrossValidationResult:
-    experiment, dataset = outer.experiment, outer.dataset
+def _result(
+    experiment: Experiment, run_id: str, table: TableRecord, predicted: Sequence[PredictedFold]
+) -> CrossValidationResult:
+    """The nested score over the folds that are there, in order."""
+    folds = [each.fold for each in predicted]
     with_model = [fold for fold in folds if fold.metrics]
     names = list(dict.fromkeys(name for fold in folds for name in fold.baselines))
     baselines = {name: [fold.baselines[name] for fold in folds if name in fold.baselines] for name in names}
     score_metrics = experiment.score_metrics
     return CrossValidationResult(
         name=experiment.name,
-        run_id=outer.tracker.run_id,
-        data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
+        run_id=run_id,
+        data={"source": table.source, "digest": table.digest, "rows": table.rows, "location": table.location},
         folds=tuple(folds),
         scores=mean_over_folds([fold.metrics for fold in with_model], score_metrics),
         baselines={name: mean_over_folds(measured, score_metrics) for name, measured in baselines.items()},
         differences={name: paired_differences(folds, name, score_metrics) for name in names},
         score_metrics=score_metrics,
         seconds=sum(fold.seconds for fold in folds),
+        planned=experiment.test.folds or 0,
     )
 
 

@@ -37,10 +37,13 @@ NOTE = (
 def render_cross_validation(result: CrossValidationResult) -> RenderableType:
     """Render the nested score: by head, against the baselines, and by fold."""
     table = f"{result.data['location']} ({result.data['rows']:,} rows)"
-    facts = f": outer cross-validation in {len(result.folds)} folds on {table}, {format_duration(result.seconds)}"
+    folds = f"{len(result.folds)}" if result.is_finished else f"{len(result.folds)} of {result.planned}"
+    facts = f": outer cross-validation in {folds} folds on {table}, {format_duration(result.seconds)}"
     parts: list[RenderableType] = [Text(), Text.assemble((result.name, "bold"), facts)]
     if is_synthetic(str(result.data["source"])):
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
+    if not result.is_finished:
+        parts.append(Text("Not finished: the scores are those of the folds so far. branchsweep run resumes it.", style="bold"))
     if result.without_model:
         numbers = ", ".join(map(str, result.without_model))
         sentence = (
@@ -51,7 +54,7 @@ def render_cross_validation(result: CrossValidationResult) -> RenderableType:
         parts += [Text(), _scores(result), Text(NOTE, style="dim")]
     if result.baselines:
         parts += [Text(), _baselines(result)]
-    return Group(*parts, Text(), _folds(result))
+    return Group(*parts, *([Text(), _folds(result)] if result.folds else []))
 
 
 def _scores(result: CrossValidationResult) -> RenderableType:

@@ -14,12 +14,7 @@ from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
 from branchsweep.tracking.mlflow.run_tracker import RunTracker
 from branchsweep.tracking.mlflow.serialization import tag_name
-
-PARTS = "parts"
-"""The folder of the finished parts among a run's artifacts."""
-
-END_MARK = "\n"
-"""The end of a part's file, and nowhere else in it: a file without it was not written completely."""
+from branchsweep.tracking.run_records import END_MARK, PARTS
 
 
 class PartsTracker(RunTracker):

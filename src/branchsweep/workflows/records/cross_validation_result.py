@@ -101,6 +101,8 @@ class CrossValidationResult:
         differences: By baseline, the differences of the score by head, and of its mean; empty with fewer than two folds.
         score_metrics: The name of the metric that is the score, by head.
         seconds: Wall time of all sweeps.
+        planned: How many folds there are to be, which are more than `folds` before the end; 0 in the record of a version that
+            did not keep it.
     """
 
     name: str
@@ -112,6 +114,12 @@ class CrossValidationResult:
     differences: Mapping[str, Mapping[str, PairedDifference]]
     score_metrics: Mapping[str, str]
     seconds: float
+    planned: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all folds are there."""
+        return len(self.folds) >= self.planned
 
     @property
     def metric(self) -> str:
