@@ -30,6 +30,7 @@ _FEWEST_VALUES = 10
 _LEAST_ROWS_PER_VALUE = 3.0  # the median
 _LEAST_KNOWN = 0.5  # of the rows that have a value
 _MOST_ROWS = 1000  # that are tried
+_MOST_ROWS_OF_A_SCALE = 20_000
 _NEIGHBOURS = 3
 _LEAST_R2 = 0.5  # among all other rows: what is hardly predicted is no leak
 _LEAST_FALL = 0.2
@@ -82,20 +83,16 @@ def group_columns(frame: pd.DataFrame, inputs: Floats, targets: Mapping[str, Flo
         return []
     found: list[GroupColumn] = []
     partitions: list[NDArray[np.intp]] = []
-    standardized = _standardized(inputs)
     for name in frame.columns:
         labels = group_labels(frame[name])
         if any(np.array_equal(labels, other) for other in partitions) or not _may_be_groups(labels):
             continue
-        has_value = labels >= 0
-        if _is_scale(frame[name], np.column_stack([standardized, *targets.values()])):
+        rows = np.flatnonzero(labels >= 0)
+        if _is_scale(frame[name], inputs, targets, np.random.default_rng(0).permutation(rows)[:_MOST_ROWS_OF_A_SCALE]):
             continue
-        known = {head: values[has_value] for head, values in targets.items()}
-        worst = _worst_fall(labels[has_value], standardized[has_value], known)
+        worst = _worst_fall(labels, inputs, targets, _sample(labels, rows))
         if worst is not None:
-            head, r2, r2_of_new_groups = worst
-            groups, rows = int(labels.max()) + 1, int(has_value.sum())
-            found.append(GroupColumn(str(name), groups, rows, head, r2, r2_of_new_groups))
+            found.append(GroupColumn(str(name), int(labels.max()) + 1, len(rows), *worst))
             partitions.append(labels)
     return found
 
@@ -130,13 +127,20 @@ def _may_be_groups(labels: NDArray[np.intp]) -> bool:
     return is_frequent and len(known) >= _LEAST_KNOWN * len(labels)
 
 
-def _is_scale(column: pd.Series, quantities: Floats) -> bool:
-    """Whether a column has numbers, and rows of neighbouring ones are alike in some quantity `(rows, quantities)`."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    has_number = ~np.isnan(numbers)
-    if has_number.sum() < column.notna().sum():
+def _is_scale(column: pd.Series, inputs: Floats, targets: Mapping[str, Floats], rows: NDArray[np.intp]) -> bool:
+    """Whether a column has numbers, and rows of neighbouring ones are alike in some input or target.
+
+    Args:
+        column: The column.
+        inputs: As of `group_columns`.
+        targets: As of `group_columns`.
+        rows: Positions of the rows that are looked at, all with a value of the column.
+    """
+    numbers = pd.to_numeric(column.iloc[rows], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isnan(numbers).any():
         return False
-    means = pd.DataFrame(quantities[has_number]).groupby(numbers[has_number]).mean().to_numpy()
+    quantities = np.column_stack([inputs[rows], *(values[rows] for values in targets.values())])
+    means = pd.DataFrame(quantities).groupby(numbers).mean().to_numpy()
     least = max(_SCALE, _SCALE_ERRORS / np.sqrt(len(means)))
     return any(share_of_neighbours(of_quantity) >= least for of_quantity in means.T)
 
@@ -150,26 +154,27 @@ def _standardized(inputs: Floats) -> Floats:
     return np.asarray(centered[:, spread > 0] / spread[spread > 0])
 
 
-def _worst_fall(labels: NDArray[np.intp], inputs: Floats, targets: Mapping[str, Floats]) -> tuple[str, float, float] | None:
+def _worst_fall(
+    labels: NDArray[np.intp], inputs: Floats, targets: Mapping[str, Floats], rows: NDArray[np.intp]
+) -> tuple[str, float, float] | None:
     """The head whose R² falls most where rows of the same group do not count, with both R²; None where none falls far.
 
     Args:
         labels: `(rows,)` the group of each row.
-        inputs: `(rows, inputs)`, standardized.
-        targets: By head its values `(rows,)`.
+        inputs: As of `group_columns`.
+        targets: As of `group_columns`.
+        rows: Positions of the rows that are tried.
     """
-    random = np.random.default_rng(0)
-    chosen = _sample(labels, random)
-    labels, inputs = labels[chosen], inputs[chosen]
+    labels, inputs = labels[rows], _standardized(inputs[rows])
     squares = (inputs**2).sum(axis=1)
     distances = squares[:, None] + squares[None] - 2 * inputs @ inputs.T
-    shuffled = random.permutation(labels)
+    shuffled = np.random.default_rng(1).permutation(labels)
     falls = {}
     for head, values in targets.items():
-        known = ~np.isnan(values[chosen])
-        if known.sum() <= _NEIGHBOURS or np.ptp(values[chosen][known]) == 0:
+        known = ~np.isnan(values[rows])
+        if known.sum() <= _NEIGHBOURS or np.ptp(values[rows][known]) == 0:
             continue
-        y, own, mixed = values[chosen][known], labels[known], shuffled[known]
+        y, own, mixed = values[rows][known], labels[known], shuffled[known]
         among = distances[np.ix_(known, known)]
         errors = [_squared_errors(among, y, groups) / y.var() for groups in (mixed, own)]
         fall = errors[1] - errors[0]
@@ -197,9 +202,10 @@ def _squared_errors(distances: Floats, targets: Floats, groups: NDArray[np.intp]
     return np.asarray((targets[nearest].mean(axis=1) - targets) ** 2)
 
 
-def _sample(labels: NDArray[np.intp], random: np.random.Generator) -> NDArray[np.intp]:
-    """Positions of some rows: whole groups drawn at random, of large groups a part, until there are enough."""
-    shuffled = random.permutation(len(labels))
+def _sample(labels: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Some of these rows: whole groups drawn at random, of large groups a part, until there are enough."""
+    random = np.random.default_rng(0)
+    shuffled = random.permutation(rows)
     within = pd.Series(labels[shuffled]).groupby(labels[shuffled]).cumcount().to_numpy()
     some = shuffled[within < _MOST_ROWS // _FEWEST_VALUES]
     order = random.permutation(int(labels.max()) + 1)
