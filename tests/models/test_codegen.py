@@ -161,7 +161,7 @@ ALL_KINDS = (
     ),
 )
 SCRIPTS["all kinds of inputs"] = generate_script(*ALL_KINDS)
-SCRIPTS["a table of test rows"] = generate_script(*ALL_KINDS[:3], replace(ALL_KINDS[3], has_test_table=True, query="select 1"))
+SCRIPTS["a table of test rows"] = generate_script(*ALL_KINDS[:3], replace(ALL_KINDS[3], has_test_table=True))
 OWN = LONG | {
     "filled": Column(kind="numeric", missing="mean", input_scaling="quantile"),
     f"another input with a {'very ' * 8}long name": Column(kind="numeric", input_scaling="piecewise_linear"),

@@ -244,7 +244,8 @@ def test_a_model_has_a_signature_an_example_and_requirements(mlflow_store: Addre
         ("PE", "DataType.double"),
         ("V", "DataType.double"),
     ]
-    assert model.metadata.metadata == {"units": {"PE": "MW", "V": "cm Hg"}}
+    numeric = {"kind": "numeric", "optional": False}
+    assert model.metadata.metadata == {"units": {"PE": "MW", "V": "cm Hg"}, "inputs": dict.fromkeys(INPUTS, numeric)}
     assert list(model.input_example.columns) == INPUTS
     pinned = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert {line.partition("==")[0] for line in pinned} == {"mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy"}

@@ -263,12 +263,12 @@ class InputSource:
         lines: list[str] = []
         entries: list[str] = []
         groups = self._numeric_groups(encoding)
-        for names, kinds in groups:
-            prefix, of_group = (f"{kinds[-1].name}_", f"{kinds[-1].name}_columns") if len(groups) > 1 else ("", self.numbers)
-            if prefix:
+        for number, (names, kinds) in enumerate(groups, start=1):
+            suffix, of_group = (f"_{number}", f"columns_{number}") if len(groups) > 1 else ("", self.numbers)
+            if suffix:
                 lines.append(laid_out(map(source, names), f"{of_group} = [", "]", columns))
             for kind in kinds:
-                name = prefix + ("bins" if kind.with_bins else "scaler")
+                name = ("bins" if kind.with_bins else "scaler") + suffix
                 if kind.source:
                     lines.append(laid_out(kind.source.arguments, f"{name} = {kind.source.name}(", ")", columns))
                 entries.append(f"({self._filled(names, name if kind.source else '')}, {of_group})")
