@@ -18,6 +18,7 @@ from branchsweep.cli.diffs import diff
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
 from branchsweep.cli.help_texts import epilog
+from branchsweep.cli.init import init
 from branchsweep.cli.models import export, history, predict, rollback
 from branchsweep.cli.output import flush_output
 from branchsweep.cli.plain_characters import print_plain_characters
@@ -38,13 +39,13 @@ app = typer.Typer(
 
 COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
     "Sweeps and comparisons": (run, watch, compare, show, diff, report, replay, promote),
-    "Experiment files": (data, space, draw, schema),
+    "Experiment files": (init, data, space, draw, schema),
     "Registered models": (predict, export, history, rollback),
     "Other tools": (ui, export_study),
 }
 """The commands by their group in `--help`, in its order."""
 
-WITHOUT_TEMPORARY_FILES = {command.__name__ for command in (data, space, draw, schema, ui)}
+WITHOUT_TEMPORARY_FILES = {command.__name__ for command in (init, data, space, draw, schema, ui)}
 """Commands that start fast, and write none; or leave them to MLflow's server."""
 
 

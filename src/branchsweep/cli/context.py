@@ -124,6 +124,18 @@ def require_other_file(output: Path, *read: Path | None) -> None:
             raise UserError(f"is the file that is read ({file}); name another path", str(output))
 
 
+def key_and_value(text: str) -> tuple[str, str]:
+    """The parts of the option `--csv KEY=VALUE`.
+
+    Raises:
+        UserError: It has no such parts.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"got '{text}', expected KEY=VALUE, such as separator=;", "--csv")
+    return key.strip(), value
+
+
 def resolve_workers(given: str | None, experiment: Experiment | None = None) -> Workers | None:
     """The workers that the option `--workers` names; None where it is not given.
 

@@ -32,6 +32,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "report": ("branchsweep report branched -o report.html", "branchsweep report branched -o report --interactive"),
     "replay": ("branchsweep replay branched --trial 12", "branchsweep replay branched --trial 12 --tolerance 0"),
     "promote": ("branchsweep promote branched --dry-run", "branchsweep promote branched --trial 12 --model plant"),
+    "init": (
+        "branchsweep init boiler.csv --heads heat,steam",
+        "branchsweep init Folds5x2_pp.xlsx --heads PE,V -o plant.yaml",
+        "branchsweep init --example",
+    ),
     "data": ("branchsweep data experiments/branched.yaml --data Folds5x2_pp.xlsx",),
     "space": ("branchsweep space search_spaces/branched.yaml --samples 5",),
     "draw": (

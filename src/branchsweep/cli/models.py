@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from branchsweep.cli.context import require_other_file, require_parent_folder
+from branchsweep.cli.context import key_and_value, require_other_file, require_parent_folder
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, Model, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
@@ -68,7 +68,7 @@ def predict(
     console = LiteralConsole(stderr=True)
     as_written = output.suffix.lower() == ".csv"
     recorded = FileOptions(csv=csv_options(predictor.csv, model)).that_apply_to(table)
-    written_as = csv_options(dict(_key_and_value(text) for text in csv), "--csv") if csv else recorded.csv
+    written_as = csv_options(dict(map(key_and_value, csv)), "--csv") if csv else recorded.csv
     options = FileOptions(sheet_named(table, sheet), written_as)
     source = read_inputs(table, options, predictor.input_columns, predictor.missing, as_written)
     with silence_stderr():
@@ -84,14 +84,6 @@ def predict(
         if name != head:
             message = f"the table has a column {head} already, so {name} is the new one"
             console.print(message, highlight=False, soft_wrap=True)
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    """The parts of an option `KEY=VALUE`."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"got '{text}', expected KEY=VALUE, such as separator=;", "--csv")
-    return key.strip(), value
 
 
 def export(

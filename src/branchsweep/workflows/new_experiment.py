@@ -1,0 +1,322 @@
+"""The text of a first experiment on a table: a YAML file with comments, which runs as it is.
+
+What its columns are comes from the table (`data/table_outline.py`); how large networks, batches and folds are, how long a
+network trains and how many are tried comes from the number of rows. Optimizers learn by steps, not by epochs: an epoch of a
+small table is a few steps, so that it needs many epochs, and smaller batches.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from branchsweep.config.config_model import MAX_NAME, NAME
+from branchsweep.config.experiment_checks import INPUT_LAYER, OUTSIDE_COLUMN
+from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.metric_names import MEAN
+from branchsweep.config.sections.validation import TEST_FRACTION
+from branchsweep.data.columns import count_noun
+from branchsweep.data.table_outline import ColumnOutline, TableOutline
+
+SCHEMA_FILE = "experiment.schema.json"
+"""The file beside the experiment with which editors complete and check it."""
+
+FEWEST_ROWS = 20
+"""Rows that a table needs at least: fewer leave no rows to test and validate."""
+
+STEPS = 3000
+"""Steps that a network trains, about: from here on the learning curves of small tables are flat."""
+
+_STEPS_PER_EPOCH = 48  # about, which decide the size of a batch
+_BATCHES, _EPOCHS = (16, 1024), (10, 500)  # the smallest and the largest
+_LARGE, _VERY_LARGE = 6_000, 100_000  # training rows from which one hold-out is enough, and from which trials are long
+_SMALL = 1_000  # training rows below which a fifth of them is too few to validate on, and wide layers learn by heart
+_MOST_LISTED = 30  # inputs that are listed by name
+_MOST_GAPS_ONE_BY_ONE = 3  # columns of numbers with gaps that are named
+_MOST_HEADS_ONE_BY_ONE = 4  # heads with dimensions of their own
+_WIDTH = 120  # of a line
+
+_PLAIN = re.compile(r"[A-Za-z_][\w.+-]*( [\w.+-]+)*", re.ASCII)
+_WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_RESERVED = {name.split(".")[0] for name in HYPERPARAMETERS} | {MEAN, INPUT_LAYER, OUTSIDE_COLUMN}
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What the experiment is called, and how it names its table.
+
+    Args:
+        name: The name of the experiment.
+        path: Its file, as commands are given it.
+        source: The path of the table as it stands in the experiment.
+        options: Further keys of `table`, such as `sheet`, by their names.
+    """
+
+    name: str
+    path: str
+    source: str
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How networks train and how many are tried, for a number of rows.
+
+    Args:
+        training: Rows that a network of the search trains on.
+        folds: Of the search; 1 for a hold-out.
+        batch_size: Rows of a step.
+        epochs: Passes over the training rows.
+        trials: Trials of the search.
+        confirmed: Trials that are trained again, and in how many folds.
+    """
+
+    training: int
+    folds: int
+    batch_size: int
+    epochs: int
+    trials: int
+    confirmed: tuple[int, int]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(self.training / self.batch_size)
+
+
+def budget_for(rows: int) -> Budget:
+    """The budget for a table of so many rows."""
+    left = rows - math.ceil(rows * TEST_FRACTION)
+    folds = 1 if left >= _LARGE else 3 if left >= _SMALL else 5
+    training = left - math.ceil(left / (folds if folds > 1 else 5))
+    power = round(math.log2(max(training / _STEPS_PER_EPOCH, 1)))
+    batch_size = min(max(2**power, _BATCHES[0]), _BATCHES[1])
+    epochs = math.ceil(STEPS / math.ceil(training / batch_size) / 10) * 10
+    is_long = left >= _VERY_LARGE
+    return Budget(
+        training,
+        folds,
+        batch_size,
+        min(max(epochs, _EPOCHS[0]), _EPOCHS[1]),
+        trials=32 if is_long else 64,
+        confirmed=(2, 2) if is_long else (4, 5),
+    )
+
+
+def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], warnings: Sequence[str]) -> str:
+    """The experiment as a YAML file.
+
+    Args:
+        file: How it and its table are named.
+        outline: The columns of the table.
+        heads: The columns that are predicted.
+        warnings: What a user should know about the rows, as sentences.
+    """
+    budget, names = budget_for(outline.rows), head_names(heads)
+    parts = [
+        _beginning(file, names),
+        f"name: {file.name}\nseed: 1",
+        _table(outline, heads, file),
+        _heads(outline, names),
+        _rows(budget, outline.rows, warnings),
+        _space(list(names.values()), budget),
+        _search(budget),
+        _fit(budget),
+        _evaluation(file.name, budget),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def head_names(columns: Sequence[str]) -> dict[str, str]:
+    """By column the name of its head: the column's where that can be one."""
+    names: dict[str, str] = {}
+    for column in columns:
+        name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_")[: MAX_NAME - 10] or "target"
+        if not re.match(NAME, name) or name in _RESERVED:
+            name = f"target_{name}"
+        numbered = re.fullmatch(r"(.+)_(\d+)", name)  # the name of a layer, where its first part is that of a head, too
+        if numbered and (numbered[1] == "trunk" or numbered[1] in columns or numbered[1] in names.values()):
+            name = f"{numbered[1]}-{numbered[2]}"
+        while name in names.values():
+            name += "-2"
+        names[column] = name
+    return names
+
+
+def experiment_name(stem: str) -> str:
+    """The name of an experiment on a file of this name."""
+    name = re.sub(r"[^\w-]+", "_", stem, flags=re.ASCII).strip("_")[: MAX_NAME - 20] or "experiment"
+    return name if re.match(NAME, name) else f"table_{name}"
+
+
+def scalar(text: str) -> str:
+    """A text as YAML has it, in quotes where it would be read as something else."""
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str, indent: str = "") -> str:
+    """Text as lines of comments."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _beginning(file: NewFile, names: Mapping[str, str]) -> str:
+    return "\n".join(
+        [
+            f"# yaml-language-server: $schema={SCHEMA_FILE}",
+            _comment(
+                f"A sweep of networks that predict {_listed(list(names.values()))} from the other columns of {file.source},"
+                " written by branchsweep init. It runs as it is, and everything in it may be changed:"
+            ),
+            "#",
+            f"#     branchsweep run {file.path} --dry-run    # what is trained, and how long that takes",
+            f"#     branchsweep run {file.path}",
+        ]
+    )
+
+
+def _table(outline: TableOutline, heads: Sequence[str], file: NewFile) -> str:
+    others = [column for column in outline.columns if column.name not in heads]
+    inputs, left_out = [each for each in others if not each.problem], [each for each in others if each.problem]
+    lines = [f"# {count_noun(outline.rows, 'row')}.", "table:", f"  source: {scalar(file.source)}"]
+    lines += [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in file.options.items()]
+    if outline.missing:
+        lines.append(f"  missing: {_flow(outline.missing)}    # texts among numbers, which stand for no value")
+    for kind in ("numeric", "categorical", "date"):
+        described = [_described(column) for column in inputs if column.kind == kind]
+        if described:
+            lines.append(_comment(f"{kind}: {_listed(described, _MOST_LISTED)}", "  "))
+    lines += [_comment(f"left out: {scalar(column.name)}, which {column.problem}", "  ") for column in left_out[:_MOST_LISTED]]
+    said, of_others = _settings(inputs)
+    if len(inputs) <= _MOST_LISTED and not said and not of_others:
+        return "\n".join([*lines, _wrapped_list("  inputs", [column.name for column in inputs])])
+    lines += ["  inputs:", *(f"    {scalar(name)}: {settings}" for name, settings in said.items())]
+    lines.append(f'    "*": {of_others or "{}"}    # all other columns that are no heads, as inferred')
+    return "\n".join([*lines, *([_wrapped_list("  exclude", [column.name for column in left_out])] if left_out else [])])
+
+
+def _described(column: ColumnOutline) -> str:
+    """A column as a comment has it, with what a reader may want to correct."""
+    gaps = [count_noun(column.gaps, "gap")] if column.gaps else []
+    categories = [f"{len(column.categories)} categories"] if column.categories else []
+    facts = ", ".join([*categories, *gaps])
+    return f"{scalar(column.name)} ({facts})" if facts else scalar(column.name)
+
+
+def _settings(inputs: Sequence[ColumnOutline]) -> tuple[dict[str, str], str]:
+    """What has to be said of inputs, by name, and of all others together, as YAML; empty where all is inferred."""
+    said = {column.name: f"{{kind: date, parts: {_flow(column.parts)}}}" for column in inputs if column.kind == "date"}
+    with_gaps = [column.name for column in inputs if column.kind == "numeric" and column.gaps]
+    fill = "{missing: indicator}"
+    return (said, fill) if len(with_gaps) > _MOST_GAPS_ONE_BY_ONE else (said | dict.fromkeys(with_gaps, fill), "")
+
+
+def _heads(outline: TableOutline, names: Mapping[str, str]) -> str:
+    lines = [
+        _comment("What is predicted. A head may have a unit (for people), a loss (mse, mae, huber) and a weight."),
+        "heads:",
+    ]
+    for column, name in names.items():
+        gaps = outline[column].gaps
+        note = f"    # {count_noun(gaps, 'gap')}: such a row trains and scores the other heads only" if gaps else ""
+        lines.append(f"  {name}: {'{}' if column == name else f'{{column: {scalar(column)}}}'}{note}")
+    return "\n".join(lines)
+
+
+def _rows(budget: Budget, rows: int, warnings: Sequence[str]) -> str:
+    lines = []
+    if warnings:
+        lines += [_comment(warning) for warning in warnings]
+    test = math.ceil(rows * TEST_FRACTION)
+    lines.append(f"test: {{fraction: {TEST_FRACTION}, seed: 1}}    # {count_noun(test, 'row')}, which the search never sees")
+    if budget.folds == 1:
+        lines += ["validation: {method: hold_out, fraction: 0.2}    # enough rows for one part to tell networks apart"]
+    else:
+        lines += [f"validation: {{method: k_fold, folds: {budget.folds}}}    # few rows: each is once validated"]
+    return "\n".join(lines)
+
+
+def _space(heads: Sequence[str], budget: Budget) -> str:
+    widths = "[8, 16, 32, 64]" if budget.training < _SMALL else "[8, 16, 32, 64, 96, 128]"
+    dimensions = {
+        "trunk.depth": "{type: int, low: 1, high: 4}",
+        "trunk.width": f"{{type: choice, choices: {widths}, ordered: true}}",
+    }
+    one_by_one = heads if 1 < len(heads) <= _MOST_HEADS_ONE_BY_ONE else []
+    if len(heads) > 1:
+        depths = [f"{head}.depth" for head in one_by_one] or ["branch.depth"]
+        dimensions |= dict.fromkeys(depths, "{type: int, low: 0, high: 3}")
+        dimensions["branch.width"] = dimensions["trunk.width"]
+        dimensions |= {f"{head}.loss_weight": "{type: float, low: 0.3, high: 3.0, log: true}" for head in one_by_one}
+    dimensions |= {
+        "learning_rate": "{type: float, low: 5.0e-4, high: 5.0e-2, log: true}",
+        "weight_decay": "{type: float, low: 1.0e-4, high: 1.0, log: true}",
+        "activation": "{type: choice, choices: [relu, silu, tanh]}",
+        "input_scaling": "{type: choice, choices: [standard, quantile]}",
+    }
+    alone = "" if len(heads) > 1 else "\n    branch.depth: 0    # one head: the trunk is the network"
+    what = "shared layers (trunk), and layers of each head's own (branch)" if len(heads) > 1 else "hidden layers (trunk)"
+    lines = [f"# What is varied: {what}.", "space:", "  dimensions:"]
+    lines += [f"    {name}: {dimension}" for name, dimension in dimensions.items()]
+    lines += [f"  fixed:{alone}", f"    batch_size: {budget.batch_size}", "    learning_rate_schedule: cosine"]
+    return "\n".join([*lines, "    target_scaling: standard"])
+
+
+def _search(budget: Budget) -> str:
+    return f"search: {{driver: optuna, algorithm: tpe, trials: {budget.trials}, batch: {min(budget.trials // 2, 32)}}}"
+
+
+def _fit(budget: Budget) -> str:
+    steps = budget.steps_per_epoch
+    reason = (
+        f"Networks learn by steps: {count_noun(budget.training, 'training row')} in batches of {budget.batch_size} are"
+        f" {count_noun(steps, 'step')} an epoch, {steps * budget.epochs:,} in {budget.epochs} epochs."
+        " If learning curves still rise at the end, give more epochs."
+    )
+    return "\n".join([_comment(reason), f"fit: {{epochs: {budget.epochs}, keep: last}}"])
+
+
+def _evaluation(name: str, budget: Budget) -> str:
+    trials, folds = budget.confirmed
+    return "\n".join(
+        [
+            _comment(
+                "The best trials train again from new seeds on new folds, since the best of many scores is too good; the"
+                " finalist is the mean of several networks, and is compared with the baselines."
+            ),
+            f"confirmation: {{trials: {trials}, folds: {folds}, seeds: 1}}",
+            "baselines: [linear_regression, random_forest]",
+            "",
+            "# Registered in MLflow, and champion if the test rows say that it is good enough: branchsweep history " + name,
+            f"promotion: {{model: {name}, ensemble: {{size: 8, choose: seeds}}}}",
+        ]
+    )
+
+
+def _flow(values: Iterable[str]) -> str:
+    """A list in one line."""
+    return f"[{', '.join(map(scalar, values))}]"
+
+
+def _wrapped_list(key: str, names: Sequence[str]) -> str:
+    """A key with a list: in one line if there is room for it, else one name in each."""
+    line = f"{key}: {_flow(names)}"
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    return line if len(line) <= _WIDTH else "\n".join([f"{key}:", *(f"{indent}- {scalar(name)}" for name in names)])
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in a sentence, and how many more there are."""
+    shown = list(names) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1:,} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
