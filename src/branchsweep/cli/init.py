@@ -23,6 +23,9 @@ from branchsweep.runtime import write_files
 if TYPE_CHECKING:
     from branchsweep.data.table_outline import TableOutline
 
+FEWEST_ROWS = 20
+"""Rows that a table needs: fewer leave none to validate and to test."""
+
 MOST_SHOWN = 100
 """Columns that the question and the message name, at most."""
 
@@ -147,6 +150,9 @@ def _chosen_heads(given: str | None, outline: TableOutline) -> list[str]:
         DataError: None can be predicted, none is given and nobody can be asked, or one that is given cannot be predicted.
     """
     possible = outline.possible_targets
+    if outline.rows < FEWEST_ROWS:
+        few = f"the table has {outline.rows} rows, and at least {FEWEST_ROWS} are needed to train, validate and test"
+        raise DataError(few, outline.location)
     if not possible:
         raise DataError("no column can be predicted: none holds numbers that vary", outline.location)
     if given is not None:

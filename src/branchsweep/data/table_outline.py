@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.sections.columns import Column, ColumnKind, DatePart
+from branchsweep.config.sections.split import DEFAULT_BINS
 from branchsweep.data.cleaning import check_magnitudes
 from branchsweep.data.column_kinds import inferred_kind, resolved_columns
 from branchsweep.data.columns import DATE_FORM, count_noun, format_cell, is_missing, to_numbers, without_missing_texts
@@ -39,6 +40,7 @@ class ColumnOutline:
         gaps: Cells without a value.
         categories: Of a categorical column.
         parts: Of a date, those that vary.
+        classes: Of numbers without gaps that have few different values: how many rows have each, in falling order.
         problem: Why it is no input, as a phrase; empty where it is one.
         target_problem: Why it cannot be predicted, as a phrase; empty where it can.
     """
@@ -48,6 +50,7 @@ class ColumnOutline:
     gaps: int = 0
     categories: tuple[str, ...] = ()
     parts: tuple[DatePart, ...] = ()
+    classes: tuple[int, ...] = ()
     problem: str = ""
     target_problem: str = ""
 
@@ -150,7 +153,10 @@ def _numeric(name: str, cells: pd.Series, gaps: int, where: str) -> ColumnOutlin
     values = to_numbers(cells.to_frame())
     problem = _problem_of_numbers(name, cells, values[:, 0], where)
     counts = not problem and len(values) >= _FEWEST_COUNTED and bool((np.diff(values[:, 0]) == 1.0).all())
-    return ColumnOutline(name, "numeric", gaps, problem="counts the rows" if counts else problem, target_problem=problem)
+    sizes = np.sort(np.unique(values, return_counts=True)[1])[::-1]
+    classes = tuple(map(int, sizes)) if len(sizes) <= DEFAULT_BINS and not gaps else ()
+    stated = "counts the rows" if counts else problem
+    return ColumnOutline(name, "numeric", gaps, classes=classes, problem=stated, target_problem=problem)
 
 
 def _problem_of_numbers(name: str, cells: pd.Series, values: Floats, where: str) -> str:

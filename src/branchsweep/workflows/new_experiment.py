@@ -25,9 +25,6 @@ from branchsweep.data.table_outline import ColumnOutline, TableOutline
 SCHEMA_FILE = "experiment.schema.json"
 """The file beside the experiment with which editors complete and check it."""
 
-FEWEST_ROWS = 20
-"""Rows that a table needs at least: fewer leave no rows to test and validate."""
-
 STEPS = 3000
 """Steps that a network trains, about: from here on the learning curves of small tables are flat."""
 
@@ -35,6 +32,7 @@ _STEPS_PER_EPOCH = 48  # about, which decide the size of a batch
 _BATCHES, _EPOCHS = (16, 1024), (10, 500)  # the smallest and the largest
 _LARGE, _VERY_LARGE = 6_000, 100_000  # training rows from which one hold-out is enough, and from which trials are long
 _SMALL = 1_000  # training rows below which a fifth of them is too few to validate on, and wide layers learn by heart
+_FEW_OTHERS = 50  # rows with another value of a head than its most frequent one, of which each fold needs some
 _MOST_LISTED = 30  # inputs that are listed by name
 _MOST_GAPS_ONE_BY_ONE = 3  # columns of numbers with gaps that are named
 _MOST_HEADS_ONE_BY_ONE = 4  # heads with dimensions of their own
@@ -122,7 +120,7 @@ def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], 
         f"name: {file.name}\nseed: 1",
         _table(outline, heads, file),
         _heads(outline, names),
-        _rows(budget, outline.rows, warnings),
+        _rows(budget, outline, names, warnings),
         _space(list(names.values()), budget),
         _search(budget),
         _fit(budget),
@@ -234,17 +232,31 @@ def _heads(outline: TableOutline, names: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _rows(budget: Budget, rows: int, warnings: Sequence[str]) -> str:
-    lines = []
-    if warnings:
-        lines += [_comment(warning) for warning in warnings]
-    test = math.ceil(rows * TEST_FRACTION)
+def _rows(budget: Budget, outline: TableOutline, names: Mapping[str, str], warnings: Sequence[str]) -> str:
+    lines = [*map(_comment, warnings), *_rare_classes(budget, outline, names)]
+    test = math.ceil(outline.rows * TEST_FRACTION)
     lines.append(f"test: {{fraction: {TEST_FRACTION}, seed: 1}}    # {count_noun(test, 'row')}, which the search never sees")
     if budget.folds == 1:
         lines += ["validation: {method: hold_out, fraction: 0.2}    # enough rows for one part to tell networks apart"]
     else:
         lines += [f"validation: {{method: k_fold, folds: {budget.folds}}}    # few rows: each is once validated"]
     return "\n".join(lines)
+
+
+def _rare_classes(budget: Budget, outline: TableOutline, names: Mapping[str, str]) -> list[str]:
+    """The split where a head has hardly any rows but those of one value: cut at random, some fold has none of them."""
+    rare = [column for column in names if (sizes := outline[column].classes) and sum(sizes[1:]) < _FEW_OTHERS]
+    if not rare:
+        return []
+    column = min(rare, key=lambda name: sum(outline[name].classes[1:]))
+    sizes, head = outline[column].classes, names[column]
+    few = f"{count_noun(sum(sizes[1:]), 'row')} of {outline.rows:,} {'has' if sum(sizes[1:]) == 1 else 'have'} another value"
+    if sizes[-1] * (1 - TEST_FRACTION) < max(budget.folds, budget.confirmed[1]):
+        return [_comment(f"Only {few} of {head} than its most frequent one: it can hardly be learned or scored; leave it out.")]
+    return [
+        _comment(f"Only {few} of {head} than its most frequent one: every part of the rows gets its share of them."),
+        f"split: {{stratify: {head}}}",
+    ]
 
 
 def _space(heads: Sequence[str], budget: Budget) -> str:
