@@ -19,7 +19,8 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import completed_by_table, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.errors import DataError, UserError
-from branchsweep.workflows.new_experiment import STEPS, budget_for, head_names
+from branchsweep.workflows.new_experiment import head_names
+from branchsweep.workflows.starting_point import STEPS, budget_for
 from processes import python_environment
 
 ROWS = 300
@@ -131,6 +132,18 @@ def test_a_table_that_leaves_no_input_or_too_few_rows_is_refused() -> None:
     pd.DataFrame({"x": np.sin(range(9)), "y": np.cos(range(9))}).to_csv("few.csv", index=False)
     with pytest.raises(DataError, match="20"):
         init(Path("few.csv"), heads="y")
+
+
+def test_rare_values_of_a_head_are_spread_over_all_parts() -> None:
+    frame = pd.DataFrame({"x": np.sin(range(200)), "class": 0, "rare": 0})
+    frame.loc[:19, "class"], frame.loc[:2, "rare"] = 1, 1
+    frame.to_csv("t.csv", index=False)
+    init(Path("t.csv"), heads="class")
+    experiment, dataset = dataset_of("t.yaml")
+    assert experiment.split.stratify == "class"
+    assert all(np.ptp(dataset.y[validation, 0]) > 0 for _, validation in split_rows(experiment, dataset).folds)
+    init(Path("t.csv"), heads="class,rare", force=True)
+    assert load_experiment(Path("t.yaml"), []).split.stratify is None
 
 
 def run_init(stdin: int) -> subprocess.Popen[str]:

@@ -18,6 +18,7 @@ from branchsweep.data.column_kinds import inferred_kind, resolved_columns
 from branchsweep.data.columns import DATE_FORM, count_noun, format_cell, is_missing, to_numbers, without_missing_texts
 from branchsweep.data.encoders.categories import category_codes
 from branchsweep.data.encoders.date_parts import CYCLIC, seconds
+from branchsweep.data.frame_inputs import DATE_PARTS
 from branchsweep.data.row_warnings import dependence_warnings, looks_like_group
 from branchsweep.data.tables import SourceTable
 from branchsweep.errors import DataError
@@ -26,7 +27,6 @@ from branchsweep.types import Floats
 MOST_CODES = 3
 """Texts of a column of numbers that may stand for missing values, at most; more of them are misspelled numbers."""
 
-_DATE_PARTS: tuple[DatePart, ...] = ("month", "day_of_week", "hour")  # cyclic: a later year is no new value
 _FEWEST_COUNTED = 10  # rows, from which whole numbers in order are the numbers of the rows
 
 
@@ -128,7 +128,7 @@ def _outline(name: str, cells: pd.Series, where: str) -> ColumnOutline:
 def _date(name: str, cells: pd.Series, gaps: int) -> ColumnOutline:
     times = seconds(cells)
     unread = int(np.isnan(times).sum())
-    parts = tuple(part for part in _DATE_PARTS if len(np.unique(CYCLIC[part][0](times))) > 1) if not unread else ()
+    parts = tuple(part for part in DATE_PARTS if len(np.unique(CYCLIC[part][0](times))) > 1) if not unread else ()
     problem = "" if parts else "holds dates within one hour of one day"
     if unread:
         first = cells[np.isnan(times)].iloc[0]

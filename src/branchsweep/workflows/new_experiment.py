@@ -1,8 +1,7 @@
 """The text of a first experiment on a table: a YAML file with comments, which runs as it is.
 
-What its columns are comes from the table (`data/table_outline.py`); how large networks, batches and folds are, how long a
-network trains and how many are tried comes from the number of rows. Optimizers learn by steps, not by epochs: an epoch of a
-small table is a few steps, so that it needs many epochs, and smaller batches.
+What its columns are comes from the table (`data/table_outline.py`), where a search begins from the number of its rows
+(`starting_point.py`).
 """
 
 from __future__ import annotations
@@ -21,21 +20,14 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.validation import TEST_FRACTION
 from branchsweep.data.columns import count_noun
 from branchsweep.data.table_outline import ColumnOutline, TableOutline
+from branchsweep.workflows.starting_point import Budget, budget_for, starting_dimensions, starting_values
 
 SCHEMA_FILE = "experiment.schema.json"
 """The file beside the experiment with which editors complete and check it."""
 
-STEPS = 3000
-"""Steps that a network trains, about: from here on the learning curves of small tables are flat."""
-
-_STEPS_PER_EPOCH = 48  # about, which decide the size of a batch
-_BATCHES, _EPOCHS = (16, 1024), (10, 500)  # the smallest and the largest
-_LARGE, _VERY_LARGE = 6_000, 100_000  # training rows from which one hold-out is enough, and from which trials are long
-_SMALL = 1_000  # training rows below which a fifth of them is too few to validate on, and wide layers learn by heart
 _FEW_OTHERS = 50  # rows with another value of a head than its most frequent one, of which each fold needs some
 _MOST_LISTED = 30  # inputs that are listed by name
 _MOST_GAPS_ONE_BY_ONE = 3  # columns of numbers with gaps that are named
-_MOST_HEADS_ONE_BY_ONE = 4  # heads with dimensions of their own
 _WIDTH = 120  # of a line
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.+-]*( [\w.+-]+)*", re.ASCII)
@@ -58,51 +50,6 @@ class NewFile:
     path: str
     source: str
     options: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How networks train and how many are tried, for a number of rows.
-
-    Args:
-        training: Rows that a network of the search trains on.
-        folds: Of the search; 1 for a hold-out.
-        batch_size: Rows of a step.
-        epochs: Passes over the training rows.
-        trials: Trials of the search.
-        confirmed: Trials that are trained again, and in how many folds.
-    """
-
-    training: int
-    folds: int
-    batch_size: int
-    epochs: int
-    trials: int
-    confirmed: tuple[int, int]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of an epoch."""
-        return math.ceil(self.training / self.batch_size)
-
-
-def budget_for(rows: int) -> Budget:
-    """The budget for a table of so many rows."""
-    left = rows - math.ceil(rows * TEST_FRACTION)
-    folds = 1 if left >= _LARGE else 3 if left >= _SMALL else 5
-    training = left - math.ceil(left / (folds if folds > 1 else 5))
-    power = round(math.log2(max(training / _STEPS_PER_EPOCH, 1)))
-    batch_size = min(max(2**power, _BATCHES[0]), _BATCHES[1])
-    epochs = math.ceil(STEPS / math.ceil(training / batch_size) / 10) * 10
-    is_long = left >= _VERY_LARGE
-    return Budget(
-        training,
-        folds,
-        batch_size,
-        min(max(epochs, _EPOCHS[0]), _EPOCHS[1]),
-        trials=32 if is_long else 64,
-        confirmed=(2, 2) if is_long else (4, 5),
-    )
 
 
 def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], warnings: Sequence[str]) -> str:
@@ -260,29 +207,11 @@ def _rare_classes(budget: Budget, outline: TableOutline, names: Mapping[str, str
 
 
 def _space(heads: Sequence[str], budget: Budget) -> str:
-    widths = "[8, 16, 32, 64]" if budget.training < _SMALL else "[8, 16, 32, 64, 96, 128]"
-    dimensions = {
-        "trunk.depth": "{type: int, low: 1, high: 4}",
-        "trunk.width": f"{{type: choice, choices: {widths}, ordered: true}}",
-    }
-    one_by_one = heads if 1 < len(heads) <= _MOST_HEADS_ONE_BY_ONE else []
-    if len(heads) > 1:
-        depths = [f"{head}.depth" for head in one_by_one] or ["branch.depth"]
-        dimensions |= dict.fromkeys(depths, "{type: int, low: 0, high: 3}")
-        dimensions["branch.width"] = dimensions["trunk.width"]
-        dimensions |= {f"{head}.loss_weight": "{type: float, low: 0.3, high: 3.0, log: true}" for head in one_by_one}
-    dimensions |= {
-        "learning_rate": "{type: float, low: 5.0e-4, high: 5.0e-2, log: true}",
-        "weight_decay": "{type: float, low: 1.0e-4, high: 1.0, log: true}",
-        "activation": "{type: choice, choices: [relu, silu, tanh]}",
-        "input_scaling": "{type: choice, choices: [standard, quantile]}",
-    }
-    alone = "" if len(heads) > 1 else "\n    branch.depth: 0    # one head: the trunk is the network"
     what = "shared layers (trunk), and layers of each head's own (branch)" if len(heads) > 1 else "hidden layers (trunk)"
     lines = [f"# What is varied: {what}.", "space:", "  dimensions:"]
-    lines += [f"    {name}: {dimension}" for name, dimension in dimensions.items()]
-    lines += [f"  fixed:{alone}", f"    batch_size: {budget.batch_size}", "    learning_rate_schedule: cosine"]
-    return "\n".join([*lines, "    target_scaling: standard"])
+    lines += [f"    {name}: {_flow_mapping(dimension)}" for name, dimension in starting_dimensions(heads, budget).items()]
+    fixed = [f"    {name}: {_value(value)}" for name, value in starting_values(heads, budget).items()]
+    return "\n".join([*lines, "  fixed:", *fixed])
 
 
 def _search(budget: Budget) -> str:
@@ -319,6 +248,21 @@ def _evaluation(name: str, budget: Budget) -> str:
 def _flow(values: Iterable[str]) -> str:
     """A list in one line."""
     return f"[{', '.join(map(scalar, values))}]"
+
+
+def _flow_mapping(values: Mapping[str, object]) -> str:
+    """A mapping in one line."""
+    return f"{{{', '.join(f'{key}: {_value(value)}' for key, value in values.items())}}}"
+
+
+def _value(value: object) -> str:
+    """A value of a hyperparameter or a dimension as YAML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, float) and not 0.01 < value < 1e4:
+        mantissa, _, exponent = f"{value:e}".partition("e")  # YAML takes 5e-4 for a text, and 5.0e-4 for a number
+        return f"{float(mantissa)}e{int(exponent)}"
+    return scalar(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _wrapped_list(key: str, names: Sequence[str]) -> str:
