@@ -70,15 +70,21 @@ def test_an_experiment_for_any_table_loads(ending: str, frame: pd.DataFrame) -> 
     path = f"my plant.{ending}"
     if ending in ("parquet", "feather"):
         frame = frame.assign(wind=frame["wind"].astype(str))
-    writers = {"csv": frame.to_csv, "xlsx": frame.to_excel, "parquet": frame.to_parquet, "feather": frame.to_feather}
-    if ending == "jsonl":
-        frame.to_json(path, orient="records", lines=True)
-    else:
-        writers[ending](path, **({"index": False} if ending in ("csv", "xlsx") else {}))
+    match ending:
+        case "csv":
+            frame.to_csv(path, index=False)
+        case "xlsx":
+            frame.to_excel(path, index=False)
+        case "jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        case "parquet":
+            frame.to_parquet(path)
+        case _:
+            frame.to_feather(path)
     init(Path(path), heads="heat (MW),mean")
     experiment, dataset = dataset_of("my plant.yaml")
     assert dataset.rows == ROWS and dataset.inputs == ("day", "wind", "batch", "zone", "valve, open", "load")
-    assert experiment.columns == {"heat_MW": "heat (MW)", "target_mean": "mean"}
+    assert experiment.columns == {"heat_MW": "heat (MW)", "head_mean": "mean"}
     kinds = {name: (column.kind, column.missing) for name, column in dataset.input_columns.items()}
     assert kinds["day"] == ("date", "error") and kinds["wind"] == ("numeric", "indicator")
     assert kinds["zone"] == kinds["valve, open"] == ("categorical", "error")

@@ -17,6 +17,7 @@ from branchsweep.config.config_model import MAX_NAME, NAME
 from branchsweep.config.experiment_checks import INPUT_LAYER, OUTSIDE_COLUMN
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.metric_names import MEAN
+from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.sections.validation import TEST_FRACTION
 from branchsweep.data.columns import count_noun
 from branchsweep.data.table_outline import ColumnOutline, TableOutline
@@ -80,14 +81,14 @@ def head_names(columns: Sequence[str]) -> dict[str, str]:
     """By column the name of its head: the column's where that can be one."""
     names: dict[str, str] = {}
     for column in columns:
-        name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_")[: MAX_NAME - 10] or "target"
-        if not re.match(NAME, name) or name in _RESERVED:
-            name = f"target_{name}"
+        name = column if re.match(NAME, column) else name_from_column(column)
+        if name in _RESERVED:
+            name = f"head_{name}"
         numbered = re.fullmatch(r"(.+)_(\d+)", name)  # the name of a layer, where its first part is that of a head, too
         if numbered and (numbered[1] == "trunk" or numbered[1] in columns or numbered[1] in names.values()):
             name = f"{numbered[1]}-{numbered[2]}"
         while name in names.values():
-            name += "-2"
+            name = f"{name[: MAX_NAME - 2]}-2"
         names[column] = name
     return names
 
