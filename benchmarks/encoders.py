@@ -92,7 +92,9 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
     """
     parser = _measure.parser(description)
     parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant alone if absent")
-    parser.add_argument("--names", help="of tables in it", default="enb,jura,edm,water-quality")
+    parser.add_argument(
+        "--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura,edm,water-quality"
+    )
     parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
     parser.add_argument("--networks", type=int, help="of a split and encoding: 4, or 1 with --quick")
     parser.add_argument("--epochs", type=int, help="of a network: 60, or 5 with --quick")
@@ -103,7 +105,7 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
         given or (small if options.quick else full)
         for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4), (options.epochs, 5, 60))
     )
-    names = [POWER_PLANT, *(options.names.split(",") if options.tables else [])]
+    names = options.names.split(",") if options.tables else [POWER_PLANT]
     measurements: dict[str, object] = {}
     for name in names:
         scores = scores_by_split(*table_of(name, options), changes, options)
