@@ -1,6 +1,6 @@
 """What single hyperparameters are worth: test scores of one recipe with and without each, on the power-plant table and others.
 
-    python -m benchmarks.hyperparameters --tables FOLDER [--names enb,jura,edm,water-quality] [--splits 5] [--networks 4]
+    python -m benchmarks.hyperparameters [--tables FOLDER] [--names enb,jura,edm,slump] [--splits 5] [--networks 4]
                                          [--epochs 60] [--input-scaling quantile] [--data PATH] [--quick] [--json]
 
 As `benchmarks.encoders`, with another choice of what is changed in the recipe: dropout, a moving average of the weights,
