@@ -14,13 +14,22 @@ import pytest
 
 from branchsweep.cli.init import init
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import completed_by_table, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.errors import DataError, UserError
+from branchsweep.models.recipe import Recipe
 from branchsweep.workflows.new_experiment import head_names
-from branchsweep.workflows.starting_point import STEPS, budget_for
+from branchsweep.workflows.starting_point import (
+    STEPS,
+    budget_for,
+    default_recipe,
+    default_trial,
+    starting_dimensions,
+    starting_values,
+)
 from processes import python_environment
 
 ROWS = 300
@@ -182,6 +191,18 @@ def test_networks_of_every_table_train_enough_steps(rows: int) -> None:
     steps = budget.steps_per_epoch * budget.epochs
     assert steps >= STEPS or budget.epochs == 500
     assert budget.training >= budget.batch_size or budget.batch_size == 16
+
+
+@pytest.mark.parametrize("rows", [100, 2_000, 20_000])
+@pytest.mark.parametrize("heads", [["a"], ["a", "b"], list("abcdefg")])
+def test_the_first_trial_is_a_point_of_the_starting_space_and_trains_the_default_recipe(heads: list[str], rows: int) -> None:
+    budget = budget_for(rows)
+    space = SearchSpace.model_validate({
+        "dimensions": starting_dimensions(heads, budget), "fixed": starting_values(heads, budget)
+    })  # fmt: skip
+    first = default_trial(heads, budget)
+    assert space.contains(first)
+    assert Recipe.of({**space.fixed, **first}, heads) == Recipe.of(default_recipe(heads, budget), heads)
 
 
 def test_every_column_has_a_head_of_a_valid_name() -> None:

@@ -21,7 +21,7 @@ from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.sections.validation import TEST_FRACTION
 from branchsweep.data.columns import count_noun
 from branchsweep.data.table_outline import ColumnOutline, TableOutline
-from branchsweep.workflows.starting_point import Budget, budget_for, starting_dimensions, starting_values
+from branchsweep.workflows.starting_point import Budget, budget_for, default_trial, starting_dimensions, starting_values
 
 SCHEMA_FILE = "experiment.schema.json"
 """The file beside the experiment with which editors complete and check it."""
@@ -70,7 +70,7 @@ def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], 
         _heads(outline, names),
         _rows(budget, outline, names, warnings),
         _space(list(names.values()), budget),
-        _search(budget),
+        _search(list(names.values()), budget),
         _fit(budget),
         _evaluation(file.name, budget),
     ]
@@ -215,8 +215,19 @@ def _space(heads: Sequence[str], budget: Budget) -> str:
     return "\n".join([*lines, "  fixed:", *fixed])
 
 
-def _search(budget: Budget) -> str:
-    return f"search: {{driver: optuna, algorithm: tpe, trials: {budget.trials}, batch: {min(budget.trials // 2, 32)}}}"
+def _search(heads: Sequence[str], budget: Budget) -> str:
+    return "\n".join(
+        [
+            "search:",
+            "  driver: optuna",
+            "  algorithm: tpe",
+            f"  trials: {budget.trials}",
+            f"  batch: {min(budget.trials // 2, 32)}",
+            "  # The first trial: a network that is good on many tables. The search goes on from there.",
+            "  initial_trials:",
+            *_wrapped_mapping("default", default_trial(heads, budget)),
+        ]
+    )
 
 
 def _fit(budget: Budget) -> str:
@@ -254,6 +265,13 @@ def _flow(values: Iterable[str]) -> str:
 def _flow_mapping(values: Mapping[str, object]) -> str:
     """A mapping in one line."""
     return f"{{{', '.join(f'{key}: {_value(value)}' for key, value in values.items())}}}"
+
+
+def _wrapped_mapping(key: str, values: Mapping[str, object]) -> list[str]:
+    """A key of initial trials with a mapping, in lines that end after an entry."""
+    unbroken = f"{key}: {_flow_mapping(values)}".replace(": ", ":_")  # no name has both
+    lines = textwrap.wrap(unbroken, _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False)
+    return [line.replace(":_", ": ") for line in lines]
 
 
 def _value(value: object) -> str:
