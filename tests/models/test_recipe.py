@@ -150,12 +150,31 @@ class TestHyperparameters:
     def test_the_expected_values_are_described_in_words(self, name: str, expected: str) -> None:
         assert HYPERPARAMETERS[name].expected == expected
 
+    @pytest.mark.parametrize(
+        ("name", "suggested"),
+        [
+            ("dropout", ["trunk.dropout", "branch.dropout"]),
+            ("exit", ["branch.exit"]),
+            ("ema", ["ema_momentum"]),
+            ("beta2", ["beta_2"]),
+        ],
+    )
+    def test_a_part_of_a_name_suggests_the_names_that_have_it(self, name: str, suggested: list[str]) -> None:
+        with pytest.raises(ConfigError, match=f"did you mean {' or '.join(map(repr, suggested))}") as caught:
+            Recipe.of({name: 1}, HEADS)
+        assert caught.value.where == name
+
     def test_an_unknown_name_is_refused_with_a_suggestion(self) -> None:
         with pytest.raises(ConfigError, match=r"'PE\.dpeth'.*'PE\.depth'"):
             Recipe.of({"PE.dpeth": 1}, HEADS)
 
 
 class TestRecipe:
+    def test_a_branch_without_layers_has_no_dropout(self) -> None:
+        """So that networks that are the same are one trial."""
+        without, with_dropout = (Recipe.of({"PE.depth": 0, "PE.dropout": rate}, HEADS) for rate in (0.0, 0.4))
+        assert without == with_dropout
+
     def test_a_recipe_without_params_has_the_defaults(self) -> None:
         recipe = Recipe.of({}, HEADS)
         assert recipe == Recipe(

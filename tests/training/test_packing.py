@@ -16,6 +16,7 @@ from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import cost_model, packing
 from branchsweep.training.lanes import Lane, LaneState, refit_lanes, search_lanes
+from branchsweep.training.population import DROPOUT
 from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
 from branchsweep.trial import Params, Trial
 from tiny_sweep import tiny_experiment
@@ -126,6 +127,22 @@ def test_only_where_a_head_may_read_another_a_program_has_places_for_it(changes:
     assert (
         program == packing.program_of(recipe_for(experiment, {}), experiment, replace(bounds, reads_heads=False))
     ) != reads_heads
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"dimensions": {"PE.dropout": {"type": "float", "low": 0.0, "high": 0.3}}},
+        {"dimensions": {"PE.depth": {"type": "int", "low": 0, "high": 1}}, "fixed": {"branch.depth": 0, "PE.dropout": 0.2}},
+        {"dimensions": {"PE.depth": {"type": "choice", "choices": [0, 2]}}, "fixed": {"branch.dropout": 0.2, "V.depth": 0}},
+    ],
+)
+def test_a_program_has_dropout_wherever_some_trial_may(space: dict[str, Any]) -> None:
+    experiment = tiny_experiment(space=space, search={"driver": "random"})
+    bounds = packing.program_limits(experiment)
+    assert bounds.options == (DROPOUT,)
+    for depth in (0, 1):
+        assert packing.program_limits(experiment, [recipe_for(experiment, {"PE.depth": depth})]) == bounds
 
 
 def test_programs_have_the_schemes_of_loss_balancing_that_trials_may_use() -> None:

@@ -297,4 +297,8 @@ def unknown_name_problem(name: str, heads: Sequence[str]) -> str:
         of_heads = " or ".join(f"{head}.{HYPERPARAMETERS[name].per_head}" for head in heads)
         return f"got '{name}', expected the name of the head that reads another: {of_heads}"
     valid = hyperparameter_names(heads)
-    return f"got '{name}', expected the name of a hyperparameter ({', '.join(valid)}){did_you_mean(name, valid)}"
+    alike = [
+        other for other in HYPERPARAMETERS if other in valid and (other.endswith(f".{name}") or other.startswith(f"{name}_"))
+    ]
+    hint = f"; did you mean {' or '.join(map(repr, alike))}?" if alike else did_you_mean(name, valid)
+    return f"got '{name}', expected the name of a hyperparameter ({', '.join(valid)}){hint}"

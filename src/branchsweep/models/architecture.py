@@ -51,7 +51,7 @@ class Architecture:
         trunk_layer: The kind of the trunk's layers.
         branch_layers: By head, the kind of its branch's layers where it is not `dense`.
         trunk_dropout: The share of each trunk layer's outputs that a training step sets to 0.
-        branch_dropouts: By head, the same for its branch's layers, where it is not 0.
+        branch_dropouts: By head with layers, the same for these, where it is not 0.
         exits: By head, the trunk layer (from 1) that its branch reads, where it is not the last one.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
 

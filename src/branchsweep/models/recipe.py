@@ -108,7 +108,7 @@ class Recipe:
                 exits=points.exits,
                 reads=points.reads,
                 trunk_dropout=float(value("trunk.dropout")),
-                branch_dropouts={head: rate for head, rate in dropouts.items() if rate},
+                branch_dropouts={head: rate for head, rate in dropouts.items() if rate and branches[head]},
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},
             loss_balancing=str(value("loss_balancing")) if len(heads) > 1 else "static",

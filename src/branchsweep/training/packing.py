@@ -8,7 +8,7 @@ population cost nothing (see `training/program/layer_schedule.py`); a GPU comput
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -58,8 +58,6 @@ CODE_HYPERPARAMETERS = (
     "trunk.layer",
     "branch.layer",
     "loss_balancing",
-    "trunk.dropout",
-    "branch.dropout",
     "ema_momentum",
     "beta_2",
 )
@@ -120,9 +118,14 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
         balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
         trunk_depth=max([len(recipe.architecture.trunk) for recipe in recipes] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
-        options=tuple(option for option in OPTIONS if any(option in options_of(recipe) for recipe in everything)),
+        options=tuple(
+            option
+            for option in OPTIONS
+            if any(option in options_of(recipe) for recipe in everything)
+            or (option == DROPOUT and _may_be(_has_dropout, experiment))
+        ),
         apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
-        reads_heads=_may_read_heads(experiment) or any(recipe.architecture.reads for recipe in recipes),
+        reads_heads=_may_be(_reads_head, experiment) or any(recipe.architecture.reads for recipe in recipes),
     )
 
 
@@ -131,14 +134,23 @@ def _trunk_depth(params: Params, experiment: Experiment) -> int:
     return int({**experiment.space.fixed, **params}.get("trunk.depth", HYPERPARAMETERS["trunk.depth"].default))
 
 
-def _may_read_heads(experiment: Experiment) -> bool:
-    """Whether a head may read another one in some trial."""
+def _may_be(holds: Callable[[str, ParamValue], bool], experiment: Experiment) -> bool:
+    """Whether some trial may have a value of which this holds, given the name of its hyperparameter (`branch.reads`).
+
+    Whether the value takes effect may depend on others (a branch without layers has no dropout), which are not looked at.
+    """
     space = experiment.space
     given = [*space.fixed.items(), *(pair for params in experiment.search.initial_trials.values() for pair in params.items())]
     varied = [(name, value) for name, dimension in space.dimensions.items() for value in _values(dimension)]
-    return any(
-        value != TRUNK and _hyperparameter_name(name, experiment) == "branch.reads" for name, value in chain(given, varied)
-    )
+    return any(holds(_hyperparameter_name(name, experiment), value) for name, value in chain(given, varied))
+
+
+def _reads_head(name: str, value: ParamValue) -> bool:
+    return name == "branch.reads" and value != TRUNK
+
+
+def _has_dropout(name: str, value: ParamValue) -> bool:
+    return name in ("trunk.dropout", "branch.dropout") and value != 0
 
 
 def options_of(recipe: Recipe) -> set[str]:

@@ -57,7 +57,7 @@ class Program:
     score_rule: str = MEAN
     reads_heads: bool = field(default=False, repr=False)
     weighted: bool = field(default=False, repr=False)
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def width(self) -> int:

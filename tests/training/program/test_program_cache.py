@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,13 +158,20 @@ def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path: Path, monk
     assert os.environ[program_cache.FLAGS] == ""
 
 
-def test_a_program_with_weights_names_other_functions_than_one_without() -> None:
-    """In one process both may be compiled: TensorFlow refuses two functions of one name."""
+@pytest.mark.parametrize(
+    "more", [{"weighted": True}, {"reads_heads": True}, {"options": ("dropout",)}, {"options": ("beta_2",)}]
+)
+def test_a_program_with_more_names_other_functions_than_one_without(more: dict[str, Any]) -> None:
+    """In one process both may be compiled: TensorFlow refuses two functions of one name.
+
+    What a program lacks is not named: it keeps its name, and stays cached, when a later version can do more.
+    """
     from tensorflow.python.framework import ops
 
     without = tiny_populations()[0].program
+    assert not any(name in repr(without) for name in more)
     first = []
-    for program in (without, replace(without, weighted=True)):
+    for program in (without, replace(without, **more)):
         with program_cache.deterministic_names(program):
             first.append(ops.uid())
     assert abs(first[0] - first[1]) > 1_000_000

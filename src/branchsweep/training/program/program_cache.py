@@ -148,8 +148,9 @@ def deterministic_names(program: Program) -> Iterator[None]:
     from tensorflow.python.framework import ops  # noqa: PLC0415  # private: its minor version is pinned, and a test watches
 
     if program not in _numbers:
-        # A program that uses neither has the name that it had before there were any.
-        text = repr(program) + ", weighted" * program.weighted + ", reads heads" * program.reads_heads
+        # A program that uses none of these has the name that it had before there were any.
+        used = [*["weighted"] * program.weighted, *["reads heads"] * program.reads_heads, *program.options]
+        text = ", ".join([repr(program), *used])
         _numbers[program] = count(int.from_bytes(sha256(text.encode()).digest()[:6]))
     ops.get_default_graph()  # is made, and numbered, where it is first asked for: not among the first program's functions
     uid, numbers = ops.uid, _numbers[program]
