@@ -156,7 +156,13 @@ class TestExperiment:
         assert len(names) - len(set(names)) == len({f"r2/{metric}", "r2/y"})
 
     @pytest.mark.parametrize(
-        ("heads", "wrong"), [(["inputs"], ["inputs"]), (["trunk_1"], ["trunk_1"]), (["y", "y_1"], ["y_1"])]
+        ("heads", "wrong"),
+        [
+            (["inputs"], ["inputs"]),
+            (["trunk_1"], ["trunk_1"]),
+            (["y", "y_1"], ["y_1"]),
+            (["y", "y_2_dropout"], ["y_2_dropout"]),
+        ],
     )
     def test_no_head_takes_the_name_of_a_layer_of_the_exported_network(self, heads: list[str], wrong: list[str]) -> None:
         found = mistakes(heads={name: {} for name in heads}, space={"dimensions": {}}, search={})

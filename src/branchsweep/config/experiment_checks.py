@@ -29,8 +29,8 @@ INPUT_LAYER = "inputs"
 OUTSIDE_COLUMN = "outside"
 """The column beside the predictions that warns of a row outside the range of the training rows (`models/serving.py`)."""
 
-_LAYER_NAME = re.compile(r"(?P<part>.+)_\d+")
-"""The names of its hidden layers: `trunk_1`, and `PE_1` of a head `PE`."""
+_LAYER_NAME = re.compile(r"(?P<part>.+)_\d+(_dropout)?")
+"""The names of its hidden layers: `trunk_1`, and `PE_1` of a head `PE`; and of the dropout after them, `trunk_1_dropout`."""
 
 MAX_LANES = 1000
 """The most networks of one trial."""

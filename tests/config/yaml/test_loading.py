@@ -892,6 +892,11 @@ class TestSpaceAlone:
                 ["steam", "heat"],
                 ["input 1", "input 2", "input 3"],
             ),
+            (
+                ("steam.width: 16", "steam.reads: heat\n  heat.reads: cost"),
+                ["cost", "heat", "steam"],
+                ["input 1", "input 2", "input 3"],
+            ),
         ],
     )
     def test_its_heads_are_those_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
@@ -909,6 +914,7 @@ class TestSpaceAlone:
             (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4", "fixed", "3"),
             (("heat", "a b"), "x.yaml:3", "dimensions.a b.depth", "'a b.depth'"),
             ((SPACE_FILE, "{}"), "x.yaml:1", "", "'dimensions'"),
+            (("steam.width: 16", "steam.reads: heat\n  heat.reads: steam"), "x.yaml:6", "fixed.heat.reads", "'steam'"),
         ],
     )
     def test_an_error_in_a_space_has_its_line(self, change: tuple[str, str], where: str, key: str, value: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
@@ -42,19 +42,27 @@ def experiment_around_space(file: Path) -> Experiment:
 
 
 def _named_heads(space: Document) -> list[str]:
-    """The heads that a space names, in its order: what is before the last dot of a name that is no hyperparameter's.
+    """The heads that a space names: what is before the last dot of a name that is no hyperparameter's.
 
-    Heads that others read (`V.reads: PE`) come first.
+    They are in the order of the space, but those that read others (`V.reads: PE`) come after these. Where heads read each other
+    in a circle, which is a mistake, no order is right.
     """
     groups = [entries for group in ("dimensions", "fixed") if isinstance(entries := space.data.get(group), dict)]
+    reads: dict[str, list[str]] = {}
+    for entries in groups:
+        for name, entry in entries.items():
+            if name not in HYPERPARAMETERS:
+                head, _, rest = name.rpartition(".")
+                reads.setdefault(head, []).extend(_texts(entry) if rest == "reads" else [])
+    try:
+        named = list(TopologicalSorter(reads).static_order())
+    except CycleError:
+        named = list(reads)
     network_parts = {name.partition(".")[0] for name in HYPERPARAMETERS}
-    prefixes = [name.rpartition(".")[0] for entries in groups for name in entries if name not in HYPERPARAMETERS]
-    named = dict.fromkeys([*(head for entries in groups for head in _read_heads(entries)), *prefixes])
     return [head for head in named if head not in network_parts and re.match(NAME, head)]
 
 
-def _read_heads(entries: dict[str, Any]) -> list[str]:
-    """The values of hyperparameters such as `V.reads`, among them `trunk`."""
-    given = [entry for name, entry in entries.items() if name.endswith(".reads")]
-    values = [value for entry in given for value in (entry.get("choices") if isinstance(entry, dict) else [entry]) or []]
-    return [value for value in values if isinstance(value, str)]
+def _texts(entry: object) -> list[str]:
+    """The texts among the values of a dimension, or that are a fixed value."""
+    choices = entry.get("choices") if isinstance(entry, dict) else [entry]
+    return [value for value in choices if isinstance(value, str)] if isinstance(choices, list) else []
