@@ -115,12 +115,13 @@ def test_values_whose_bound_cannot_be_widened_are_not_reported(name: str, dimens
     assert boundary_hits(make_experiment("random", {name: dimension}), {name: value}) == []
 
 
-def test_a_head_may_leave_a_deeper_trunk_later() -> None:
+@pytest.mark.parametrize("depth", [{"type": "int", "low": 2, "high": 6}, {"type": "choice", "choices": [6, 2]}])
+def test_a_head_may_leave_a_deeper_trunk_later(depth: dict[str, Any]) -> None:
     dimensions: Dimensions = {
-        "trunk.depth": {"type": "int", "low": 2, "high": 6},
+        "trunk.depth": depth,
         "PE.exit": {"type": "int", "low": 1, "high": 4},
     }
-    (hit,) = boundary_hits(make_experiment("random", dimensions), {"trunk.depth": 5, "PE.exit": 4})
+    (hit,) = boundary_hits(make_experiment("random", dimensions), {"trunk.depth": 5, "PE.exit": 4})  # 5: of an initial trial
     assert hit.edit == "PE.exit: {type: int, low: 1, high: 6}"
 
 

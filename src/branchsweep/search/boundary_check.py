@@ -92,8 +92,9 @@ def _with_reachable_bounds(name: str, experiment: Experiment) -> Hyperparameter:
     if hyperparameter.name == "branch.exit":
         depth, space = HYPERPARAMETERS["trunk.depth"], experiment.space
         varied = space.dimensions.get(depth.name)
-        deepest = _bound(varied, "high") if varied else space.fixed.get(depth.name, depth.default)
-        return replace(hyperparameter, high=float(deepest))
+        choices = varied.choices if isinstance(varied, Choice) else [_bound(varied, "high")] if varied else []
+        deepest = max(float(value) for value in choices or [space.fixed.get(depth.name, depth.default)])
+        return replace(hyperparameter, high=deepest)
     return hyperparameter
 
 
