@@ -49,6 +49,16 @@ def picture(text: str) -> list[str]:
             id="one input, one head",
         ),
         pytest.param(
+            Architecture((8,), {"y": (4,)}, "tanh", trunk_dropout=0.1, branch_dropouts={"y": 0.25}),
+            ["x"],
+            """
+|x ──── 8 ───── 4 ── y
+|       tanh, 57 parameters
+|       dropout 0.1 to 0.25
+""",
+            id="dropout",
+        ),
+        pytest.param(
             Architecture((64, 32), {"heat": (128, 64), "steam": (8,), "cost": ()}, "silu"),
             ["load", "wind"],
             """

@@ -139,12 +139,21 @@ def draw_network(
         width: Encoded input columns; as many as raw ones if None.
     """
     parameters = architecture.parameters(len(inputs) if width is None else width)
-    caption = f"{architecture.activation}, {parameters:,} parameters"
-    pictures = [_picture(architecture, inputs, caption, style) for style in STYLES]
+    captions = [f"{architecture.activation}, {parameters:,} parameters", *_dropout(architecture)]
+    pictures = [_picture(architecture, inputs, captions, style) for style in STYLES]
     return next((picture for picture in pictures if len(picture[0]) <= columns), pictures[-1])
 
 
-def _picture(architecture: Architecture, inputs: Sequence[str], caption: str, style: DrawingStyle) -> list[str]:
+def _dropout(architecture: Architecture) -> list[str]:
+    """The dropout rate of the layers, or the least and the greatest, as a line; none where no layer has any."""
+    rates = architecture.dropout_rates
+    if not any(rates):
+        return []
+    least, greatest = f"{min(rates):.3g}", f"{max(rates):.3g}"
+    return [f"dropout {greatest}" if least == greatest else f"dropout {least} to {greatest}"]
+
+
+def _picture(architecture: Architecture, inputs: Sequence[str], captions: Sequence[str], style: DrawingStyle) -> list[str]:
     joined = _joined(inputs, style)
     if architecture.exits or architecture.reads:
         lines = _tree(joined, layer_tree(architecture), style)
@@ -152,7 +161,7 @@ def _picture(architecture: Architecture, inputs: Sequence[str], caption: str, st
         trunk = style.stack(_labels(architecture.trunk_layer, architecture.trunk))
         branches = {head: _labels(architecture.branch_layer(head), units) for head, units in architecture.branches.items()}
         lines = (_under if style.below else _beside)(joined, trunk, _branches(branches, style))
-    lines.append(f"{'':{len(joined[0] + style.line + style.margin)}}{caption}")
+    lines += [f"{'':{len(joined[0] + style.line + style.margin)}}{caption}" for caption in captions]
     length = max(map(len, lines))
     return [line.ljust(length) for line in lines]
 
