@@ -18,7 +18,16 @@ from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import load_predictor
 
 NAMES = {
-    *("Comparison", "ComparisonResult", "CrossValidationResult", "Experiment", "Model", "SweepResult", "UserError"),
+    *(
+        "BranchedRegressor",
+        "Comparison",
+        "ComparisonResult",
+        "CrossValidationResult",
+        "Experiment",
+        "Model",
+        "SweepResult",
+        "UserError",
+    ),
     *("__version__", "compare", "cross_validate", "load_model", "load_sweep", "sweep"),
 }
 

@@ -145,6 +145,14 @@ def test_the_keras_tuner_code_runs(tmp_path: Path) -> None:
     assert "Trial 8 Complete" in output
 
 
+@pytest.mark.slow
+def test_the_scikit_learn_code_runs(tmp_path: Path) -> None:
+    """As it stands, and leaves no file."""
+    (code,) = blocks((ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8"), "python")
+    assert run_script(code, tmp_path).split() == ["(20,", "3)", "True", "2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
+
+
 def run_script(code: str, folder: Path) -> str:
     """The standard output of a script that runs to its end."""
     script = folder / "script.py"

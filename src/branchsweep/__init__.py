@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from branchsweep.config.comparison import Comparison
     from branchsweep.config.experiment import Experiment
     from branchsweep.errors import UserError
+    from branchsweep.estimators import BranchedRegressor
     from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BranchedRegressor",
     "Comparison",
     "ComparisonResult",
     "CrossValidationResult",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BranchedRegressor": "branchsweep.estimators",
     "Comparison": "branchsweep.config.comparison",
     "ComparisonResult": "branchsweep.metrics.comparison_result",
     "CrossValidationResult": "branchsweep.workflows.records.cross_validation_result",

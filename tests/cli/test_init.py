@@ -6,13 +6,16 @@ import os
 import pty
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from branchsweep.cli.init import init
+from branchsweep.config.examples import example_files
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.yaml.loading import load_experiment
@@ -32,6 +35,7 @@ from branchsweep.workflows.starting_point import (
 )
 from processes import python_environment
 
+ROOT = Path(__file__).parents[2]
 ROWS = 300
 
 
@@ -222,3 +226,10 @@ def test_the_shipped_examples_are_copied_and_load() -> None:
     with pytest.raises(UserError, match="--force"):
         init(Path("here"), example=True)
     assert before.read_text("utf-8") == "mine"
+
+
+def test_the_shipped_examples_are_in_the_wheel(tmp_path: Path) -> None:
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name.removeprefix("branchsweep/examples/") for name in archive.namelist() if "/examples/" in name}
+    assert packed == set(example_files())

@@ -30,7 +30,10 @@ def frame_inputs(frame: pd.DataFrame) -> tuple[dict[str, Column], Floats]:
     """
     table = frame.reset_index(drop=True)
     table.columns = pd.Index(column_names(frame.columns, WHERE))
-    columns = resolved_columns({name: _column(table[name]) for name in table.columns}, table, (), WHERE)
+    try:
+        columns = resolved_columns({name: _column(table[name]) for name in table.columns}, table, (), WHERE)
+    except DataError as error:  # whose remedies are keys of an experiment
+        raise DataError(f"{error.message.partition('; ')[0]}; leave it out, or convert it", WHERE) from error
     values, invalid = input_values(table, columns)
     if invalid.any():
         dates = {name for name, column in columns.items() if column.kind == "date"}
@@ -43,4 +46,6 @@ def _column(cells: pd.Series) -> Column:
     kind = inferred_kind(cells)
     if kind == "date":
         return Column(kind=kind, parts=list(DATE_PARTS))
-    return Column(kind=kind, missing="indicator") if kind == "numeric" else Column(kind=kind)
+    if kind == "numeric":
+        return Column(kind=kind, missing="indicator")
+    return Column(kind=kind if isinstance(cells.dtype, pd.CategoricalDtype) else None)  # texts may be too many for categories

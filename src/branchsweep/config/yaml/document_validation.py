@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -38,6 +38,30 @@ def validate_document(root: type[Model], document: Document, found: Iterable[Con
         masked = [] if further else _masked_mistakes(root, document.data, mistakes)
         raise_mistakes(document, [*mistakes, *masked], further)
     return model
+
+
+def validate_mapping(root: type[Model], values: dict[str, Any], parameters: Mapping[str, str]) -> Model:
+    """The experiment or the comparison that a program puts together of what a user gave it.
+
+    Args:
+        root: The model.
+        values: As a document has them.
+        parameters: By the beginnings of keys, what the user gave for them: messages name that.
+
+    Raises:
+        ConfigError: All mistakes, one per line.
+    """
+    model, mistakes, further = _validate(root, values)
+    if model is None:
+        named = [(dotted(mistake.named_path), mistake.message) for mistake in _distinct(mistakes)]
+        raise ConfigError.of([Mistake("", _as_given(key, parameters), message) for key, message in named], further)
+    return model
+
+
+def _as_given(key: str, parameters: Mapping[str, str]) -> str:
+    """A key with the name that its beginning has for the user."""
+    found = next((start for start in parameters if f"{key}.".startswith(f"{start}.")), None)
+    return key if found is None else parameters[found] + key[len(found) :]
 
 
 def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake], further: int = 0) -> NoReturn:

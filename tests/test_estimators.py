@@ -1,0 +1,139 @@
+"""`BranchedRegressor` is an estimator of scikit-learn: in pipelines and cross-validation, cloned and pickled, without files."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from branchsweep import BranchedRegressor
+from branchsweep.types import Floats
+
+RNG = np.random.default_rng(0)
+X: Floats = RNG.normal(size=(120, 3))
+Y: Floats = np.stack([X[:, 0] - X[:, 1], X[:, 2] ** 2], axis=1)
+SMALL = {"trunk.depth": 1, "trunk.width": 16, "branch.depth": 0}
+
+EXPECTED_FAILED_CHECKS: dict[str, str] = {}
+"""Checks of scikit-learn that cannot pass, each with its reason."""
+
+QUICK = ("check_no_attributes_set_in_init", "check_do_not_raise_errors_in_init_or_set_param", "check_estimators_unfitted")
+"""The checks that train nothing; the others are slow."""
+
+
+def regressor(**changes: Any) -> BranchedRegressor:
+    """One that trains for a moment."""
+    return BranchedRegressor(**{"n_trials": 0, "params": SMALL, "epochs": 150, "random_state": 0, **changes})
+
+
+@pytest.fixture(scope="module")
+def fitted() -> BranchedRegressor:
+    return regressor().fit(X, Y)
+
+
+def test_it_predicts_all_targets(fitted: BranchedRegressor) -> None:
+    assert fitted.predict(X).shape == Y.shape and fitted.score(X, Y) > 0.8
+    assert (fitted.n_features_in_, fitted.n_outputs_) == (3, 2) and fitted.params_["trunk.width"] == 16
+
+
+def test_a_hyperparameter_of_one_target_is_named_by_its_column() -> None:
+    frame = pd.DataFrame(Y, columns=["PE", "V (cm Hg)"])
+    params = {**SMALL, "V_cm_Hg.loss_weight": 2.0}
+    assert regressor(params=params).fit(X, frame).params_["V_cm_Hg.loss_weight"] == 2.0
+    with pytest.raises(ValueError, match="V_cm_Hg"):
+        regressor(params=params).fit(X, Y)
+
+
+def test_one_target_is_predicted_in_the_shape_that_it_was_given() -> None:
+    model = regressor(params={"trunk.width": 16})
+    assert model.fit(X, Y[:, 0]).predict(X).shape == (120,)
+    assert model.fit(X, Y[:, :1]).predict(X).shape == (120, 1)
+
+
+def test_a_pickle_predicts_the_same_and_a_clone_is_not_fitted(fitted: BranchedRegressor) -> None:
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X), fitted.predict(X))  # noqa: S301  # our own
+    copied = clone(fitted)
+    assert copied.get_params() == fitted.get_params() and not hasattr(copied, "params_")
+
+
+def test_the_random_state_decides_the_predictions(fitted: BranchedRegressor) -> None:
+    np.testing.assert_array_equal(regressor().fit(X, Y).predict(X), fitted.predict(X))
+    assert not np.array_equal(regressor(random_state=1).fit(X, Y).predict(X), fitted.predict(X))
+
+
+def test_columns_of_any_kind_are_read_from_a_dataframe() -> None:
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(
+        zone=np.where(X[:, 0] > 0, "hot", "cold"), day=pd.date_range("2024-01-01", periods=120, freq="7h")
+    )
+    frame.loc[::9, "c"] = np.nan
+    target = pd.Series((frame["zone"] == "hot") * 3.0 + X[:, 1])
+    model = regressor().fit(frame, target)
+    assert model.score(frame, target) > 0.9 and list(model.feature_names_in_) == list(frame.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame.rename(columns={"zone": "place"}))
+
+
+def test_a_pipeline_is_cross_validated_and_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gaps = np.where(np.arange(X.size).reshape(X.shape) % 11, X, np.nan)
+    pipeline = make_pipeline(SimpleImputer(), regressor())
+    scores = cross_val_score(pipeline, gaps, Y, cv=KFold(2, shuffle=True, random_state=0))
+    assert np.isfinite(scores).all() and not list(tmp_path.iterdir())
+
+
+def test_a_search_keeps_the_best_trial() -> None:
+    space = {"learning_rate": {"type": "choice", "choices": [1e-6, 1e-2]}}
+    model = regressor(n_trials=2, space=space, validation=0.3).fit(X, Y)
+    assert len(model.trials_) == 2 and model.params_["learning_rate"] == 1e-2
+    assert model.params_["learning_rate"] == model.trials_["learning_rate"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"params": {"trunk.dept": 2}}, "trunk.dept"),
+        ({"params": {"learning_rate": "fast"}}, "learning_rate"),
+        ({"n_trials": 2, "validation": "all"}, "validation"),
+        ({"n_trials": 2, "space": {"learning_rate": {"type": "float", "low": 1}}}, "space.learning_rate"),
+        ({"epochs": 0}, "epochs"),
+        ({"n_trials": -1}, "n_trials"),
+        ({"n_networks": 0}, "n_networks"),
+    ],
+)
+def test_a_wrong_parameter_is_one_message(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        regressor(**changes).fit(X, Y)
+
+
+def test_texts_that_are_no_categories_are_refused() -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "note": [f"text {number}" for number in range(len(X))]})
+    with pytest.raises(ValueError, match="note"):
+        regressor().fit(frame, Y)
+
+
+def checks_of_scikit_learn() -> list[Any]:
+    """Every check, as a parameter; those that train are slow."""
+    parameters = []
+    for estimator, check in estimator_checks_generator(BranchedRegressor(n_trials=0, epochs=60)):
+        name = check.func.__name__ if isinstance(check, partial) else check.__name__
+        marks = [] if name in QUICK else [pytest.mark.slow]
+        if name in EXPECTED_FAILED_CHECKS:
+            marks.append(pytest.mark.xfail(reason=EXPECTED_FAILED_CHECKS[name]))
+        parameters.append(pytest.param(estimator, check, marks=marks, id=name))
+    return parameters
+
+
+@pytest.mark.parametrize(("estimator", "check"), checks_of_scikit_learn())
+def test_a_check_of_scikit_learn_passes(estimator: BranchedRegressor, check: Callable[[BranchedRegressor], None]) -> None:
+    check(estimator)
