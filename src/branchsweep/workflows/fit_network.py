@@ -14,7 +14,7 @@ import numpy as np
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig
-from branchsweep.data.dataset import Dataset, Fold, Split
+from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import BackendError
 from branchsweep.metrics.objectives import make_evaluator
@@ -25,6 +25,7 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.training.lanes import refit_lanes
 from branchsweep.trial import Params, Result
+from branchsweep.types import Fold
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress
 from branchsweep.workflows.promotion.evaluation import temporary_model_folder
