@@ -1,14 +1,16 @@
-"""Keras's own `fit` on rows that lack some targets, and on rows with weights."""
+"""Keras's own `fit`: rows that lack some targets, rows with weights, moving averages of weights, and schedules."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from branchsweep.models.keras_fit import KerasFit
+from branchsweep.models.keras_fit import KerasFit, keras_optimizer
 from branchsweep.models.recipe import Recipe
 from tiny_sweep import tiny_experiment
 from tiny_training import tiny_rows
@@ -33,3 +35,32 @@ def test_missing_targets_have_weight_0_in_loss_and_metrics() -> None:
     scaled = (actual - np.nanmean(y[train, 0])) / np.nanstd(y[train, 0])
     expected = r2_score(scaled, in_metric, sample_weight=weights[0])
     assert history["val_PE_r2"][-1] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("patience", [100, 1])
+def test_a_moving_average_validates_and_is_saved_and_remains(tmp_path: Path, patience: int) -> None:
+    """Also where training ends early, which Keras would let end with the weights that it averages."""
+    fit = KerasFit(tiny_experiment(fit={"epochs": 3}), tiny_rows())
+    recipe = Recipe.of({"ema_momentum": 0.999, "learning_rate": 0.05}, ["PE", "V"])
+    model, file = fit.model(recipe), tmp_path / "last.weights.h5"
+    stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=patience, min_delta=1e9)
+    saving = keras.callbacks.ModelCheckpoint(str(file), save_weights_only=True)
+    history = fit.fit(model, recipe, callbacks=[saving, stopping], verbose=0).history
+    assert len(history["loss"]) == min(3, 1 + patience)
+    rows = fit.arrays(recipe)
+    left = model.get_weights()
+    assert model.evaluate(*rows.validation_data[:2], verbose=0)[0] == pytest.approx(history["val_loss"][-1], rel=1e-4)
+    model.load_weights(str(file))
+    for of_file, of_model in zip(model.get_weights(), left, strict=True):
+        np.testing.assert_array_equal(of_file, of_model)
+
+
+@pytest.mark.parametrize("params", [{"learning_rate_schedule": "coslog4"}, {"warmup": 0.2}])
+def test_a_schedule_is_saved_with_the_model(params: dict[str, float], tmp_path: Path) -> None:
+    recipe = Recipe.of(params, ["y"])
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras_optimizer(recipe, 10), loss="mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    rates = [[float(of.optimizer._learning_rate(step)) for step in range(10)] for of in (model, loaded)]
+    assert rates[0] == rates[1]

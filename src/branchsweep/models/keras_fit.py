@@ -21,23 +21,56 @@ from branchsweep.models.learning_rates import schedule_factor
 from branchsweep.models.recipe import Recipe, epochs_of
 
 
+@keras.saving.register_keras_serializable(package="branchsweep")
 class RecipeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras is untyped
-    """The learning rate of a recipe at each step.
+    """The learning rate of a recipe at each step. A model that is saved with it is loaded where this module is imported.
 
     Args:
-        recipe: Its learning rate, schedule and warm-up.
+        learning_rate: Of the recipe.
+        schedule: The name of its schedule.
+        warmup: The share of all steps that its warm-up takes.
         steps: Of the whole training.
     """
 
-    def __init__(self, recipe: Recipe, steps: int) -> None:
+    def __init__(self, learning_rate: float, schedule: str, warmup: float, steps: int) -> None:
         super().__init__()
-        self._recipe, self._steps = recipe, steps
+        self._learning_rate, self._schedule, self._warmup, self._steps = learning_rate, schedule, warmup, steps
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at a step, counted from 0."""
         progress = keras.ops.cast(step, "float32") / self._steps
-        recipe = self._recipe
-        return recipe.learning_rate * schedule_factor(keras.ops, recipe.learning_rate_schedule, recipe.warmup, progress)
+        return self._learning_rate * schedule_factor(keras.ops, self._schedule, self._warmup, progress)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with which Keras saves a model."""
+        return {
+            "learning_rate": self._learning_rate,
+            "schedule": self._schedule,
+            "warmup": self._warmup,
+            "steps": self._steps,
+        }
+
+
+class AveragedWeights(keras.callbacks.SwapEMAWeights):  # type: ignore[misc]  # Keras is untyped
+    """Has the moving average of the weights validate, and be saved, after every epoch, as in the compiled program.
+
+    Keras leaves the average in the model where training ends after its last epoch. Here it does so, too, where a later callback
+    has ended it before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(swap_on_epoch=True)
+        self._averaged: list[NDArray[np.float32]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Put the average into the model, where callbacks after this one find it."""
+        super().on_epoch_end(epoch, logs)
+        self._averaged = self.model.get_weights()
+
+    def on_train_end(self, _: dict[str, Any] | None = None) -> None:
+        """Leave the average in the model."""
+        if self._averaged:
+            self.model.set_weights(self._averaged)
 
 
 def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -52,7 +85,7 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if schedule == ("cosine", 0.0):
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif schedule != ("constant", 0.0):
-        rate = RecipeSchedule(recipe, steps)
+        rate = RecipeSchedule(recipe.learning_rate, *schedule, steps)
     averages = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
     decay = recipe.weight_decay or None
     if recipe.optimizer == "sgd":
@@ -164,4 +197,18 @@ class KerasFit:
             "sample_weight": rows.sample_weight,
             **fit_arguments,
         }
-        return model.fit(rows.x, rows.y, **arguments)
+        return fitted(model, recipe, rows.x, rows.y, **arguments)
+
+
+def fitted(model: keras.Model, recipe: Recipe, *rows: Any, **arguments: Any) -> keras.callbacks.History:
+    """`model.fit`, where a recipe with a moving average of its weights is validated with the average.
+
+    Args:
+        model: Of the recipe.
+        recipe: What is trained.
+        rows: `x` and `y`, where they are not among the arguments.
+        arguments: Of `fit`.
+    """
+    if recipe.ema_momentum:
+        arguments["callbacks"] = [AveragedWeights(), *(arguments.get("callbacks") or [])]
+    return model.fit(*rows, **arguments)

@@ -21,7 +21,7 @@ from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.loading import completed_by_table, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
-from branchsweep.models.keras_fit import FitArrays, KerasFit
+from branchsweep.models.keras_fit import FitArrays, KerasFit, fitted
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.keras_tuner.space import declared, point_of
 
@@ -110,5 +110,5 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
         """
         recipe = self.recipe(hp)
         if rows or "x" in arguments:
-            return model.fit(*rows, **{"batch_size": recipe.batch_size, **arguments})
+            return fitted(model, recipe, *rows, **{"batch_size": recipe.batch_size, **arguments})
         return self._keras_fit.fit(model, recipe, **arguments)
