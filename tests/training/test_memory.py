@@ -45,6 +45,15 @@ def test_the_need_grows_with_rows_and_columns_and_is_less_for_fewer_folds() -> N
     assert training_need(rows(1000, 20), experiment(20)).is_small
 
 
+@pytest.mark.parametrize("fixed", [{"trunk.dropout": 0.1}, {"ema_momentum": 0.9}])
+def test_dropout_and_a_moving_average_take_an_array_of_all_steps_each(fixed: dict[str, float]) -> None:
+    without, with_it = (
+        training_need(rows(800_000, 20), experiment(20, space={"dimensions": {}, "fixed": {"batch_size": 1, **more}}))
+        for more in ({}, fixed)
+    )
+    assert with_it.worker > 1.1 * without.worker
+
+
 def test_as_many_workers_start_as_fit_where_their_number_is_not_given() -> None:
     assert workers_that_fit(NEED, 4, 100 * GIGABYTE, is_given=False) == 4
     assert workers_that_fit(NEED, 4, 8 * GIGABYTE, is_given=False) == 2

@@ -14,6 +14,7 @@ from branchsweep.errors import BackendError
 from branchsweep.models.recipe import recipe_for
 from branchsweep.training.cost_model import program_bytes
 from branchsweep.training.packing import MAX_STREAMS, program_limits, program_of
+from branchsweep.training.population import DROPOUT, MOVING_AVERAGE
 from branchsweep.training.program.shapes import CHUNK, room_for_streams
 
 WORKER_BYTES = 1200 << 20
@@ -64,7 +65,8 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     streams = min(MAX_STREAMS, max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds))
     room = room_for_streams(streams, encoded)
     arrays = _COPIES * room * (encoded + 4 * count * CHUNK) + 4 * count * room
-    steps = 2 * _COPIES * 4 * CHUNK * program.lanes * (count // program.batch_size)
+    numbers = 2 + (MOVING_AVERAGE in program.options) + (DROPOUT in program.options)  # of a lane's step: see `Epochs`
+    steps = numbers * _COPIES * 4 * CHUNK * program.lanes * (count // program.batch_size)
     predictions = _PREDICTION_COPIES * 4 * count * heads * program.lanes
     network = _PROGRAM_COPIES * program_bytes(program)
     return MemoryNeed(own + streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network, own)
