@@ -60,6 +60,7 @@ def test_a_schedule_is_saved_with_the_model(params: dict[str, float], tmp_path: 
     recipe = Recipe.of(params, ["y"])
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras_optimizer(recipe, 10), loss="mse")
+    model.fit(np.ones((4, 1)), np.ones(4), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     rates = [[float(of.optimizer._learning_rate(step)) for step in range(10)] for of in (model, loaded)]
