@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.codec import to_data
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
@@ -81,6 +82,15 @@ SCRIPTS = {
     "single": generate_script("models:/plant@champion", INPUTS, [TAPERED], PROVENANCE),
     "balanced": generate_script("models:/plant@champion", INPUTS, [UNSCALED], PROVENANCE),
     "mean": generate_script("models:/plant/3", INPUTS, mean_of(TAPERED, QUANTILE, TAPERED, UNSCALED), PROVENANCE),
+    "stack": generate_script(
+        "models:/plant/3",
+        INPUTS,
+        [
+            replace(TAPERED, share=0.4, head_shares={"heat": 0.25, "steam": 0.55}),
+            replace(QUANTILE, share=0.6, head_shares={"heat": 0.75, "steam": 0.45}),
+        ],
+        PROVENANCE,
+    ),
     "wide": generate_script(
         "models:/plant/3",
         {f"an input with a {'very ' * 5}long name, number {number}": NUMERIC for number in range(5)},
@@ -308,3 +318,9 @@ def test_members_of_equal_recipes_share_a_function() -> None:
 def test_a_model_without_provenance_has_no_script() -> None:
     with pytest.raises(BackendError, match="models:/plant/1"):
         script_from_manifest("models:/plant/1", {"inputs": list(INPUTS), "provenance": None})
+
+
+def test_a_model_with_estimators_has_no_script() -> None:
+    manifest = {"inputs": list(INPUTS), "members": [], "provenance": to_data(PROVENANCE)}
+    with pytest.raises(BackendError, match="scikit-learn"):
+        script_from_manifest("models:/plant/1", {**manifest, "estimators": {"members": [{"name": "random_forest"}]}})

@@ -103,10 +103,11 @@ def export(
     """Write a registered model as a Keras file, or as a script that trains it again in plain Keras.
 
     The Keras file takes encoded inputs. Beside it are written serving.json, with the fitted encoders, columns and units, and
-    encoder_KIND.py, the code of each kind of encoder: what models/serving.py needs to predict from raw inputs.
+    encoder_KIND.py, the code of each kind of encoder, and of a model that has estimators of scikit-learn beside its networks,
+    these: what models/serving.py needs to predict from raw inputs.
     """
     from branchsweep.models.codegen import script_from_manifest
-    from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE, MODEL_FILE
+    from branchsweep.models.serving import ENCODER_FILE, ESTIMATOR_FILE, MANIFEST_FILE, MODEL_FILE
     from branchsweep.runtime import temporary_folder, write_file, write_files
     from branchsweep.tracking.open import download_model
 
@@ -116,8 +117,9 @@ def export(
         files = download_model(model, folder, tracking_uri)
         try:
             if kind == "keras":
-                # There are no encoders in a model of an earlier version.
-                encoders = {file.name: file.read_bytes() for file in sorted(files.glob(ENCODER_FILE.format(kind="*")))}
+                # There are no encoders in a model of an earlier version, and estimators only in some.
+                patterns = (ENCODER_FILE.format(kind="*"), ESTIMATOR_FILE.format(number="*"))
+                encoders = {file.name: file.read_bytes() for pattern in patterns for file in sorted(files.glob(pattern))}
                 own = {output.name: (files / MODEL_FILE).read_bytes(), beside.name: (files / MANIFEST_FILE).read_bytes()}
                 write_files(output.parent, {**own, **encoders})
                 code = "".join(f", {output.with_name(name)}" for name in encoders)

@@ -61,6 +61,7 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _size_mistakes(experiment)
     yield from _rung_mistakes(experiment)
     yield from _baseline_mistakes(experiment)
+    yield from _ensemble_mistakes(experiment)
 
 
 def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -231,3 +232,15 @@ def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         elif baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
             expected = f"expected one of {', '.join(ESTIMATORS)}, or a path to an experiment (.yaml)"
             yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, ESTIMATORS)}"
+
+
+def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    ensemble = experiment.promotion.ensemble if experiment.promotion else None
+    if ensemble is None or ensemble.members != "any":
+        return
+    path = ("promotion", "ensemble", "members")
+    if ensemble.choose == "seeds":
+        yield path, "got any with choose: seeds, which takes networks of one trial; expected choose: greedy or stack"
+    elif all(isinstance(baseline, str) and baseline not in ESTIMATORS for baseline in experiment.baselines):
+        names = ", ".join(ESTIMATORS)
+        yield path, f"got any, but no estimator is under baselines; name at least one there ({names}), or give networks"

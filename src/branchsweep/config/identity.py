@@ -11,7 +11,7 @@ from typing import Any
 from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
-from branchsweep.config.sections.promotion import FIRST_DEFAULT
+from branchsweep.config.sections.promotion import FIRST_DEFAULT, MEMBERS_DEFAULT, Ensemble
 from branchsweep.config.sections.search import RENAMED_KEYS
 
 STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
@@ -83,12 +83,20 @@ def _estimator_fields(estimator: dict[str, Any]) -> dict[str, Any]:
     return first | {key: value for key, value in estimator.items() if key not in first and value not in (None, {})}
 
 
+def ensemble_key_fields(ensemble: Ensemble) -> dict[str, Any]:
+    """What decides of which networks a model consists; the first versions had fewer keys."""
+    return {key: value for key, value in ensemble.model_dump().items() if (key, value) != ("members", MEMBERS_DEFAULT)}
+
+
 def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     """The experiment's fields as the first versions had them: those of `search` by other names, one of the gate not at all."""
     first_names = {new: old for old, new in RENAMED_KEYS.items()}
-    gate = (experiment.get("promotion") or {}).get("gate", {})
+    promotion = experiment.get("promotion") or {}
+    gate, ensemble = promotion.get("gate", {}), promotion.get("ensemble") or {}
     if gate.get("first") == FIRST_DEFAULT:
         del gate["first"]  # the first versions had none
+    if ensemble.get("members") == MEMBERS_DEFAULT:  # likewise
+        del ensemble["members"]
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
     experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}
     if not experiment["split"]:  # the first versions had no such key, and later ones fewer keys in it

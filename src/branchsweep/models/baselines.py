@@ -67,6 +67,13 @@ class FittedBaseline:
         """Predictions `(n, H)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
+    @property
+    def estimators(self) -> tuple[Estimator, ...]:
+        """Those of scikit-learn, whose predictions from encoded inputs are the heads' columns, side by side."""
+        if isinstance(self.model, _EstimatorChain):
+            raise TypeError("the estimators of a chain read each other's predictions")
+        return (self.model.estimator,) if isinstance(self.model, _JointEstimator) else self.model.estimators
+
 
 def make_estimators(
     name: str, heads: Mapping[str, Head], seed: int = 0, params: Mapping[str, Params] | None = None

@@ -50,11 +50,20 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
         provenance, described = from_data(Provenance, manifest["provenance"]), manifest.get("columns", {})
         inputs = {str(name): Column.model_validate(described.get(name, {})) for name in manifest["inputs"]}
         members = [
-            ModelMember(from_data(Recipe, member["recipe"]), (), float(member["share"]), int(member["epochs"]))
+            ModelMember(
+                from_data(Recipe, member["recipe"]),
+                (),
+                float(member["share"]),
+                int(member["epochs"]),
+                {head: float(share) for head, share in member.get("shares", {}).items()},
+            )
             for member in manifest["members"]
         ]
     except MALFORMED as error:
         raise BackendError(f"the description of {name} cannot be read ({error!r}): was it edited by hand?") from error
+    if manifest.get("estimators"):
+        message = f"{name} has estimators of scikit-learn beside its networks, and a script trains networks alone"
+        raise BackendError(f"{message}; give promotion.ensemble.members: networks, or use the registered model itself")
     return generate_script(name, inputs, members, provenance)
 
 
@@ -89,7 +98,10 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             definitions=definitions,
             provenance=provenance,
             networks=networks,
-            members=[(member.share, 1 + networks.index(own)) for member, own in zip(members, by_member, strict=True)],
+            members=[
+                (_share_source(member, provenance), 1 + networks.index(own))
+                for member, own in zip(members, by_member, strict=True)
+            ],
             summary=_summary(len(members)),
             note=_note(networks),
             split=split,
@@ -106,6 +118,13 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             columns=COLUMNS,
         )
     )
+
+
+def _share_source(member: ModelMember, provenance: Provenance) -> str:
+    """What a network weighs: one number, or one for each head where they differ."""
+    if not member.head_shares:
+        return repr(member.share)
+    return f"np.array([{', '.join(repr(member.share_of(head)) for head in provenance.columns)}])"
 
 
 def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any]:

@@ -8,6 +8,7 @@ and names, and the encoders' code (see `serving.py`). One lane is the network th
     inputs.quantile ── member.3 ── PE, V ─┘
 
 with one input for each way in which members encode theirs, and for each head one linear layer that averages the members.
+Estimators of scikit-learn beside the networks have files of their own (`estimator_files.py`).
 A head's name has no dot, so these names cannot collide with it.
 """
 
@@ -31,6 +32,7 @@ from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encode
 from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
+from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.types import Floats
 
@@ -66,13 +68,16 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": target_encoders[members[0].recipe.target_scaling].to_json(),
         "missing": list(model.provenance.missing) if model.provenance else [],
-        "members": [{"share": member.share, "epochs": member.epochs, "recipe": to_data(member.recipe)} for member in members],
+        "members": [_described(member) for member in members],
         "provenance": to_data(model.provenance) if model.provenance else None,
+        **({"estimators": _described_estimators(model)} if model.estimators else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     _keras_model(model, target_encoders).save(folder / serving.MODEL_FILE)
     (folder / serving.MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    for fitted in input_encoders.values():
+    write_estimators(folder, model.estimators)
+    of_estimators = [member.fitted.encoder for member in model.estimators if member.fitted.encoder]
+    for fitted in (*input_encoders.values(), *of_estimators):
         for encoder in encoders_of(fitted):
             code = folder / serving.ENCODER_FILE.format(kind=encoder.kind)
             code.write_text(encoder.serving_source(), encoding="utf-8")
@@ -84,7 +89,8 @@ def predict_exported(folder: Path, x: Floats) -> Floats:
     model = keras.saving.load_model(folder / serving.MODEL_FILE, compile=False)
     encoded = model.predict(serving.encode_inputs(manifest, x, _transform), batch_size=4096, verbose=0)
     columns = [encoded[head["name"]] for head in manifest["heads"]]
-    return serving.decode_targets(manifest, np.concatenate(columns, axis=1).astype(np.float64))
+    networks = serving.decode_targets(manifest, np.concatenate(columns, axis=1).astype(np.float64))
+    return serving.with_estimators(manifest, networks, x, _transform, serving.read_estimators(folder, manifest))
 
 
 def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
@@ -97,6 +103,31 @@ def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
         model.predict_array(x)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
+
+
+def _described(member: ModelMember) -> dict[str, Any]:
+    """What the manifest says of a network."""
+    shares = {"shares": dict(member.head_shares)} if member.head_shares else {}
+    return {"share": member.share, **shares, "epochs": member.epochs, "recipe": to_data(member.recipe)}
+
+
+def _described_estimators(model: ExportedModel) -> dict[str, Any]:
+    """What the manifest says of the estimators, which were all fitted to the same rows and so encode them alike."""
+    encoder = model.estimators[0].fitted.encoder
+    return {
+        "inputs": encoder.to_json() if encoder else None,
+        "network_shares": {head: model.network_share(head) for head in model.units},
+        "members": [
+            {
+                "label": member.label,
+                "file": serving.ESTIMATOR_FILE.format(number=number),
+                "shares": dict(member.head_shares),
+                "estimator": member.name,
+                "params": {head: dict(params) for head, params in member.params.items()},
+            }
+            for number, member in enumerate(model.estimators, start=1)
+        ],
+    }
 
 
 def _transform(fitted: Mapping[str, Any], values: Floats) -> Floats:
@@ -138,21 +169,29 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
         beside = keras.layers.Concatenate(name=f"{head}.members")([prediction[head] for prediction in predictions])
         means[head] = keras.layers.Dense(1, name=head)
         outputs[head] = means[head](beside)
-    for mean, weights in zip(means.values(), _mean_weights(members, target_encoders), strict=True):
+    shares = np.array([[member.share_of(head) for head in means] for member in members])
+    for mean, weights in zip(means.values(), _mean_weights(members, _of_networks(shares), target_encoders), strict=True):
         mean.set_weights(weights)
     by_name = {tensor.name: tensor for tensor in inputs.values()}
     return keras.Model(by_name if len(by_name) > 1 else next(iter(by_name.values())), outputs, name=NAME)
 
 
+def _of_networks(shares: Floats) -> Floats:
+    """The networks' shares `(members, heads)` in their own mean: over their sum, where estimators have the rest."""
+    sums = shares.sum(0)
+    if np.allclose(sums, 1.0):  # to the last bit what they were given
+        return shares
+    return np.where(sums > 0, shares / np.where(sums > 0, sums, 1.0), 1 / len(shares))
+
+
 def _mean_weights(
-    members: Sequence[ModelMember], target_encoders: Mapping[str, FittedEncoder]
+    members: Sequence[ModelMember], shares: Floats, target_encoders: Mapping[str, FittedEncoder]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Head by head the kernel `(members, 1)` and the bias `(1,)` of the weighted mean.
 
     A member's z is scale z + shift in natural units; the model predicts in the first one's encoding, (y - shift_0) / scale_0.
-    Of members that encode their targets alike, the kernel is their shares and the bias is zero.
+    Of members that encode their targets alike, the kernel is their shares `(members, heads)` and the bias is zero.
     """
-    shares = np.array([member.share for member in members])[:, None]
     scale, shift = (
         np.array([target_encoders[member.recipe.target_scaling].state[name] for member in members])
         for name in ("scale", "shift")

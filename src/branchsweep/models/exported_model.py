@@ -9,9 +9,11 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
+from branchsweep.models.baselines import FittedBaseline
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.recipe import Recipe
+from branchsweep.trial import Params
 from branchsweep.types import Weights
 
 
@@ -24,12 +26,37 @@ class ModelMember:
         weights: Its kept weights.
         share: Its weight in the mean of the members' predictions; the shares of a model add up to 1.
         epochs: Epochs that it was trained for; 0 where that is not known.
+        head_shares: By head its weight, where it has another one for each; `share` is their mean then.
     """
 
     recipe: Recipe
     weights: Weights
     share: float = 1.0
     epochs: int = 0
+    head_shares: Mapping[str, float] = field(default_factory=dict)
+
+    def share_of(self, head: str) -> float:
+        """Its weight in the mean of the members' predictions for one head."""
+        return self.head_shares.get(head, self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorMember:
+    """A fitted estimator of scikit-learn beside the networks of an exported model.
+
+    Args:
+        label: For people; no two members of a model have the same.
+        name: Of `config/estimator_names.py`.
+        params: By head, or under `ALL_HEADS` for all of them, hyperparameters other than scikit-learn's defaults.
+        fitted: Predicts all heads of the model.
+        head_shares: By head its weight in the mean of the members' predictions; with those of the networks they add up to 1.
+    """
+
+    label: str
+    name: str
+    params: Mapping[str, Params]
+    fitted: FittedBaseline
+    head_shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +140,13 @@ class ExportedModel:
     """Trained networks, and what their columns are called.
 
     Args:
-        members: At least one; they may differ in anything but inputs and heads.
+        members: The networks, at least one; they may differ in anything but inputs and heads.
         inputs: Names of the input columns, in order.
         units: Unit by head, in the order of the heads.
         provenance: Recorded, so that the model can be trained anew; None where it is not known.
         losses: Loss by head, which names its kind; regressions where absent.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
+        estimators: What stands beside the networks.
     """
 
     members: Sequence[ModelMember]
@@ -127,6 +155,7 @@ class ExportedModel:
     provenance: Provenance | None = None
     losses: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
+    estimators: Sequence[EstimatorMember] = ()
 
     @property
     def input_columns(self) -> dict[str, Column]:
@@ -140,6 +169,7 @@ class ExportedModel:
         members: Sequence[ModelMember],
         csv_arguments: Mapping[str, str | int] | None = None,
         partial_targets: bool = False,
+        estimators: Sequence[EstimatorMember] = (),
     ) -> ExportedModel:
         """The model of these members, which were trained as the experiment says.
 
@@ -148,6 +178,7 @@ class ExportedModel:
             members: The members.
             csv_arguments: As of `Dataset`.
             partial_targets: As of `Dataset`.
+            estimators: What stands beside the members.
         """
         return cls(
             members,
@@ -156,7 +187,12 @@ class ExportedModel:
             losses={name: head.loss for name, head in experiment.heads.items()},
             provenance=Provenance.of(experiment, csv_arguments, partial_targets),
             columns=list(experiment.table.inputs.values()),
+            estimators=estimators,
         )
+
+    def network_share(self, head: str) -> float:
+        """What the networks together weigh for a head; 1 but for rounding where there are no estimators."""
+        return sum(member.share_of(head) for member in self.members)
 
     @property
     def kinds(self) -> dict[str, Head]:

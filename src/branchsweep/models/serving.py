@@ -12,7 +12,9 @@ encoder that the model has, and `serving.json`:
      "heads": [{"name": "PE", "unit": "MW"}, …],
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
      "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
-     "members": […], "provenance": {…}}                         the averaged networks and their origin: not read here
+     "members": […], "provenance": {…},                         the averaged networks and their origin: not read here
+     "estimators": {"inputs": ENCODER or null, "network_shares": {"PE": 0.6, …},        absent where there are none
+                    "members": [{"label": "random forest", "file": "estimator_1.skops", "shares": {"PE": 0.4, …}, …}]}}
 
 A mean of networks whose inputs are encoded in several ways has one input for each way, and takes a dict: `input_scalers` are by
 the names of the model's inputs. A model of an earlier version has no "missing".
@@ -24,12 +26,16 @@ ENCODER says how raw columns become encoded ones; its kind names the file that d
     {"kind": "columns", "parts": [{"columns": [0, 2], "fill": [9.3, 4.0] or null, "encoder": ENCODER}, …]}
 
 The last one encodes some columns by one encoder and others by another, side by side; `fill` stands for missing values.
+
+A model may have estimators of scikit-learn beside its networks: `estimator_N.skops` each. For every head its prediction is
+the weighted mean of the networks' mean and the estimators' predictions. They are written and read by skops, which unpickles
+nothing and creates objects of known types only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -52,6 +58,20 @@ MODEL_FILE, MANIFEST_FILE = "model.keras", "serving.json"
 
 ENCODER_FILE = "encoder_{kind}.py"
 """The code of an encoder, by its kind."""
+
+ESTIMATOR_FILE = "estimator_{number}.skops"
+"""The fitted estimators of one member, by its number from 1."""
+
+ESTIMATOR_TYPES = (
+    "numpy.asarray",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
+)
+"""What such a file may contain beyond what skops trusts by itself: parts of scikit-learn's estimators."""
 
 OUTSIDE_COLUMN = "outside"
 """The column of a prediction that says whether a row lies outside what the model has seen."""
@@ -77,7 +97,58 @@ def encode_inputs(manifest: Mapping[str, Any], values: Floats, transform: Callab
 
 def model_file_names(manifest: Mapping[str, Any]) -> list[str]:
     """The names of all files of an exported model."""
-    return [MODEL_FILE, MANIFEST_FILE, *(ENCODER_FILE.format(kind=kind) for kind in _encoder_kinds(manifest))]
+    encoders = [ENCODER_FILE.format(kind=kind) for kind in _encoder_kinds(manifest)]
+    return [MODEL_FILE, MANIFEST_FILE, *encoders, *estimator_file_names(manifest)]
+
+
+def estimator_file_names(manifest: Mapping[str, Any]) -> list[str]:
+    """The names of the files with estimators of scikit-learn."""
+    return [str(member["file"]) for member in manifest.get("estimators", {}).get("members", [])]
+
+
+def read_estimators(folder: Path, manifest: Mapping[str, Any]) -> list[Any]:
+    """The fitted estimators of scikit-learn beside the networks: of each member those whose predictions are the heads' columns.
+
+    Raises:
+        skops.io.exceptions.UntrustedTypesFoundException: A file contains other types than an estimator's.
+    """
+    names = estimator_file_names(manifest)
+    if not names:
+        return []
+    import skops.io  # noqa: PLC0415  # takes a second, and most models have none
+
+    return [skops.io.load(folder / name, trusted=list(ESTIMATOR_TYPES)) for name in names]
+
+
+def with_estimators(
+    manifest: Mapping[str, Any],
+    networks: Floats,
+    values: Floats,
+    transform: Callable[[Encoded, Floats], Floats],
+    estimators: Sequence[Any],
+) -> Floats:
+    """The predictions `(rows, heads)` of a model, from those of its networks.
+
+    Args:
+        manifest: The content of `serving.json`.
+        networks: Their mean `(rows, heads)` in natural units; NaN where they have none, and then the model has none.
+        values: The raw inputs `(rows, inputs)`.
+        transform: From a fitted encoder and raw columns to encoded ones.
+        estimators: As of `read_estimators`.
+    """
+    if not estimators:
+        return networks
+    described, heads = manifest["estimators"], [head["name"] for head in manifest["heads"]]
+    encoded = values if described["inputs"] is None else transform(described["inputs"], values)
+    with np.errstate(over="ignore"):  # trees read 32 bits
+        known = np.isfinite(encoded.astype(np.float32)).all(axis=1) & np.isfinite(networks).all(axis=1)
+    predictions = np.full_like(networks, np.nan)
+    if known.any():
+        predictions[known] = networks[known] * [described["network_shares"][head] for head in heads]
+        for member, own in zip(described["members"], estimators, strict=True):
+            of_heads = np.column_stack([estimator.predict(encoded[known]) for estimator in own])
+            predictions[known] += of_heads * [member["shares"][head] for head in heads]
+    return predictions
 
 
 def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
@@ -91,7 +162,8 @@ class Predictor:
 
     Args:
         folder: Holds the files that `models/export.py` writes. They are read when they are needed, the network and the
-            encoders with the first prediction, the network in Keras's safe mode: of the files, only the encoders' code is run.
+            encoders with the first prediction, the network in Keras's safe mode and estimators by skops: of the files, only
+            the encoders' code is run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -106,6 +178,11 @@ class Predictor:
     def units(self) -> dict[str, str]:
         """The columns of its predictions, each with its unit."""
         return {head["name"]: head["unit"] for head in self._manifest["heads"]}
+
+    @property
+    def estimators(self) -> list[str]:
+        """The estimators of scikit-learn beside its networks, in words."""
+        return [str(member["label"]) for member in self._manifest.get("estimators", {}).get("members", [])]
 
     @property
     def example(self) -> Table:
@@ -149,7 +226,8 @@ class Predictor:
             outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform), training=False)
             predictions[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
         predictions[np.isnan(values[:, self._needed]).any(axis=1)] = np.nan
-        return decode_targets(self._manifest, predictions)
+        networks = decode_targets(self._manifest, predictions)
+        return with_estimators(self._manifest, networks, values, self._transform, self._estimators)
 
     def columns(self) -> dict[str, dict[str, Any]]:
         """By input what it is: its kind (`numeric` where there is none), categories, and whether it may have gaps."""
@@ -246,6 +324,10 @@ class Predictor:
 
         return keras.saving.load_model(self._folder / MODEL_FILE, compile=False, safe_mode=True)
 
+    @cached_property
+    def _estimators(self) -> list[Any]:
+        return read_estimators(self._folder, self._manifest)
+
 
 def _load_pyfunc(path: str) -> Predictor:
     """Called by MLflow to load the model whose files lie in `path`.
@@ -262,7 +344,8 @@ def _load_pyfunc(path: str) -> Predictor:
 
 def _encoder_kinds(manifest: Mapping[str, Any]) -> list[str]:
     """The kinds of all encoders of inputs."""
-    fitted = list(manifest["input_scalers"].values())
+    of_estimators = manifest.get("estimators", {}).get("inputs")
+    fitted = [*manifest["input_scalers"].values(), *([of_estimators] if of_estimators else [])]
     parts = [part["encoder"] for own in fitted if own["kind"] == _COLUMNS for part in own["parts"]]
     return sorted({encoder["kind"] for encoder in (*fitted, *parts)} - {_COLUMNS})
 

@@ -153,6 +153,11 @@ def shift_sentence(bias: SelectionBias) -> str:
     )
 
 
+def capitalized(sentence: str) -> str:
+    """A sentence as it begins."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def uncapitalized(sentence: str) -> str:
     """A sentence as it continues another one after a colon."""
     return sentence[:1].lower() + sentence[1:]

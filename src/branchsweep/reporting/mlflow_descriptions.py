@@ -15,7 +15,7 @@ from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import BEST, label
 from branchsweep.metrics.relative_rmse import RRMSE
 from branchsweep.reporting.escaping import escape_markdown
-from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, promotion_outcome
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, capitalized, format_mean_score, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
@@ -96,7 +96,7 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     if result.finalist is None:
         return f"{result.without_finalist}, so there is nothing to compare or to register."
     trial = _linked(f"trial {result.finalist.trial}", links.trials.get(result.finalist.trial, ""))
-    networks = f"The mean of {result.members} networks" if result.members > 1 else "The network"
+    networks = capitalized(result.model_description or "the network")
     model = f"{networks} of {trial} ({result.finalist.parameters:,} parameters{' each' * (result.members > 1)})"
     if result.test_scores is None:
         return f"{model} is the finalist, but diverged in the refit on all training rows."

@@ -16,6 +16,7 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
+from branchsweep.workflows.records.ensemble_summary import model_description
 from branchsweep.workflows.reporter import DescribedModel
 
 _SCORES_EXPLAINED = (
@@ -29,24 +30,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     """Lines of Markdown, following Mitchell et al. 2019 (Model Cards for Model Reporting)."""
     experiment, finalist, dataset, split = model.experiment, model.finalist, model.dataset, model.split
     heads, means = experiment.heads, means_with_medians(finalist.score)
-    kind = "one branched network" if len(model.members) == 1 else f"the mean of {len(model.members)} branched networks"
-    yield f"# {escape_markdown(experiment.promotion.model if experiment.promotion else experiment.name)}"
-    yield ""
-    yield escape_markdown(experiment.question or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}.")
-    yield ""
-    origin = f"{escape_markdown(finalist.candidate.name)} of the sweep {escape_markdown(experiment.name)}"
-    yield f"It is {kind} with {finalist.parameters:,} parameters, {origin}:"
-    yield ""
-    recipe = recipe_for(experiment, finalist.candidate.trial.params)
-    yield from (
-        f"    {line}"
-        for line in draw_network(
-            recipe.architecture,
-            [one_line(name) for name in dataset.inputs],
-            width=recipe.encoded_width(dataset.input_columns.values()),
-        )
-    )
-    yield ""
+    yield from _introduction(model)
+    yield from _member_lines(model)
     yield "## Scores"
     yield ""
     others = other_metrics(experiment.score_metrics)
@@ -93,6 +78,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield "## Security"
     yield ""
     yield "Loading it runs its own `serving.py`, and reads `model.keras` in Keras's safe mode, without pickle."
+    if any(not member.networks for member in model.described):
+        yield "Estimators of scikit-learn are read by skops, which creates objects of known types only."
 
 
 def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[str]:
@@ -112,6 +99,46 @@ def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[s
 def _kind(column: Column) -> str:
     """What a column is, and whether it may be missing, as a cell of a table."""
     return f"{column.kind or 'numeric'}{', may be missing' if column.fills_gaps else ''}"
+
+
+def _introduction(model: DescribedModel) -> Iterator[str]:
+    """What the model is and where it comes from, with a drawing of the finalist's network."""
+    experiment, finalist, dataset, heads = model.experiment, model.finalist, model.dataset, model.experiment.heads
+    kind = model_description(len(model.members), model.described, "branched network") or "one branched network"
+    yield f"# {escape_markdown(experiment.promotion.model if experiment.promotion else experiment.name)}"
+    yield ""
+    yield escape_markdown(experiment.question or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}.")
+    yield ""
+    origin = f"{escape_markdown(finalist.candidate.name)} of the sweep {escape_markdown(experiment.name)}"
+    yield f"It is {kind} with {finalist.parameters:,} parameters, {origin}:"
+    yield ""
+    recipe = recipe_for(experiment, finalist.candidate.trial.params)
+    yield from (
+        f"    {line}"
+        for line in draw_network(
+            recipe.architecture,
+            [one_line(name) for name in dataset.inputs],
+            width=recipe.encoded_width(dataset.input_columns.values()),
+        )
+    )
+    yield ""
+
+
+def _member_lines(model: DescribedModel) -> Iterator[str]:
+    """What an ensemble consists of, with its weights, as a table; nothing for the networks of one recipe."""
+    if len(model.described) < 2:
+        return
+    heads = list(model.test)
+    yield "## Members"
+    yield ""
+    yield f"| member | networks | {' | '.join(f'weight for {escape_markdown(head)}' for head in heads)} |"
+    yield f"|---|---|{'---|' * len(heads)}"
+    for member in model.described:
+        weights = " | ".join(f"{member.weights[head]:.3f}" for head in heads)
+        yield f"| {escape_markdown(member.name)} | {member.networks or 'estimator of scikit-learn'} | {weights} |"
+    yield ""
+    yield "The network drawn above is the finalist's. For each head the model predicts the weighted mean of its members."
+    yield ""
 
 
 def _limits(column: Column, low: float, high: float) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,11 +88,22 @@ class EstimatorToFit:
         Raises:
             ConfigError: scikit-learn refuses these hyperparameters together, or for so few rows.
         """
-        kinds, (x, actual) = kinds_by_head(self.experiment), unseen
-        estimators = make_estimators(self.tuned.estimator, kinds, self.seed, params)
+        x, actual = unseen
+        with self._naming(params):
+            fitted = self.fitted_to(train, params)
+            return fitted, scores.head_scores(actual, fitted.predict(x), kinds_by_head(self.experiment))
+
+    def fitted_to(self, train: Positions, params: ParamsByHead) -> FittedBaseline:
+        """The estimator after it has learnt some rows; arguments and errors as of `on_rows`."""
+        estimators = make_estimators(self.tuned.estimator, kinds_by_head(self.experiment), self.seed, params)
+        with self._naming(params):
+            return fit(estimators, self.rows.x[train], self.rows.actual.rows(train), self.chain, self.rows.columns)
+
+    @contextmanager
+    def _naming(self, params: ParamsByHead) -> Iterator[None]:
+        """A context in which hyperparameters that scikit-learn refuses are named."""
         try:
-            fitted = fit(estimators, self.rows.x[train], self.rows.actual.rows(train), self.chain, self.rows.columns)
-            return fitted, scores.head_scores(actual, fitted.predict(x), kinds)
+            yield
         except ValueError as error:
             if not params:
                 raise

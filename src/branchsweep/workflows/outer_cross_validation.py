@@ -17,7 +17,7 @@ import numpy as np
 
 from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.identity import STOPPING_CRITERIA, sweep_key_fields
+from branchsweep.config.identity import STOPPING_CRITERIA, ensemble_key_fields, sweep_key_fields
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
@@ -61,7 +61,7 @@ def new_cross_validation_record(
     deciding = {
         "budget": {name: getattr(experiment.search, name) for name in STOPPING_CRITERIA},
         "confirmation": experiment.confirmation.model_dump(),
-        "ensemble": ensemble and ensemble.model_dump(),
+        "ensemble": ensemble and ensemble_key_fields(ensemble),
         "baselines": compared,
     }
     digests = [split.digest for split in splits]

@@ -14,6 +14,7 @@ from branchsweep.trial import HeadScore
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
+from branchsweep.workflows.records.ensemble_summary import EnsembleMember
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -24,14 +25,15 @@ class DescribedModel:
 
     Args:
         experiment: The experiment of the sweep.
-        finalist: The trial that was refitted, with its confirmed scores.
-        members: The networks whose mean the model predicts.
+        finalist: The trial that was refitted, with its confirmed scores, or those of the ensemble that it stands for.
+        members: The networks of the model.
         test: The metrics on the test rows, by head.
         decision: The decision about its promotion.
         ranges: The lowest and the highest value of each input in the training rows.
         dataset: The table.
         split: Its split.
         baselines: What the finalist was compared with.
+        described: The recipes and estimators that the model consists of, with their weights.
     """
 
     experiment: Experiment
@@ -43,6 +45,7 @@ class DescribedModel:
     dataset: Dataset
     split: Split
     baselines: Sequence[BaselineResult] = ()
+    described: Sequence[EnsembleMember] = ()
 
 
 class SweepReporter(Protocol):

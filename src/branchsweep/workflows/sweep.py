@@ -88,6 +88,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
         to_confirm=experiment.confirmation.trials if outcome.confirmed else 0,
         members=outcome.members,
+        ensemble=outcome.ensemble,
         test_evaluations=_evaluations(sweep, outcome, outcome.baselines),
         test_scores=outcome.test_scores,
         baselines=outcome.baselines,

@@ -27,15 +27,33 @@ class Confirmation(ConfigModel):
     )
 
 
+MEMBERS_DEFAULT: Literal["networks"] = "networks"
+"""The default of `promotion.ensemble.members`."""
+
+
 class Ensemble(ConfigModel):
     """A finalist of several networks whose predictions are averaged."""
 
     size: int = Field(8, ge=2, le=64, description="The largest number of networks.")
-    choose: Literal["seeds", "greedy"] = Field(
+    choose: Literal["seeds", "greedy", "stack"] = Field(
         "seeds",
         description="seeds: the finalist's hyperparameters from that many seeds; greedy: networks of the best trials, chosen "
-        "one by one for what they add to the mean (Caruana et al. 2004), on validation predictions.",
+        "one by one for what they add to the mean (Caruana et al. 2004), on validation predictions; stack: of the best trials, "
+        "with weights for each head that are fitted to validation predictions by least squares, none negative, which add up "
+        "to 1 (Breiman 1996).",
     )
+    members: Literal["networks", "any"] = Field(
+        MEMBERS_DEFAULT,
+        description="networks: networks alone; any: also the estimators of scikit-learn under baselines, for greedy and stack.",
+    )
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a model of this kind is judged by the scores of the ensemble, and not by those of its finalist.
+
+        The finalist says little about a model whose weights may lie on others.
+        """
+        return self.choose == "stack" or self.members == "any"
 
 
 FIRST_DEFAULT: Literal["sound"] = "sound"

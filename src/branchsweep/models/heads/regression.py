@@ -128,16 +128,18 @@ def _standardized(estimator: Any) -> Any:
     """
     from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415  # as above
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return TransformedTargetRegressor(
-        make_pipeline(StandardScaler(), FunctionTransformer(_rounded), estimator),
-        transformer=make_pipeline(StandardScaler(), FunctionTransformer(_rounded)),
+        make_pipeline(StandardScaler(), *_rounding(), estimator), transformer=make_pipeline(StandardScaler(), *_rounding())
     )
 
 
-def _rounded(values: Floats) -> Floats:
-    return values.astype(np.float32).astype(np.float64)
+def _rounding() -> list[Any]:
+    """Steps that round values to 32 bits. They are NumPy's, so that a fitted estimator is read where this package is not."""
+    from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415  # as above
+
+    return [FunctionTransformer(np.asarray, kw_args={"dtype": name}) for name in ("float32", "float64")]
 
 
 ESTIMATORS: Mapping[str, Callable[[int], Any]] = {

@@ -73,6 +73,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         comparison=_comparison(report),
         no_comparison=_no_comparison(report),
         best_baselines=_best_baselines(report),
+        members=_members(report),
         network=_network(report),
         has_branches=_has_branches(report),
         recipe=_recipe(report.marked) if report.marked else "",
@@ -188,7 +189,7 @@ def answer_sentence(report: SweepReport) -> str:
         return _answer_so_far(report)
     if result.finalist is None:
         return f"{result.without_finalist}."
-    model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
+    model = result.model_description or "the best network"
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
     metric = score_label(report)
     if result.test_scores:
@@ -321,7 +322,7 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
         BaselineResult("finalist", result.finalist_scores or best.scores, result.test_scores or {}),
         *result.baselines_best_first,
     ]
-    remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
+    remark = ", ".join(filter(None, [f"trial {best.trial}", result.model_description]))
     highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
         {
@@ -349,6 +350,21 @@ def _best_baselines(report: SweepReport) -> list[Mapping[str, str]]:
             "name": best.name,
         }
         for head, best in report.summary.best_baselines.items()
+    ]
+
+
+def _members(report: SweepReport) -> list[Mapping[str, Any]]:
+    """Rows of the table of an ensemble's members with their weights; none for the networks of one recipe."""
+    ensemble, heads = report.summary.ensemble, list(report.experiment.heads)
+    if ensemble is None or not ensemble.members_differ:
+        return []
+    return [
+        {
+            "name": member.name,
+            "networks": member.networks or "estimator of scikit-learn",
+            "weights": [f"{member.weights[head]:.3f}" for head in heads],
+        }
+        for member in ensemble.members
     ]
 
 

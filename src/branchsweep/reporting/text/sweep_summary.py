@@ -29,6 +29,7 @@ from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_t
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
 from branchsweep.workflows.records.sweep_summary import SweepSummary, TrialSummary
 
 MOST_DIMENSIONS = 8
@@ -61,10 +62,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
-    if result.best_baselines:
-        parts += [render_best_baselines(result), Text()]
-    chosen = {baseline.name: text for baseline in result.baselines if (text := chosen_params(baseline))}
-    parts += [*(Text(f"  {name}: {text}", style="dim") for name, text in chosen.items()), *([Text()] if chosen else [])]
+    parts += _details(result, list(units))
     parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:
@@ -203,10 +201,39 @@ def render_best_baselines(result: SweepSummary) -> RenderableType:
     return Group(Text(title, style="bold"), ResponsiveTable(columns, rows))
 
 
+def _details(result: SweepSummary, heads: Sequence[str]) -> list[RenderableType]:
+    """What the model consists of, and the best baseline of each head, where there is anything to say."""
+    parts: list[RenderableType] = []
+    if result.ensemble and result.ensemble.members_differ:
+        parts += [_members(result.ensemble, heads), Text()]
+    if result.best_baselines:
+        parts += [render_best_baselines(result), Text()]
+    chosen = {baseline.name: text for baseline in result.baselines if (text := chosen_params(baseline))}
+    return [*parts, *(Text(f"  {name}: {text}", style="dim") for name, text in chosen.items()), *([Text()] if chosen else [])]
+
+
+def _members(ensemble: EnsembleSummary, heads: Sequence[str]) -> RenderableType:
+    """What an ensemble consists of, with what each member's prediction weighs for each head."""
+    columns = (
+        TableColumn("  member", is_text=True),
+        TableColumn("networks", right=True),
+        *(TableColumn(f"weight, {head}", right=True) for head in heads),
+    )
+    rows = [
+        TableRow([f"  {own.name}", f"{own.networks or 'estimator'}", *(f"{own.weights[head]:.3f}" for head in heads)])
+        for own in ensemble.members
+    ]
+    return Group(Text(f"members of the model (choose: {ensemble.choose})", style="bold"), ResponsiveTable(columns, rows))
+
+
 def _finalist_row(result: SweepSummary, finalist: TrialSummary) -> BaselineResult:
     """The finalist in the form of a baseline; with its confirmed scores, if it was confirmed."""
     scores = result.finalist_scores or finalist.scores
-    ensemble = f"mean of {result.members}, " if result.members > 1 else ""
+    networks = f"mean of {result.members}" if result.members > 1 else ""
+    estimators = result.ensemble.estimators if result.ensemble else 0
+    if estimators:
+        networks = result.model_description.removeprefix("the ").removesuffix(" of scikit-learn")
+    ensemble = f"{networks}, " if networks else ""
     return BaselineResult(f"finalist ({ensemble}trial {finalist.trial})", scores, result.test_scores or {})
 
 

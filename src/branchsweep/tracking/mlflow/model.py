@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 DEPLOYED = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy")
 """The requirements of a deployed model, at the installed versions: MLflow would take seconds to infer them."""
 
+DEPLOYED_WITH_ESTIMATORS = (*DEPLOYED, "scikit-learn", "skops")
+"""Those of one that has estimators of scikit-learn beside its networks: another version may read them differently."""
+
 NETWORK = "network"
 """The folder of the exported files in the logged model's `data`."""
 
@@ -213,10 +216,11 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
     """Save an exported network as a pyfunc model that can be loaded without branchsweep.
 
     `serving.py` is saved with it under a name with a digest of its content, so that models that were saved with different
-    versions of it can be loaded in one process. Nothing is unpickled, and Keras reads the network in safe mode.
+    versions of it can be loaded in one process. Nothing is unpickled: Keras reads the network in safe mode, and skops the
+    estimators that a model may have.
 
     Args:
-        folder: Holds `model.keras`, `serving.json` and an `encoder_KIND.py` for each kind of encoder that the model has.
+        folder: Holds the files that `serving.model_file_names` lists.
         target: The model's folder, which is created.
         description: Further fields of `MLmodel`.
     """
@@ -234,7 +238,7 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
             mlflow_model=description or Model(),
             signature=signature(predictor),
             input_example=predictor.example,
-            pip_requirements=_requirements(),
+            pip_requirements=_requirements(DEPLOYED_WITH_ESTIMATORS if predictor.estimators else DEPLOYED),
             metadata={"units": predictor.units, "inputs": _described_inputs(predictor)},
         )
 
@@ -294,8 +298,8 @@ def model_location(client: MlflowClient, model_uri: str, uri: Address) -> str:
     return str(client.get_model_version_download_uri(name, requested))
 
 
-def _requirements() -> list[str]:
-    return [f"{package}=={number}" for package in DEPLOYED if (number := _installed(package))]
+def _requirements(packages: Sequence[str]) -> list[str]:
+    return [f"{package}=={number}" for package in packages if (number := _installed(package))]
 
 
 def _installed(package: str) -> str:

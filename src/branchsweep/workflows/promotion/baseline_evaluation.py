@@ -12,16 +12,16 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
 from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.yaml.loading import load_experiment
-from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.trial import HeadScore, Score, Status, Trial
+from branchsweep.trial import HeadScore, Trial
 from branchsweep.workflows.context import SweepContext
-from branchsweep.workflows.estimator_tuning import EstimatorSearch, EstimatorToFit, flat_params, searched_params
+from branchsweep.workflows.estimator_tuning import flat_params
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, fit_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.refit import RefitRequest, refit
 from branchsweep.workflows.records.baseline_result import BaselineResult
@@ -75,6 +75,15 @@ def baselines_of(experiment: Experiment) -> list[Baseline]:
     return [_baseline(baseline, experiment) for baseline in experiment.baselines]
 
 
+def estimators_of(experiment: Experiment) -> list[Baseline]:
+    """The baselines that are estimators of scikit-learn."""
+    return [
+        _baseline(baseline, experiment)
+        for baseline in experiment.baselines
+        if isinstance(baseline, TunedEstimator) or baseline in ESTIMATORS
+    ]
+
+
 def _baseline(baseline: str | TunedEstimator, experiment: Experiment) -> Baseline:
     if isinstance(baseline, TunedEstimator):
         return Baseline(baseline.estimator, tuned=baseline)
@@ -110,6 +119,7 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
 def evaluate_baselines(
     baselines: Sequence[Baseline],
     confirmed: Mapping[str, ReevaluatedTrial],
+    estimators: Mapping[str, ConfirmedEstimator],
     sweep: SweepContext,
 ) -> list[BaselineResult]:
     """Every baseline's scores on the folds of the confirmation and on the test rows, in order.
@@ -117,30 +127,26 @@ def evaluate_baselines(
     Args:
         baselines: The baselines.
         confirmed: By name, the networks among them with their confirmed scores.
+        estimators: By label, the others with theirs.
         sweep: The sweep that they are compared with.
     """
     results = []
     for baseline in baselines:
         sweep.training.progress.on_stage(f"comparing with {baseline.label}")
-        is_network = baseline.experiment is not None
-        results.append(_network_result(confirmed[baseline.name], sweep) if is_network else _estimator_result(baseline, sweep))
+        results.append(
+            _network_result(confirmed[baseline.name], sweep)
+            if baseline.experiment
+            else _estimator_result(estimators[baseline.label], sweep)
+        )
     return results
 
 
-def _estimator_result(baseline: Baseline, sweep: SweepContext) -> BaselineResult:
-    experiment, rows, dataset, split = sweep.experiment, sweep.training.rows, sweep.dataset, sweep.split
-    estimator = EstimatorToFit(baseline.estimator, experiment, rows)
-    params, trials = estimator.fixed, 0
-    if baseline.estimator.space:
-        trials = baseline.estimator.trials or experiment.search.trials
-        search = EstimatorSearch(range(experiment.folds), trials, experiment.seed)
-        params = searched_params(estimator, search, sweep.training.progress.on_message)
-    confirmation = range(len(rows.folds) - len(split.confirmation), len(rows.folds))
-    by_head, value, value_se = scores.average_scores([estimator.on_fold(fold, params)[1] for fold in confirmation])
-    validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
-    unseen = dataset.x[split.test], dataset.actual.rows(split.test)
-    _, test = estimator.on_rows(rows.fold_rows(ALL_ROWS)[0], unseen, params)
-    return replace(BaselineResult.of(baseline.label, validated.means, test), params=flat_params(params), trials=trials)
+def _estimator_result(confirmed: ConfirmedEstimator, sweep: SweepContext) -> BaselineResult:
+    dataset, test = sweep.dataset, sweep.split.test
+    predictions = fit_estimator(confirmed.chosen, sweep.experiment, sweep.training).predict(dataset.x[test])
+    measured = scores.head_scores(dataset.actual.rows(test), predictions, kinds_by_head(sweep.experiment))
+    result = BaselineResult.of(confirmed.chosen.label, confirmed.means, measured)
+    return replace(result, params=flat_params(confirmed.chosen.params), trials=confirmed.chosen.trials)
 
 
 def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:

@@ -24,17 +24,19 @@ class ConfirmationCandidate:
         experiment: How it is trained, with the seed of the sweep that confirms it.
         trial: What is trained.
         searched: Its score in the search; None for one that was not searched here.
+        recorded: What is trained, where that is recorded in full; else it follows from experiment and trial.
     """
 
     name: str
     experiment: Experiment
     trial: Trial
     searched: Score | None = None
+    recorded: Recipe | None = None
 
     @property
     def recipe(self) -> Recipe:
         """What is trained, in full."""
-        return recipe_for(self.experiment, self.trial.params)
+        return self.recorded or recipe_for(self.experiment, self.trial.params)
 
     def lanes(self, folds: Iterable[int], seeds: int) -> list[Lane]:
         """Its lanes on these folds, for each so many seeds."""

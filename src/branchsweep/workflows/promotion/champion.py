@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from branchsweep.config.codec import from_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
-from branchsweep.errors import ConfigError
+from branchsweep.errors import MALFORMED, ConfigError
+from branchsweep.models.recipe import Recipe
+from branchsweep.models.serving import MANIFEST_FILE
 from branchsweep.tracking.protocols import Champion, PromotionCause, Registry
-from branchsweep.trial import Trial
+from branchsweep.trial import ParamValue, Trial
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
+from branchsweep.workflows.promotion.estimators import ChosenEstimator
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionMember:
+    """A recipe or an estimator of which the champion consists.
+
+    Args:
+        shares: By head, what its prediction weighs.
+        candidate: The recipe, to be trained again on the rows of this sweep; None for an estimator.
+        estimator: The estimator, with the hyperparameters that it has; None for a recipe.
+    """
+
+    shares: Mapping[str, float]
+    candidate: ConfirmationCandidate | None = None
+    estimator: ChosenEstimator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +45,7 @@ class CurrentChampion:
         why_not: Why it cannot be done, and so does not hinder a promotion; empty where it can.
         cause: The same as a code; None where it can.
         is_fair: Whether it was trained on none of the test rows of this sweep, for they were its own.
+        members: What it consists of; the recipe of `candidate` alone where that is not recorded. Empty without a candidate.
     """
 
     champion: Champion
@@ -30,6 +53,12 @@ class CurrentChampion:
     why_not: str = ""
     cause: PromotionCause | None = None
     is_fair: bool = False
+    members: Sequence[ChampionMember] = ()
+
+    @property
+    def estimators(self) -> list[ChosenEstimator]:
+        """The estimators among its members."""
+        return [member.estimator for member in self.members if member.estimator]
 
 
 def current_champion(experiment: Experiment, dataset: Dataset, registry: Registry) -> CurrentChampion | None:
@@ -46,6 +75,8 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
     with registry.model_files(champion.model, champion.version) as folder:
         file = folder / "experiment.yaml"
         yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
+        described = folder / MANIFEST_FILE
+        manifest = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
     if not yaml:
         why_not = f"{name} does not say how it was made, so nothing speaks for it"
         return CurrentChampion(champion, None, why_not, PromotionCause.CHAMPION_NOT_RECORDED)
@@ -61,7 +92,43 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
     here = recorded.model_copy(update={"seed": experiment.seed, "validation": experiment.validation})
     is_fair = champion.data_digest == dataset.digest and (recorded.test, recorded.split) == (experiment.test, experiment.split)
     candidate = ConfirmationCandidate(name, here, Trial(champion.trial, champion.params))
-    return CurrentChampion(champion, candidate, is_fair=is_fair)
+    return CurrentChampion(champion, candidate, is_fair=is_fair, members=_members(manifest, candidate))
+
+
+def _members(manifest: Mapping[str, Any], candidate: ConfirmationCandidate) -> list[ChampionMember]:
+    """What a champion consists of, by its `serving.json`: networks of one recipe are one member."""
+    heads = list(candidate.experiment.heads)
+    recipes: list[Recipe] = []
+    shares: list[dict[str, float]] = []
+    try:
+        for network in manifest.get("members", []):
+            recipe = from_data(Recipe, network["recipe"])
+            if recipe not in recipes:
+                recipes.append(recipe)
+                shares.append(dict.fromkeys(heads, 0.0))
+            own = shares[recipes.index(recipe)]
+            for head in heads:
+                own[head] += float(network["shares"][head] if "shares" in network else network["share"])
+        estimators = [
+            ChampionMember(
+                {head: float(member["shares"][head]) for head in heads},
+                estimator=ChosenEstimator(
+                    f"{candidate.name}, {member['label']}",
+                    member["estimator"],
+                    from_data(dict[str, dict[str, ParamValue]], member["params"]),
+                ),
+            )
+            for member in manifest.get("estimators", {}).get("members", [])
+        ]
+    except MALFORMED:
+        recipes, estimators = [], []
+    if not recipes:
+        return [ChampionMember(dict.fromkeys(heads, 1.0), candidate)]
+    networks = [
+        ChampionMember(own, replace(candidate, name=f"{candidate.name}, recipe {number}", recorded=recipe))
+        for number, (recipe, own) in enumerate(zip(recipes, shares, strict=True), start=1)
+    ]
+    return [*networks, *estimators]
 
 
 def model_name(experiment: Experiment, dataset: Dataset) -> str:

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from branchsweep.config.metric_names import MEAN, metric_of_head
+from branchsweep.config.sections.promotion import Ensemble
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.metrics import scores
+from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
-from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
@@ -22,14 +27,24 @@ from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion import gate
-from branchsweep.workflows.promotion.baseline_evaluation import Baseline, evaluate_baselines
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline, estimators_of, evaluate_baselines
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.champion import CurrentChampion, current_champion, model_name
 from branchsweep.workflows.promotion.confirmation import choose_finalist, reevaluate
+from branchsweep.workflows.promotion.ensemble import (
+    ChosenMember,
+    MemberCandidate,
+    choice_of,
+    choose_members,
+    member_candidates,
+    score_ensemble,
+)
+from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, choose_estimator, confirm_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
-from branchsweep.workflows.promotion.refit import train_members
+from branchsweep.workflows.promotion.refit import ExportMembers, train_members
 from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
 from branchsweep.workflows.records.sweep_summary import PromotionResult
 from branchsweep.workflows.reporter import DescribedModel
 
@@ -45,13 +60,14 @@ class PromotionOutcome:
         confirmed: All candidates with their confirmed scores.
         finalist: The trial that was chosen; None if none could be.
         test_scores: The score of the exported model on the test rows, by head; None where it was not evaluated.
-        members: Networks whose mean the model is.
+        members: Networks of the model.
         registered: What the registry holds; None where nothing was registered.
         decision: Whether the model becomes the champion; None where that was not to be decided.
         predictions: `(test rows, heads)` of the exported model, in natural units; None where it was not evaluated.
         model_files: The files of an exported model that is not registered, by name.
         baselines: The baselines with their scores.
         collapses: The refits that collapsed, each in a sentence.
+        ensemble: What the model consists of and is worth, where an ensemble was asked for; None where there is none.
     """
 
     confirmed: tuple[ReevaluatedTrial, ...]
@@ -64,6 +80,7 @@ class PromotionOutcome:
     model_files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
     baselines: tuple[BaselineResult, ...] = ()
     collapses: tuple[str, ...] = ()
+    ensemble: EnsembleSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,54 +110,149 @@ class PromotionPipeline:
             evaluated: Baselines that were evaluated before, on the same rows and folds.
             dry_run: Decide without the test rows, and register nothing.
         """
-        sweep = self.sweep
+        sweep, experiment = self.sweep, self.sweep.experiment
         networks = [baseline.candidate for baseline in baselines if baseline.candidate]
-        champion = current_champion(sweep.experiment, sweep.dataset, sweep.tracking.registry)
-        rivals = [champion.candidate] if champion and champion.candidate else []
-        confirmed = reevaluate([*best, *rivals, *networks], sweep.experiment, sweep.training)
+        champion = current_champion(experiment, sweep.dataset, sweep.tracking.registry)
+        rivals = self._rivals(champion)
+        confirmed = reevaluate([*best, *rivals, *networks], experiment, sweep.training)
+        estimators = self._estimators(baselines, champion)
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
-        compared = (*evaluated, *evaluate_baselines(baselines, by_name, sweep))
-        finalist = choose_finalist(confirmed, sweep.experiment, self.evaluator)
+        compared = (*evaluated, *evaluate_baselines(baselines, by_name, estimators, sweep))
+        finalist = choose_finalist(confirmed, experiment, self.evaluator)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None, baselines=compared)
-        rival = next((result for result in confirmed if champion and result.candidate is champion.candidate), None)
+        chosen, judged = self._members(finalist, confirmed, estimators)
+        rival = self._rival(champion, confirmed, estimators)
         if dry_run:
-            decision = self._decide(finalist, None, champion, rival)
-            decision = self._require_sound(decision, FirstVersion(finalist, None, compared), rival)
+            decision = self._decide(judged, None, champion, rival)
+            decision = self._require_sound(decision, FirstVersion(judged, None, compared), rival)
             return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
-        trained = train_members(finalist, confirmed, sweep.experiment, sweep.training, self.evaluator)
-        members = trained.members
-        if not members:
+        trained = train_members(chosen, experiment, sweep.training)
+        if not trained.members:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
+        ensemble = self._ensemble(trained, judged)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
-            model = ExportedModel.of(sweep.experiment, members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets)
+            model = ExportedModel.of(
+                experiment, trained.members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets, trained.estimators
+            )
             predictions = export_and_predict(model, x, sweep.training.trainer, folder)
-            test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(sweep.experiment))
+            test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
-            if sweep.experiment.registers_model:
+            if experiment.registers_model:
                 sweep.training.progress.on_stage("registering the model")
-                decision = self._decide(finalist, predictions, champion, rival)
-                decision = self._require_sound(decision, FirstVersion(finalist, test_scores, compared), rival)
-                evidence = {**decision.evidence, **({"collapses": list(trained.collapses)} if trained.collapses else {})}
+                decision = self._decide(judged, predictions, champion, rival)
+                decision = self._require_sound(decision, FirstVersion(judged, test_scores, compared), rival)
+                evidence = {**decision.evidence, **_evidence(trained)}
                 decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
-                exported = _ExportedFinalist(finalist, members, test, folder, compared)
+                exported = _ExportedFinalist(judged, trained, test, folder, compared)
                 registered = self._register(exported, decided, champion)
             files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         return PromotionOutcome(
             tuple(confirmed),
             finalist,
             test_scores,
-            len(members),
+            len(trained.members),
             registered,
             decided,
             predictions,
             files,
             compared,
             trained.collapses,
+            ensemble,
         )
+
+    @property
+    def _policy(self) -> Ensemble | None:
+        promotion = self.sweep.experiment.promotion
+        return promotion.ensemble if promotion else None
+
+    @property
+    def _judges_ensembles(self) -> bool:
+        """Whether the model is judged by the scores of the ensemble, and so its champion by those of all its members."""
+        return self._policy is not None and self._policy.is_scored
+
+    def _rivals(self, champion: CurrentChampion | None) -> list[ConfirmationCandidate]:
+        """What of the champion is trained again."""
+        if champion is None or champion.candidate is None:
+            return []
+        if not self._judges_ensembles:
+            return [champion.candidate]
+        return [member.candidate for member in champion.members if member.candidate]
+
+    def _estimators(self, baselines: Sequence[Baseline], champion: CurrentChampion | None) -> dict[str, ConfirmedEstimator]:
+        """By label, the estimators among the baselines, those to choose from, and the champion's where it is judged by them."""
+        experiment, training = self.sweep.experiment, self.sweep.training
+        named = [baseline for baseline in baselines if baseline.experiment is None]
+        if self._policy and self._policy.members == "any":
+            named += estimators_of(experiment)
+        found: dict[str, ConfirmedEstimator] = {}
+        for baseline in named:
+            if baseline.label not in found:
+                training.progress.on_stage(f"fitting {baseline.label} to the folds of the confirmation")
+                chosen = choose_estimator(baseline.label, baseline.estimator, experiment, training)
+                found[baseline.label] = confirm_estimator(chosen, experiment, training)
+        for member in champion.estimators if champion and self._judges_ensembles else ():
+            found[member.label] = confirm_estimator(member, experiment, training)
+        return found
+
+    def _members(
+        self,
+        finalist: ReevaluatedTrial,
+        confirmed: Sequence[ReevaluatedTrial],
+        estimators: Mapping[str, ConfirmedEstimator],
+    ) -> tuple[list[ChosenMember], ReevaluatedTrial]:
+        """What the model consists of, and the finalist with the scores that the model is judged by."""
+        policy, experiment, training = self._policy, self.sweep.experiment, self.sweep.training
+        if policy is None or policy.choose == "seeds":
+            return [ChosenMember(MemberCandidate(finalist), count=policy.size if policy else 1)], finalist
+        own = (
+            []
+            if policy.members == "networks"
+            else [estimators[label] for label in dict.fromkeys(baseline.label for baseline in estimators_of(experiment))]
+        )
+        candidates = member_candidates(confirmed, own, policy)
+        choose = choice_of(policy, experiment, self.evaluator.objective)
+        chosen = choose_members(finalist, candidates, choose, policy, training.rows.actual)
+        if not policy.is_scored:
+            return chosen, finalist
+        return chosen, score_ensemble(finalist, candidates, choose, experiment, training)
+
+    def _rival(
+        self,
+        champion: CurrentChampion | None,
+        confirmed: Sequence[ReevaluatedTrial],
+        estimators: Mapping[str, ConfirmedEstimator],
+    ) -> ReevaluatedTrial | None:
+        """The champion with its confirmed score; None if there is none, or it cannot be trained again.
+
+        Where the model is judged as an ensemble, so is the champion, by the weights that it has. It has no score if one of its
+        recipes diverged.
+        """
+        if champion is None or champion.candidate is None:
+            return None
+        if not self._judges_ensembles:
+            return next(result for result in confirmed if result.candidate is champion.candidate)
+        results = {id(result.candidate): result for result in confirmed}
+        recipes = [results[id(member.candidate)] for member in champion.members if member.candidate]
+        failed = next((result for result in recipes if not result.lane_scores), None)
+        first = replace(failed or recipes[0], candidate=champion.candidate)
+        if failed:
+            return first
+        others = [estimators[member.label] for member in champion.estimators]
+        candidates = [*map(MemberCandidate, recipes), *map(MemberCandidate, others)]
+        heads = self.sweep.experiment.heads
+        weights = {index: np.array([member.shares[head] for head in heads]) for index, member in enumerate(champion.members)}
+        return score_ensemble(first, candidates, lambda *_: weights, self.sweep.experiment, self.sweep.training)
+
+    def _ensemble(self, trained: ExportMembers, judged: ReevaluatedTrial) -> EnsembleSummary | None:
+        """What is recorded of the ensemble; None where none was asked for."""
+        if self._policy is None:
+            return None
+        own = means_with_medians(judged.score) if self._judges_ensembles else None
+        return EnsembleSummary(self._policy.choose, trained.described, own)
 
     def _require_sound(
         self, decision: PromotionDecision, first: FirstVersion, rival: ReevaluatedTrial | None
@@ -214,13 +326,14 @@ class PromotionPipeline:
         described = DescribedModel(
             experiment,
             finalist,
-            exported.members,
+            exported.trained.members,
             exported.test,
             decision,
             sweep.training.rows.ranges,
             dataset,
             split,
             exported.baselines,
+            exported.trained.described,
         )
         optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
         card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
@@ -246,18 +359,27 @@ class _ExportedFinalist:
     """The finalist with its exported model.
 
     Args:
-        finalist: The finalist.
-        members: The networks of the model.
+        finalist: The finalist, with the scores that the model is judged by.
+        trained: What the model consists of.
         test: The model's scores on the test rows, by head.
         folder: Its files.
         baselines: What it was compared with.
     """
 
     finalist: ReevaluatedTrial
-    members: Sequence[ModelMember]
+    trained: ExportMembers
     test: Mapping[str, HeadScore]
     folder: Path
     baselines: Sequence[BaselineResult]
+
+
+def _evidence(trained: ExportMembers) -> dict[str, Any]:
+    """What is kept of the members as evidence, where there is anything to say."""
+    members = [{"name": own.name, "networks": own.networks, "weights": dict(own.weights)} for own in trained.described]
+    return {
+        **({"collapses": list(trained.collapses)} if trained.collapses else {}),
+        **({"members": members} if len(members) > 1 else {}),
+    }
 
 
 def _gate_candidate(confirmed: ReevaluatedTrial, predictions: Floats | None) -> gate.GateCandidate:

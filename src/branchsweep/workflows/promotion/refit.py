@@ -13,17 +13,18 @@ import numpy as np
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.collapse import FEWEST, is_far_below
-from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.metrics.scores import head_scores, mean_score
-from branchsweep.models import ensemble_selection
-from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lanes import Lane, refit_lanes
 from branchsweep.trial import HeadScore
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.promotion.ensemble import ChosenMember
+from branchsweep.workflows.promotion.estimators import fit_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
+from branchsweep.workflows.records.ensemble_summary import EnsembleMember
 from branchsweep.workflows.train_lanes import train_lanes
 
 SPARE_SEEDS = 2
@@ -77,46 +78,68 @@ class Refits:
 
 @dataclass(frozen=True, slots=True)
 class ExportMembers:
-    """The networks of an exported model.
+    """What an exported model consists of.
 
     Args:
         members: The networks, with their shares; none if all diverged.
         collapses: As of `Refits`.
+        estimators: The estimators of scikit-learn beside them.
+        described: The recipes and estimators with their weights, the largest first.
     """
 
     members: Sequence[ModelMember]
     collapses: tuple[str, ...] = ()
+    estimators: Sequence[EstimatorMember] = ()
+    described: tuple[EnsembleMember, ...] = ()
 
 
-def train_members(
-    finalist: ReevaluatedTrial,
-    confirmed: Sequence[ReevaluatedTrial],
-    experiment: Experiment,
-    training: TrainingContext,
-    evaluator: ObjectiveEvaluator,
-) -> ExportMembers:
-    """The networks of the exported model, trained anew on all training rows.
+def train_members(chosen: Sequence[ChosenMember], experiment: Experiment, training: TrainingContext) -> ExportMembers:
+    """The members of the exported model, trained anew on all training rows.
 
-    One of the finalist's recipe; or, where an ensemble is asked for, so many of it from as many seeds, or of the recipes that
-    a greedy choice takes on the predictions that the confirmation made for rows that its networks were not trained on.
+    Members of which all networks diverge leave their shares to the others.
+
+    Args:
+        chosen: What is trained.
+        experiment: Of the sweep.
+        training: Trains them.
     """
-    policy = experiment.promotion.ensemble if experiment.promotion else None
-    if policy is None:
-        refits = refit([RefitRequest.of_confirmed(finalist)], experiment, training)
-        return ExportMembers(refits.members[0], refits.collapses)
-    if policy.choose == "seeds":
-        refits = refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training)
-        return ExportMembers(_averaged(refits.members, [1.0]), refits.collapses)
-    eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
-    rows = eligible[0].predicted_rows  # those of all of them, which have the same folds
-    predictions = {index: candidate.predictions[rows] for index, candidate in enumerate(eligible)}
-    heads, actual = kinds_by_head(experiment), training.rows.actual.rows(rows)
-    shares = ensemble_selection.select_greedily(predictions, actual, heads, policy.size, evaluator.objective)
-    requests = [
-        RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()
-    ]
+    networks = [(member, member.candidate.network) for member in chosen]
+    requests = [RefitRequest.of_confirmed(source, member.count) for member, source in networks if source]
     refits = refit(requests, experiment, training)
-    return ExportMembers(_averaged(refits.members, list(shares.values())), refits.collapses)
+    groups = iter(refits.members)
+    trained = [(member, next(groups) if source else None) for member, source in networks]
+    standing = [(member, group) for member, group in trained if group is None or group]
+    heads = list(experiment.heads)
+    shares = _standing_shares([member for member, _ in standing], heads)
+    members, estimators, described = [], [], []
+    for (member, group), (share, by_head) in zip(standing, shares, strict=True):
+        weights = by_head or dict.fromkeys(heads, share)
+        described.append(EnsembleMember(member.candidate.name, len(group or ()), weights))
+        chosen_estimator = member.candidate.estimator
+        if chosen_estimator or group is None:
+            assert chosen_estimator is not None, "what has no networks is an estimator"
+            fitted = fit_estimator(chosen_estimator, experiment, training)
+            own = (chosen_estimator.label, chosen_estimator.name, chosen_estimator.params)
+            estimators.append(EstimatorMember(*own, fitted, weights))
+            continue
+        count = len(group)
+        of_network = {head: own / count for head, own in by_head.items()}
+        members += [replace(network, share=share / count, head_shares=of_network) for network in group]
+    return ExportMembers(members, refits.collapses, estimators, tuple(described))
+
+
+def _standing_shares(chosen: Sequence[ChosenMember], heads: Sequence[str]) -> list[tuple[float, Mapping[str, float]]]:
+    """The shares of members, over their sum: for all heads, and by head where they differ.
+
+    For a head that none of them has a weight for, all have the same.
+    """
+    total = sum(member.share for member in chosen)
+    sums = {head: sum(member.head_shares.get(head, member.share) for member in chosen) for head in heads}
+
+    def by_head(member: ChosenMember) -> dict[str, float]:
+        return {head: own / sums[head] if sums[head] else 1 / len(chosen) for head, own in member.head_shares.items()}
+
+    return [(member.share / total if total else 1 / len(chosen), by_head(member)) for member in chosen]
 
 
 def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext) -> Refits:
@@ -206,10 +229,3 @@ def _train_on_all_rows(
             elif outcome.weights is not None:
                 members[index].append(ModelMember(lane.recipe, outcome.weights, epochs=outcome.epochs))
     return members
-
-
-def _averaged(groups: Sequence[Sequence[ModelMember]], shares: Sequence[float]) -> list[ModelMember]:
-    """All members, those of a group with its share in equal parts; groups that are empty leave theirs to the others."""
-    standing = [(group, share) for group, share in zip(groups, shares, strict=True) if group]
-    total = sum(share for _, share in standing)
-    return [replace(member, share=share / total / len(group)) for group, share in standing for member in group]

@@ -15,10 +15,13 @@ from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause, SweepConclusion
 from branchsweep.trial import MeanScores, Params, ParamValue
 from branchsweep.workflows.records.baseline_result import BaselineResult, BestBaseline, best_baselines, best_first
+from branchsweep.workflows.records.ensemble_summary import EnsembleSummary, model_description
 from branchsweep.workflows.records.sweep_summary_json import (
     BaselineJson,
     BestBaselineJson,
     ConfirmedTrialJson,
+    EnsembleJson,
+    EnsembleMemberJson,
     FinalistJson,
     ParetoTrialJson,
     SweepSummaryJson,
@@ -119,7 +122,9 @@ class SweepSummary:
         confirmed: The best trials, trained again from fresh seeds on fresh folds.
         to_confirm: How many of them there are to be (`confirmation.trials`), which are fewer where fewer are complete; 0 in the
             record of a version that did not keep it.
-        members: Networks whose mean the exported model is; 0 where there is none.
+        members: Networks of the exported model; 0 where there is none.
+        ensemble: What it consists of and is worth, where an ensemble was asked for; None where there is none, and in the record
+            of a version that did not keep it.
         test_evaluations: How many models were evaluated on these test rows, in all sweeps of the store.
         pareto_front: With several objectives, the trials that no other beats in all of them.
         unmet_constraints: Constraints that no complete trial meets, or that could not be checked.
@@ -155,6 +160,7 @@ class SweepSummary:
     without_importance: str = ""
     boundary_warnings: tuple[str, ...] = ()
     collapses: tuple[str, ...] = ()
+    ensemble: EnsembleSummary | None = None
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -187,6 +193,7 @@ class SweepSummary:
                 to_confirm=self.to_confirm,
                 shift=bias.shift,
                 members=self.members,
+                ensemble=_ensemble_json(self.ensemble, metric) if self.ensemble else None,
                 test_evaluations=self.test_evaluations,
                 pareto_front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
                 unmet_constraints=self.unmet_constraints,
@@ -229,13 +236,23 @@ class SweepSummary:
         return next((trial for trial in self.confirmed if self.finalist and trial.trial == self.finalist.trial), None)
 
     @property
+    def model_description(self) -> str:
+        """What the exported model is in words, such as `the mean of 8 networks`; empty for one network."""
+        return model_description(self.members, self.ensemble.members if self.ensemble else ())
+
+    @property
     def selection_bias(self) -> SelectionBias:
         """The differences between searched and confirmed scores: the shift that all share, and the selection bias of each."""
         return selection_bias({trial.trial: (trial.searched, trial.scores.values) for trial in self.confirmed})
 
     @property
     def finalist_scores(self) -> MeanScores | None:
-        """The confirmed scores of the finalist, or its scores in the search if it was not confirmed; None without one."""
+        """The scores of the ensemble, if it is judged by them; else those of the finalist; None without one.
+
+        These are its confirmed scores, or those in the search if it was not confirmed.
+        """
+        if self.ensemble and self.ensemble.scores:
+            return self.ensemble.scores
         scored = self.confirmed_finalist or self.finalist
         return scored.scores if scored else None
 
@@ -287,6 +304,12 @@ class SweepSummary:
             return from_data(cls, {"finalist": data.pop("best"), **data} if "best" in data else data)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableRecordError(f"the summary of the sweep cannot be read ({type(error).__name__})") from error
+
+
+def _ensemble_json(ensemble: EnsembleSummary, metric: str) -> EnsembleJson:
+    scores = {metric: ensemble.scores.values, STANDARD_ERROR.format(metric): ensemble.scores.errors} if ensemble.scores else {}
+    members = [EnsembleMemberJson(member.name, member.networks, member.weights) for member in ensemble.members]
+    return EnsembleJson(ensemble.choose, members, scores)
 
 
 def _version_json(registered: PromotionResult) -> VersionJson:

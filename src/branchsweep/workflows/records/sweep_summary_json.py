@@ -47,6 +47,24 @@ class ConfirmedTrialJson:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsembleMemberJson:
+    """A recipe or an estimator in an ensemble as JSON; `networks` is 0 for an estimator, `weights` are by head."""
+
+    name: str
+    networks: int
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleJson:
+    """An ensemble as JSON; it has no scores where the finalist is judged by its own."""
+
+    choose: str
+    members: Sequence[EnsembleMemberJson]
+    scores: Inline[ByMetric]
+
+
+@dataclass(frozen=True, slots=True)
 class ParetoTrialJson:
     """A trial on the Pareto front as JSON."""
 
@@ -101,6 +119,7 @@ class SweepSummaryJson:
     to_confirm: int
     shift: Mapping[str, float]
     members: int
+    ensemble: EnsembleJson | None
     test_evaluations: int
     pareto_front: Sequence[ParetoTrialJson]
     unmet_constraints: Sequence[str]

@@ -1,0 +1,41 @@
+"""Files of the scikit-learn estimators of an exported model: written by skops, read by it in `serving.py`, without pickle."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from branchsweep.models.exported_model import EstimatorMember
+from branchsweep.models.serving import ESTIMATOR_FILE
+
+COMPRESSION = 6
+"""Of the files, as zlib has it: a forest is a fourth of its size."""
+
+
+def write_estimators(folder: Path, members: Sequence[EstimatorMember]) -> None:
+    """Write `estimator_N.skops` for each member.
+
+    Args:
+        folder: Of the exported model.
+        members: The estimators; they predict in one thread from now on, so that sums have one order and one result.
+    """
+    for number, member in enumerate(members, start=1):
+        import skops.io  # noqa: PLC0415  # takes a second, and most models have none
+
+        for estimator in member.fitted.estimators:
+            for inner in _parts(estimator):
+                if hasattr(inner, "n_jobs"):
+                    inner.n_jobs = 1
+        file = folder / ESTIMATOR_FILE.format(number=number)
+        skops.io.dump(list(member.fitted.estimators), file, compression=zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION)
+
+
+def _parts(estimator: Any) -> Iterator[Any]:
+    """A fitted estimator, and those that it consists of."""
+    yield estimator
+    for _, step in getattr(estimator, "steps", []):
+        yield from _parts(step)
+    if hasattr(estimator, "regressor_"):
+        yield from _parts(estimator.regressor_)
