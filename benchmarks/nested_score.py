@@ -34,7 +34,7 @@ promotion: {model: enb, ensemble: {size: 3}}
 test: {folds: 10}
 """
 
-QUICK = ("test.folds=2", "search.trials=2", "fit.epochs=10", "promotion.ensemble.size=1", "confirmation.trials=1")
+QUICK = ("test.folds=2", "search.trials=2", "fit.epochs=10", "promotion.ensemble.size=2", "confirmation.trials=1")
 
 
 def main() -> None:
