@@ -29,7 +29,7 @@ RELATIVE = "relative RMSE"
 """The display label of `rrmse`."""
 
 NOTE = (
-    "Every test row was predicted by the model of a sweep that did not see it. ± is the standard error over the folds; they"
+    "Each test row was predicted by the model of a sweep that did not see it. ± is the standard error over the folds; they"
     " share training rows, so it is somewhat too small."
 )
 
