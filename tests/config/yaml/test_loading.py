@@ -949,7 +949,7 @@ class TestSchema:
         [
             "choice", "name", "whole number", "out of bounds", "boolean", "mapping", "list", "unknown key", "missing key",
             "key that is no name", "kind of dimension", "hyperparameter", "fixed", "initial trial", "table that is only a path",
-            "source without inputs", "baseline",
+            "source without inputs", "baseline", "head that all heads read",
         ],
     )  # fmt: skip
     def test_the_schema_refuses_what_does_not_load(self, mistake: str) -> None:

@@ -83,12 +83,19 @@ def _by_hyperparameter(entry: Schema, schema_of: Callable[[Schema, Hyperparamete
             if not hyperparameter.names_heads
         },
         "patternProperties": {
-            rf"{NAME.removesuffix('$')}\.{re.escape(hyperparameter.per_head)}$": schema_of(entry, hyperparameter)
+            _head_pattern(hyperparameter): schema_of(entry, hyperparameter)
             for hyperparameter in HYPERPARAMETERS.values()
             if hyperparameter.per_head
         },
         "additionalProperties": False,
     }
+
+
+def _head_pattern(hyperparameter: Hyperparameter) -> str:
+    """The pattern of a hyperparameter's names per head: `PE.depth`; not `branch.reads`, which is nobody's name."""
+    head = NAME.removeprefix("^").removesuffix("$")
+    others = rf"(?!{re.escape(hyperparameter.name)}$)" if hyperparameter.names_heads else ""
+    return rf"^{others}{head}\.{re.escape(hyperparameter.per_head)}$"
 
 
 def _dimension_schema(entry: Schema, hyperparameter: Hyperparameter) -> Schema:
