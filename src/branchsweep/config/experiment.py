@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from branchsweep.config.config_model import LONG_TEXT, ConfigModel, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes
@@ -19,7 +19,7 @@ from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
 from branchsweep.config.sections.estimators import Baseline
-from branchsweep.config.sections.heads import MAX_HEADS, Head
+from branchsweep.config.sections.heads import MAX_HEADS, Head, named_heads
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation, Promotion
 from branchsweep.config.sections.search import Search
@@ -44,7 +44,9 @@ class Experiment(ConfigModel):
     question: str = Field("", max_length=LONG_TEXT, description="The question that the experiment answers, in a sentence.")
     seed: Seed = Field(1, description="All randomness derives from it and from the trials' numbers.")
     table: Table = Field(description="Where the rows come from.")
-    heads: Mapping[Name, Head] = Field(min_length=1, max_length=MAX_HEADS, description="The outputs by name, in order.")
+    heads: Annotated[Mapping[Name, Head], BeforeValidator(named_heads)] = Field(
+        min_length=1, max_length=MAX_HEADS, description="The outputs by name, in order."
+    )
     targets: Targets = Field(default_factory=Targets, description="What happens to rows without the target of some head.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     objective: Objective = Field(

@@ -8,11 +8,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, hyperparameter_names
 from branchsweep.config.sections.dimensions import Float
+from branchsweep.config.sections.heads import Head
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.table import Table
 from branchsweep.config.yaml.bare_space import experiment_around_space
@@ -470,6 +472,15 @@ class TestHeadsNamedByColumns:
         assert isinstance(warning, HeadNameWarning)
         assert (warning.where, warning.column, warning.name) == ("x.yaml:6", column, name)
         assert parse_recorded_experiment(dump_yaml(experiment), "record") == experiment
+
+    def test_in_python_it_is_named_likewise(self) -> None:
+        written = {"name": "x", "table": {"source": "dataframe", "inputs": ["a"]}, "space": {"dimensions": {}}}
+        with pytest.warns(HeadNameWarning):
+            experiment = Experiment(**written, heads={"25400": {"unit": "MW"}, "y+z": Head(loss="mae")})
+        assert experiment.columns == {"head_25400": "25400", "y_z": "y+z"}
+        assert (experiment.heads["head_25400"].unit, experiment.heads["y_z"].loss) == ("MW", "mae")
+        with pytest.raises(ValidationError, match=r"heads\.y\+z"):
+            Experiment(**written, heads={"y_z": {}, "y+z": {}})
 
     def test_mistakes_in_it_have_its_lines_and_its_name(self) -> None:
         with pytest.warns(HeadNameWarning):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from branchsweep.config import kinds
 from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, ConfigModel
-from branchsweep.errors import did_you_mean
+from branchsweep.errors import HeadNameWarning, did_you_mean
 
 MAX_HEADS = 256
 """The most heads of a network: each has branches, metrics and columns of tables."""
@@ -31,6 +33,39 @@ def name_from_column(column: str) -> str:
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
     return (name if re.match(NAME, name) else f"head_{name}")[:MAX_NAME].rstrip("_-")
+
+
+def is_named_by_column(name: str, head: object) -> bool:
+    """Whether a head's key is a column whose name no head can have, and nothing else names the column.
+
+    Args:
+        name: The key.
+        head: The head, as it was written.
+    """
+    names_none = "column" not in head if isinstance(head, Mapping) else isinstance(head, Head) and head.column is None
+    return names_none and 1 <= len(name.strip()) <= MAX_NAME and not re.match(NAME, name)
+
+
+FROM_DOCUMENT = "document"
+"""The context in which a document is validated, whose heads have their names already (`yaml/shorthands.py`)."""
+
+
+def named_heads(heads: Any, info: ValidationInfo) -> Any:
+    """Heads of which those that are named by a column have a name; what is no mapping, for the model to judge.
+
+    A head that would be called as another one keeps the name that it cannot have.
+    """
+    if info.context == FROM_DOCUMENT or not isinstance(heads, Mapping):
+        return heads
+    found: dict[Any, Any] = {}
+    for key, head in heads.items():
+        name = name_from_column(key) if isinstance(key, str) and is_named_by_column(key, head) else key
+        if name == key or name in heads or name in found:
+            found[key] = head
+            continue
+        found[name] = {**head, "column": key} if isinstance(head, Mapping) else head.model_copy(update={"column": key})
+        warnings.warn(HeadNameWarning("heads", key, name), stacklevel=2)
+    return found
 
 
 def _name_the_losses(schema: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from branchsweep.config.comparison import experiment_depth
 from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.sections.heads import FROM_DOCUMENT
 from branchsweep.config.yaml.messages import ConfigMistake, has_path, to_mistake, value_at
 from branchsweep.config.yaml.schema_lookup import RootModel, has_free_keys, subschema
 from branchsweep.config.yaml.yaml_document import Document, dotted
@@ -84,7 +85,8 @@ def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake], furthe
 def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[ConfigMistake], int]:
     """The value or the mistakes, and the number of further errors that were not worded: a message names few of them."""
     try:
-        return root.model_validate(data, strict=True), [], 0  # strict: YAML itself says what is a number
+        # strict: YAML itself says what is a number
+        return root.model_validate(data, strict=True, context=FROM_DOCUMENT), [], 0
     except ValidationError as error:
         errors = error.errors(include_url=False)
     mistakes: dict[KeyPath, ConfigMistake] = {}

@@ -7,14 +7,13 @@ Paths become absolute, so that the experiment means the same from every working 
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
 
-from branchsweep.config.config_model import MAX_NAME, NAME, KeyPath
+from branchsweep.config.config_model import KeyPath
 from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
-from branchsweep.config.sections.heads import name_from_column
+from branchsweep.config.sections.heads import is_named_by_column, name_from_column
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
@@ -135,8 +134,7 @@ def _resolve_head_names(document: Document, experiment: KeyPath) -> list[ConfigM
     mistakes: list[ConfigMistake] = []
     for column, head in list(heads.items()) if isinstance(heads, dict) else []:
         path, name = (*experiment, "heads", column), name_from_column(column)
-        is_column = 1 <= len(column.strip()) <= MAX_NAME and isinstance(head, dict) and "column" not in head
-        if not is_column or re.match(NAME, column):
+        if not is_named_by_column(column, head):
             continue
         location = document.location(path)
         if name in heads:
