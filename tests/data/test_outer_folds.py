@@ -66,6 +66,28 @@ def test_in_the_order_of_time_a_fold_is_tested_after_the_rows_that_it_trains_on(
     assert [times[split.test].min() for split in splits] == sorted(times[split.test].min() for split in splits)
 
 
+def rare(rows: int = 63, *, at: list[int]) -> pd.DataFrame:
+    target = np.zeros(rows)
+    target[at] = 1.0
+    return frame(rows).assign(f=target)
+
+
+def test_a_target_may_be_constant_in_rows_that_are_scored() -> None:
+    chosen = experiment(validation={"method": "k_fold", "folds": 2})
+    splits = outer_splits(chosen, load_dataset(chosen, rare(at=[0, 1, 2, 3, 20, 21, 40, 41])))
+    target = rare(at=[0, 1, 2, 3, 20, 21, 40, 41])["f"].to_numpy()
+    parts = [[split.test, *(rows for _, rows in (*split.folds, *split.confirmation))] for split in splits]
+    constant = [any(np.ptp(target[rows]) == 0 for rows in of_split) for of_split in parts]
+    assert any(constant)
+    assert [any("heads.f" in warning for warning in split.warnings) for split in splits] == constant
+
+
+def test_a_target_that_is_constant_in_rows_to_learn_from_is_refused() -> None:
+    chosen = experiment()
+    with pytest.raises(DataError, match=r"heads\.f.* training"):
+        outer_splits(chosen, load_dataset(chosen, rare(at=[0])))
+
+
 def test_the_sweep_of_a_fold_has_a_name_and_an_identity_of_its_own() -> None:
     chosen = experiment()
     folds = [chosen.for_outer_fold(number) for number in (1, 2)]

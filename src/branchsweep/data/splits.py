@@ -45,8 +45,9 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     dataset.splitter.check(experiment, dataset.rows, dataset.location)
     parts = _parts(experiment, dataset)
     _check_parts(parts, dataset, _REMEDIES.get(experiment.split.kind, "choose another fraction or fewer folds"))
-    if _constant_parts(dataset, parts.named):
-        check_targets(dataset, parts.named, _varying_split(experiment, dataset))
+    must_vary = parts.learned if _may_be_constant(experiment, dataset) else parts.named
+    if _constant_parts(dataset, must_vary):
+        check_targets(dataset, must_vary, _varying_split(experiment, dataset))
     train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
     return Split(
         train=read_only(train),
@@ -56,6 +57,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         test_digest=parts_digest(experiment, dataset, {"test": test}),
         warnings=(
             *_leakage_warnings(dataset, train, test),
+            *_constant_warnings(dataset, parts.named),
             *dataset.splitter.warnings,
         ),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
@@ -94,6 +96,14 @@ class _Parts:
         }
         return self.searched | confirmation
 
+    @property
+    def learned(self) -> dict[str, Positions]:
+        """The parts that networks and estimators learn from, by their names."""
+        confirmation = {
+            f"training (confirmation, fold {number})": rows for number, (rows, _) in enumerate(self.confirmation, start=1)
+        }
+        return {name: rows for name, rows in self.searched.items() if name.startswith("training")} | confirmation
+
 
 def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
     """The parts of a dataset; see `split_rows`."""
@@ -115,10 +125,7 @@ def _check_parts(parts: _Parts, dataset: Dataset, remedy: str) -> None:
     Raises:
         DataError: A part has too few.
     """
-    confirmed = {
-        f"training (confirmation, fold {number})": rows for number, (rows, _) in enumerate(parts.confirmation, start=1)
-    }
-    for part, rows in (parts.named | confirmed).items():
+    for part, rows in (parts.named | parts.learned).items():
         if len(rows) < FEWEST_ROWS:
             raise DataError(
                 f"there {'is' if len(rows) == 1 else 'are'} {count_noun(len(rows), f'{part} row')}, and each part needs"
@@ -165,6 +172,26 @@ def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
         if not _constant_parts(dataset, _parts(other, dataset).named):
             return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
     return ""
+
+
+def _may_be_constant(experiment: Experiment, dataset: Dataset) -> bool:
+    """Whether a target may have a single value in rows that are scored: in an outer cross-validation.
+
+    There every row is tested once, so a rare value need not be in each part, whatever the seed. R² counts as 0 in such a part,
+    and the relative RMSE, whose denominator is about the mean of the training rows, is what it is elsewhere.
+    """
+    return experiment.test.folds is not None and dataset.actual.is_plain
+
+
+def _constant_warnings(dataset: Dataset, parts: Mapping[str, Positions]) -> list[str]:
+    """A warning for each head whose target has a single value in some of the parts."""
+    by_head: dict[int, list[str]] = {}
+    for part, head in _constant_parts(dataset, parts):
+        by_head.setdefault(head, []).append(part)
+    return [
+        f"heads.{dataset.heads[head]}: the target has the same value in all {', '.join(names)} rows, where its R² counts as 0"
+        for head, names in by_head.items()
+    ]
 
 
 def _constant_parts(dataset: Dataset, parts: Mapping[str, Positions]) -> list[tuple[str, int]]:
