@@ -231,7 +231,8 @@ def write(results: Mapping[str, TableResult], ranks: tuple[RankComparison, RankC
     paragraph = textwrap.fill(conclusion(results, ranks), 128, break_long_words=False, break_on_hyphens=False)
     made = "\n\n".join((published_table(results, ranks[0]), estimator_table(results, ranks[1]), paragraph))
     text = README.read_text(encoding="utf-8")
-    before, after = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+    before = text.index(MARKS[0]) + len(MARKS[0])
+    after = text.index(MARKS[1], before)
     README.write_text(f"{text[:before]}\n{made}\n{text[after:]}", encoding="utf-8")
     draw_ranks(ranks[0], PICTURE, OURS, f"mean rank by aRRMSE over {len(results)} tables (lower is better)")
 
