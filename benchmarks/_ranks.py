@@ -92,9 +92,9 @@ def draw_ranks(comparison: RankComparison, path: Path, highlighted: str, title: 
     axes.axis("off")
     axes.set_title(title, fontsize=10, loc="left")
     axes.plot([1, len(ranked)], [0, 0], color="black", linewidth=1)
-    for rank in range(1, len(ranked) + 1):
-        axes.plot([rank, rank], [0, 0.1], color="black", linewidth=1)
-        axes.text(rank, 0.16, str(rank), ha="center", va="bottom", fontsize=8)
+    for mark in range(1, len(ranked) + 1):
+        axes.plot([mark, mark], [0, 0.1], color="black", linewidth=1)
+        axes.text(mark, 0.16, str(mark), ha="center", va="bottom", fontsize=8)
     axes.plot([1, 1 + comparison.critical_difference], [0.7, 0.7], color="#777777", linewidth=2)
     label = f"critical difference {comparison.critical_difference:.2f}"
     axes.text(1.1 + comparison.critical_difference, 0.7, label, va="center", fontsize=8, color="#555555")
