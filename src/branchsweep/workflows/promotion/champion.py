@@ -76,7 +76,7 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
         file = folder / "experiment.yaml"
         yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
         described = folder / MANIFEST_FILE
-        manifest = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
+        manifest = described.read_text(encoding="utf-8") if described.is_file() else "{}"
     if not yaml:
         why_not = f"{name} does not say how it was made, so nothing speaks for it"
         return CurrentChampion(champion, None, why_not, PromotionCause.CHAMPION_NOT_RECORDED)
@@ -95,12 +95,16 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
     return CurrentChampion(champion, candidate, is_fair=is_fair, members=_members(manifest, candidate))
 
 
-def _members(manifest: Mapping[str, Any], candidate: ConfirmationCandidate) -> list[ChampionMember]:
-    """What a champion consists of, by its `serving.json`: networks of one recipe are one member."""
+def _members(described: str, candidate: ConfirmationCandidate) -> list[ChampionMember]:
+    """What a champion consists of, by the text of its `serving.json`: networks of one recipe are one member.
+
+    The recipe of its finalist alone, where that cannot be read.
+    """
     heads = list(candidate.experiment.heads)
     recipes: list[Recipe] = []
     shares: list[dict[str, float]] = []
     try:
+        manifest: Any = json.loads(described)
         for network in manifest.get("members", []):
             recipe = from_data(Recipe, network["recipe"])
             if recipe not in recipes:
