@@ -41,7 +41,7 @@ def described_model(
             described.append(model)
             return ""
 
-    experiment = tiny_experiment(**changed)
+    experiment = tiny_experiment(baselines=[baseline.name for baseline in baselines], **changed)
     x = np.random.default_rng(0).normal(size=(120, 2))
     table = Dataset("file", "tiny.csv", inputs, ("PE", "V"), x, np.stack([x.sum(1), 2 * x.sum(1)], axis=1), "t1")
     split = split_rows(experiment, table)
@@ -84,3 +84,15 @@ def test_names_and_units_of_the_user_are_shown_literally() -> None:
     assert those_of_hostile == elements
     cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", pages[1])]
     assert cells.count(one_line(HOSTILE)) == 2  # the unit of a head, and the name of an input
+
+
+def test_card_lists_the_members_of_an_ensemble_with_their_weights() -> None:
+    promotion = {"model": "tiny", "ensemble": {"choose": "stack", "members": "any"}}
+    model = described_model(promotion=promotion, baselines=[Baseline("linear_regression")])
+    lines = list(model_card_lines(model))
+    for member in model.described:
+        weights = " | ".join(f"{member.weights[head]:.3f}" for head in ("PE", "V"))
+        assert any(line.startswith(f"| {member.name} | ") and weights in line for line in lines)
+    assert any("1 estimator of scikit-learn" in line for line in lines)
+    assert any("skops" in line for line in lines)
+    assert not any("skops" in line for line in model_card_lines(described_model()))

@@ -11,12 +11,14 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import ConfigError
 from branchsweep.models.stacking import stack
+from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.tracking.memory import MemoryStore
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.ensemble import network_counts
-from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
+from branchsweep.workflows.records.ensemble_summary import EnsembleMember, EnsembleSummary, model_description
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep import promote_recorded
+from terminal_text import rendered_text
 from tiny_sweep import TinySweep, tiny_experiment
 
 BASELINES = ["linear_regression", "k_nearest_neighbors"]
@@ -137,3 +139,31 @@ def test_networks_are_shared_out_in_proportion_to_the_weights(size: int) -> None
     assert sum(counts.values()) == size
     assert min(counts.values()) >= 1
     assert counts[0] >= counts[1] >= counts[2]
+
+
+def test_the_summary_lists_the_members_with_their_weights() -> None:
+    summary, _ = run(experiment("stack", "any"))
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert "members of the model" in text
+    for member in ensemble_of(summary).members:
+        assert member.name in text and f"{member.weights['PE']:.3f}" in text
+    assert "1 network and 1 estimator" in text
+    one, _ = run(tiny_experiment())
+    assert "members of the model" not in rendered_text(render_sweep_summary(one, {"PE": "MW", "V": "cm Hg"}))
+
+
+@pytest.mark.parametrize(
+    ("networks", "weights", "expected"),
+    [
+        (1, [(1, 1.0, 1.0)], ""),
+        (8, [(8, 1.0, 1.0)], "the mean of 8 networks"),
+        (8, [(5, 0.5, 0.6), (3, 0.5, 0.4)], "the weighted mean of 8 networks"),
+        (1, [(1, 0.5, 0.5), (0, 0.5, 0.5)], "the weighted mean of 1 network and 1 estimator of scikit-learn"),
+        (3, [(3, 0.5, 0.5), (0, 0.3, 0.3), (0, 0.2, 0.2)], "the weighted mean of 3 networks and 2 estimators of scikit-learn"),
+    ],
+)
+def test_a_model_is_described_by_what_it_consists_of(
+    networks: int, weights: list[tuple[int, float, float]], expected: str
+) -> None:
+    members = [EnsembleMember(str(number), count, {"PE": pe, "V": v}) for number, (count, pe, v) in enumerate(weights)]
+    assert model_description(networks, members) == expected
