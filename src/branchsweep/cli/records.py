@@ -70,7 +70,7 @@ def show(
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, trials
     from branchsweep.reporting.text.run_lists import render_run_lists
-    from branchsweep.reporting.text.sweep_summary import render_best_baselines
+    from branchsweep.reporting.text.sweep_summary import render_model
     from branchsweep.tracking.open import (
         list_comparisons,
         list_cross_validations,
@@ -114,8 +114,8 @@ def show(
             return
         console.print(trials.render_leaderboard(board))
         summary = SweepSummary.of_conclusion(recorded.conclusion)
-        if summary and summary.best_baselines:
-            console.print(render_best_baselines(summary))
+        for part in render_model(summary) if summary else ():
+            console.print(part)
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
         print_json(details.to_json()) if as_json else console.print(trials.render_trial_details(details))

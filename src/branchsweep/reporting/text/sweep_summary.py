@@ -62,7 +62,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
-    parts += _details(result, list(units))
+    parts += _details(result)
     parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:
@@ -170,7 +170,7 @@ def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str
     return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
 
 
-def render_best_baselines(result: SweepSummary) -> RenderableType:
+def _best_baselines(result: SweepSummary) -> RenderableType:
     """Render the finalist against the best baseline of each head, and of the mean over the heads, by their confirmed scores.
 
     Args:
@@ -201,13 +201,16 @@ def render_best_baselines(result: SweepSummary) -> RenderableType:
     return Group(Text(title, style="bold"), ResponsiveTable(columns, rows))
 
 
-def _details(result: SweepSummary, heads: Sequence[str]) -> list[RenderableType]:
-    """What the model consists of, and the best baseline of each head, where there is anything to say."""
-    parts: list[RenderableType] = []
-    if result.ensemble and result.ensemble.members_differ:
-        parts += [_members(result.ensemble, heads), Text()]
-    if result.best_baselines:
-        parts += [render_best_baselines(result), Text()]
+def render_model(result: SweepSummary) -> list[RenderableType]:
+    """What the model consists of, and the best baseline of each head, as far as there is anything to say."""
+    ensemble = result.ensemble
+    members = [_members(ensemble, list(result.score_metrics))] if ensemble and ensemble.members_differ else []
+    return [*members, *([_best_baselines(result)] if result.best_baselines else [])]
+
+
+def _details(result: SweepSummary) -> list[RenderableType]:
+    """The same, and what was chosen for the baselines."""
+    parts = [part for rendered in render_model(result) for part in (rendered, Text())]
     chosen = {baseline.name: text for baseline in result.baselines if (text := chosen_params(baseline))}
     return [*parts, *(Text(f"  {name}: {text}", style="dim") for name, text in chosen.items()), *([Text()] if chosen else [])]
 
