@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from branchsweep import BranchedRegressor
+from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.types import Floats
 
 RNG = np.random.default_rng(0)
@@ -97,6 +98,17 @@ def test_a_search_keeps_the_best_trial() -> None:
     model = regressor(n_trials=2, space=space, validation=0.3).fit(X, Y)
     assert len(model.trials_) == 2 and model.params_["learning_rate"] == 1e-2
     assert model.params_["learning_rate"] == model.trials_["learning_rate"].iloc[0]
+
+
+def test_what_is_fixed_for_all_targets_is_searched_for_none() -> None:
+    experiment = regressor(n_trials=2, params={"branch.depth": 1, "trunk.width": 8})._request(*_rows()).experiment
+    assert "PE.depth" not in experiment.space.dimensions and "PE.loss_weight" in experiment.space.dimensions
+    assert "trunk.width" not in experiment.space.dimensions and experiment.space.fixed["branch.depth"] == 1
+
+
+def _rows() -> tuple[dict[str, Column], Floats, Floats, list[str]]:
+    """What an estimator makes a request of."""
+    return {f"x{position}": NUMERIC for position in range(3)}, X, Y, ["PE", "V"]
 
 
 @pytest.mark.parametrize(

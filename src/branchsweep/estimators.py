@@ -32,6 +32,7 @@ from sklearn.utils.validation import (
 )
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.yaml.document_validation import validate_mapping
 from branchsweep.data.dataset import Dataset
@@ -177,7 +178,9 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
             fixed = {**starting_values(heads, budget), **given}
         else:
             dimensions, fixed = {}, {**default_recipe(heads, budget), **given}
-        dimensions = {name: dimension for name, dimension in dimensions.items() if name not in given}
+        own = {f"{head}.{HYPERPARAMETERS[name].per_head}" for name in given if name in HYPERPARAMETERS for head in heads}
+        fixed_names = own | given.keys()  # `branch.depth` fixes the depth of every head
+        dimensions = {name: dimension for name, dimension in dimensions.items() if name not in fixed_names}
         fixed = {name: value for name, value in fixed.items() if name not in dimensions}
         return {
             "name": "fit",
