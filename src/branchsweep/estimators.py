@@ -120,7 +120,7 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
             fitted = fit_network(request)
         except UserError as error:
             raise ValueError(str(error)) from error
-        self.n_outputs_, self._is_flat = targets.shape[1], np.ndim(y) == 1
+        self.n_outputs_ = targets.shape[1]
         self.params_, self.trials_ = dict(fitted.params), _trials(fitted.results)
         self._model = _SavedModel(fitted.files)
         return self
@@ -153,6 +153,7 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
             x, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
             columns = {f"x{position}": NUMERIC for position in range(x.shape[1])}
         targets = np.asarray(targets, np.float64)
+        self._is_flat = targets.ndim == 1
         return columns, x, targets.reshape(len(targets), -1)
 
     def _request(self, columns: Mapping[str, Column], x: Floats, targets: Floats, heads: Sequence[str]) -> FitRequest:
