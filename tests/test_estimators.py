@@ -27,9 +27,9 @@ Y: Floats = np.stack([X[:, 0] - X[:, 1], X[:, 2] ** 2], axis=1)
 SMALL = {"trunk.depth": 1, "trunk.width": 16, "branch.depth": 0}
 
 NOT_ASKED = "check_array_api_input"
-"""Of arrays that are none of NumPy's, which scikit-learn itself reads with SCIPY_ARRAY_API=1 only: the check skips itself else."""
+"""It is of arrays that are none of NumPy's, which scikit-learn reads with SCIPY_ARRAY_API=1 alone; else it skips itself."""
 
-QUICK = ("check_no_attributes_set_in_init", "check_do_not_raise_errors_in_init_or_set_param", "check_estimators_unfitted")
+QUICK = ("check_no_attributes_set_in_init", "check_do_not_raise_errors_in_init_or_set_params", "check_estimators_unfitted")
 """The checks that train nothing; the others are slow."""
 
 
