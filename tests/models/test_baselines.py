@@ -149,6 +149,14 @@ def test_a_column_in_small_units_beside_one_in_large_units_counts() -> None:
 # --- a comparison's estimators ---
 
 
+@pytest.mark.parametrize("estimator", PER_HEAD)
+def test_a_target_that_is_0_in_some_rows_is_learnt_without_a_warning(estimator: str) -> None:
+    """Rounded and converted back, 0 is a number near 0, and scikit-learn would warn of that."""
+    random = np.random.default_rng(0)
+    targets = np.where(random.random(40) < 0.3, 0.0, random.normal(17.3, 9.1, 40))[:, None]
+    fit(make_estimators(estimator, kinds("PE")), random.normal(size=(40, 2)), targets)
+
+
 def test_every_estimator_that_a_comparison_may_name_can_be_made() -> None:
     named = get_args(Estimator.model_fields["estimator"].annotation)
     assert list(ESTIMATORS) == list(named)

@@ -131,7 +131,9 @@ def _standardized(estimator: Any) -> Any:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return TransformedTargetRegressor(
-        make_pipeline(StandardScaler(), *_rounding(), estimator), transformer=make_pipeline(StandardScaler(), *_rounding())
+        make_pipeline(StandardScaler(), *_rounding(), estimator),
+        transformer=make_pipeline(StandardScaler(), *_rounding()),
+        check_inverse=False,  # it would warn that rounding cannot be undone
     )
 
 
