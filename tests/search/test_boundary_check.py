@@ -106,6 +106,7 @@ def test_the_edit_stays_within_the_bounds_of_the_hyperparameter(
         ("learning_rate", RATE, 0.035),
         ("learning_rate", RATE, 7e-4),
         ("epochs", {"type": "int", "low": 1, "high": 40}, 1),  # 0 is not fewer epochs
+        ("epochs", {"type": "int", "low": 1, "high": 100}, 100),  # `fit.epochs`, which no trial exceeds
         ("PE.exit", {"type": "int", "low": 1, "high": 4}, 1),  # nor an earlier exit
         ("PE.exit", {"type": "int", "low": 0, "high": 1}, 0),
         ("PE.exit", {"type": "int", "low": 1, "high": 2}, 2),  # the end of a trunk of two layers, the default

@@ -2,7 +2,7 @@
 
 A best value at the bound of its range suggests that the range is too narrow. Bounds of the hyperparameter itself are not
 reported, nor unordered choices, which have no bounds. No range is widened to a 0 that stands for something else than the
-smallest amount, nor that of an exit beyond the deepest trunk.
+smallest amount, nor that of an exit beyond the deepest trunk, nor that of epochs beyond `fit.epochs`.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def _with_reachable_bounds(name: str, experiment: Experiment) -> Hyperparameter:
     assert hyperparameter is not None  # the experiment was validated
     if hyperparameter.zero_means:
         hyperparameter = replace(hyperparameter, low=1)
+    if hyperparameter.name == "epochs":
+        return replace(hyperparameter, high=experiment.fit.epochs)
     if hyperparameter.name == "branch.exit":
         depth, space = HYPERPARAMETERS["trunk.depth"], experiment.space
         varied = space.dimensions.get(depth.name)
