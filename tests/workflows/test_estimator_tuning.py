@@ -107,6 +107,12 @@ def test_where_no_trial_can_be_fitted_the_message_is_that_of_the_first_one() -> 
     assert caught.value.where == "baselines"
 
 
+def test_an_estimator_that_cannot_be_fitted_with_its_defaults_is_one_message() -> None:
+    few = EstimatorToFit(TunedEstimator(estimator="k_nearest_neighbors"), EXPERIMENT, rows())
+    with pytest.raises(ConfigError, match="k nearest neighbors cannot be fitted"):
+        few.on_rows(np.arange(4), (few.rows.x, few.rows.actual), {})
+
+
 def test_no_further_trial_begins_when_the_time_is_over() -> None:
     search = EstimatorSearch(FOLDS, 10**6, seed=1, seconds=1e-9)
     assert searched_params(to_fit(space=NEIGHBORS), search, lambda _: None) == {"PE": {}, "V": {}}

@@ -86,7 +86,7 @@ class EstimatorToFit:
             params: Its hyperparameters.
 
         Raises:
-            ConfigError: scikit-learn refuses these hyperparameters together, or for so few rows.
+            ConfigError: scikit-learn refuses these hyperparameters together, or such few rows.
         """
         x, actual = unseen
         with self._naming(params):
@@ -105,10 +105,9 @@ class EstimatorToFit:
         try:
             yield
         except ValueError as error:
-            if not params:
-                raise
             given = ", ".join(f"{name} {value}" for name, value in flat_params(params).items())
-            raise ConfigError(f"{self.label} with {given} cannot be fitted: {error}", self.where) from error
+            message = f"{self.label}{' with ' * bool(given)}{given} cannot be fitted: {error}"
+            raise ConfigError(message, self.where) from error
 
 
 @dataclass(frozen=True, slots=True)

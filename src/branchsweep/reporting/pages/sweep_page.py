@@ -19,17 +19,15 @@ from branchsweep.reporting.figures.trial_marks import Point, figure_points
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
-    chosen_params,
     format_difference,
     format_duration,
-    format_mean_score,
     format_score,
     promotion_outcome,
 )
+from branchsweep.reporting.pages.baseline_rows import best_baseline_of_each_head, finalist_and_baselines
 from branchsweep.reporting.pages.html import Picture, picture, render_template
 from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
 from branchsweep.trial import Result
-from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.sweep_summary import TrialSummary
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -70,9 +68,9 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         is_local=report.links.server == LOCAL_SERVER,
         score_columns=leaderboard_columns(report),
         metric=score_label(report),
-        comparison=_comparison(report),
+        comparison=finalist_and_baselines(report),
         no_comparison=_no_comparison(report),
-        best_baselines=_best_baselines(report),
+        best_baselines=best_baseline_of_each_head(report),
         members=_members(report),
         network=_network(report),
         has_branches=_has_branches(report),
@@ -310,47 +308,6 @@ def _no_comparison(report: SweepReport) -> str:
     if report.unfinished:
         return "The sweep is not finished: the baselines are compared with the finalist at its end."
     return f"There is nothing to compare: {answer_sentence(report)}"
-
-
-def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
-    """Rows of the table of the finalist and the baselines."""
-    result, heads = report.summary, list(report.experiment.heads)
-    if result.finalist is None:
-        return []
-    best = result.finalist
-    rows = [
-        BaselineResult("finalist", result.finalist_scores or best.scores, result.test_scores or {}),
-        *result.baselines_best_first,
-    ]
-    remark = ", ".join(filter(None, [f"trial {best.trial}", result.model_description]))
-    highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
-    return [
-        {
-            "name": row.name,
-            "remark": chosen_params(row) if index else remark,
-            "test": [
-                {"text": format_score(row.test_scores.get(head)), "is_best": row.test_scores.get(head) == highest[head]}
-                for head in heads
-            ],
-            "confirmed": [{"text": format_mean_score(row.scores, head)} for head in heads],
-        }
-        for index, row in enumerate(rows)
-    ]
-
-
-def _best_baselines(report: SweepReport) -> list[Mapping[str, str]]:
-    """Rows of the table of the finalist against the best baseline of each head, by their confirmed scores."""
-    scores = report.summary.finalist_scores
-    return [
-        {
-            "head": head,
-            "finalist": format_score(scores.values.get(head) if scores else None),
-            "baseline": format_score(best.score),
-            "difference": format_difference(best.difference),
-            "name": best.name,
-        }
-        for head, best in report.summary.best_baselines.items()
-    ]
 
 
 def _members(report: SweepReport) -> list[Mapping[str, Any]]:
