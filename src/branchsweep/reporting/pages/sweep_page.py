@@ -24,8 +24,8 @@ from branchsweep.reporting.formatting import (
     format_score,
     promotion_outcome,
 )
-from branchsweep.reporting.pages.baseline_rows import best_baseline_of_each_head, finalist_and_baselines
 from branchsweep.reporting.pages.html import Picture, picture, render_template
+from branchsweep.reporting.pages.model_rows import best_baseline_of_each_head, ensemble_members, finalist_and_baselines
 from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
 from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import TrialSummary
@@ -71,7 +71,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         comparison=finalist_and_baselines(report),
         no_comparison=_no_comparison(report),
         best_baselines=best_baseline_of_each_head(report),
-        members=_members(report),
+        members=ensemble_members(report),
         network=_network(report),
         has_branches=_has_branches(report),
         recipe=_recipe(report.marked) if report.marked else "",
@@ -308,21 +308,6 @@ def _no_comparison(report: SweepReport) -> str:
     if report.unfinished:
         return "The sweep is not finished: the baselines are compared with the finalist at its end."
     return f"There is nothing to compare: {answer_sentence(report)}"
-
-
-def _members(report: SweepReport) -> list[Mapping[str, Any]]:
-    """Rows of the table of an ensemble's members with their weights; none for the networks of one recipe."""
-    ensemble, heads = report.summary.ensemble, list(report.experiment.heads)
-    if ensemble is None or not ensemble.members_differ:
-        return []
-    return [
-        {
-            "name": member.name,
-            "networks": member.networks or "estimator of scikit-learn",
-            "weights": [f"{member.weights[head]:.3f}" for head in heads],
-        }
-        for member in ensemble.members
-    ]
 
 
 def _network(report: SweepReport) -> str:

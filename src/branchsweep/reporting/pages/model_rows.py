@@ -1,4 +1,4 @@
-"""The rows of the tables in which a sweep's page compares the finalist with the baselines."""
+"""The rows of the tables of a sweep's page that are about its model: beside the baselines, and by its members."""
 
 from __future__ import annotations
 
@@ -49,4 +49,19 @@ def best_baseline_of_each_head(report: SweepReport) -> list[Mapping[str, str]]:
             "name": best.name,
         }
         for head, best in report.summary.best_baselines.items()
+    ]
+
+
+def ensemble_members(report: SweepReport) -> list[Mapping[str, Any]]:
+    """Rows of the table of an ensemble's members with their weights; none for the networks of one recipe."""
+    ensemble, heads = report.summary.ensemble, list(report.experiment.heads)
+    if ensemble is None or not ensemble.members_differ:
+        return []
+    return [
+        {
+            "name": member.name,
+            "networks": member.networks or "estimator of scikit-learn",
+            "weights": [f"{member.weights[head]:.3f}" for head in heads],
+        }
+        for member in ensemble.members
     ]
