@@ -78,6 +78,7 @@ QUICK = (
     "confirmation.trials=2",
     "confirmation.folds=2",
     "promotion.ensemble.size=4",
+    "space.dimensions.activation.choices=[relu]",
 )
 """What `--quick` changes: the figures are not those of the benchmark then."""
 
@@ -284,12 +285,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--names", help=f"of tables in it: {','.join(PUBLISHED)}; with --quick slump,edm")
     parser.add_argument("--folds", type=int, help="outer folds: 10, as published, or 3 with --quick")
     parser.add_argument("--store", type=Path, default=Path("mtr-store"), help="where finished folds are kept; not with --quick")
-    parser.add_argument("--workers", type=int, help="processes that train; one for each core if absent")
+    parser.add_argument("--workers", type=int, help="processes that train; one for each core, or 1 with --quick")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes the experiment")
     parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/README.md and draw docs/mtr.png")
     options = parser.parse_args()
     options.names = options.names or ("slump,edm" if options.quick else ",".join(PUBLISHED))
     options.folds = options.folds or (3 if options.quick else 10)
+    options.workers = options.workers or (1 if options.quick else None)
     if options.write and options.quick:
         parser.error("--write is for the figures of the benchmark, which --quick does not measure")
     if unknown := [name for name in options.names.split(",") if name not in PUBLISHED]:
