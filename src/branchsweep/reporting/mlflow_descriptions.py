@@ -98,6 +98,8 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     trial = _linked(f"trial {result.finalist.trial}", links.trials.get(result.finalist.trial, ""))
     networks = capitalized(result.model_description or "the network")
     model = f"{networks} of {trial} ({result.finalist.parameters:,} parameters{' each' * (result.members > 1)})"
+    if result.ensemble and result.ensemble.members_differ:
+        model = f"{networks} (finalist {trial}, {result.finalist.parameters:,} parameters)"
     if result.test_scores is None:
         return f"{model} is the finalist, but diverged in the refit on all training rows."
     metric = label(result.metric)

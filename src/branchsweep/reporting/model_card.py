@@ -110,7 +110,10 @@ def _introduction(model: DescribedModel) -> Iterator[str]:
     yield escape_markdown(experiment.question or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}.")
     yield ""
     origin = f"{escape_markdown(finalist.candidate.name)} of the sweep {escape_markdown(experiment.name)}"
-    yield f"It is {kind} with {finalist.parameters:,} parameters, {origin}:"
+    if len(model.described) > 1:
+        yield f"It is {kind}. The finalist is {origin}, a network with {finalist.parameters:,} parameters:"
+    else:
+        yield f"It is {kind} with {finalist.parameters:,} parameters, {origin}:"
     yield ""
     recipe = recipe_for(experiment, finalist.candidate.trial.params)
     yield from (
