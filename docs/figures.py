@@ -115,7 +115,9 @@ def main() -> None:
     if comparison is None:
         sys.exit("the comparison compare has not finished: branchsweep compare experiments/compare.yaml")
     rows = [
-        model_row("the mean of sixteen networks of a longer search (`experiments/ensemble.yaml`, nine minutes)", ensemble),
+        model_row(
+            "sixteen networks and estimators of scikit-learn, stacked (`experiments/ensemble.yaml`, six minutes)", ensemble
+        ),
         model_row("the finalist of 64 trials, the mean of eight networks (`make sweep`)", branched),
         baseline_row(f"the tutorial's network (`experiments/article.yaml`; its author's run: {AUTHOR})", "article", branched),
         baseline_row("linear regression", "linear regression", branched),

@@ -17,7 +17,6 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 KEY_FIELD_DIGESTS = {  # computed by the version in which search.initial_trials was search.known
     "article": "6a9086defd2ef603d30cc3242693439931aa4902fbba6308570ccf4a602b64ac",
     "branched": "ce04537371383fac1664f0171ebf2940a09bae508117b68b75212c88e165c438",
-    "ensemble": "c44b5cb61fac57bc3f6912279122ca69d55401c9016df30039db19457a2972a0",
     "quickstart": "60a3989cba20738f6077e9b6835c84313664ddae5ff4fea3eca6f9e0a974c7e8",
     "toy_branched": "2c8039a72e4bae9d61fd0c3f91cc14ecff33d979015b9c7541fd9ad9c55e033e",
     "toy_sequential": "1c18d1799d727fd30869d80407513c5f9e8141b2f5ddb10b401756ebca933663",
