@@ -118,7 +118,7 @@ def main() -> None:
         model_row(
             "sixteen networks and estimators of scikit-learn, stacked (`experiments/ensemble.yaml`, six minutes)", ensemble
         ),
-        model_row("the finalist of 64 trials, the mean of eight networks (`make sweep`)", branched),
+        model_row("eight networks of a search of 64 trials, stacked with estimators (`make sweep`)", branched),
         baseline_row(f"the tutorial's network (`experiments/article.yaml`; its author's run: {AUTHOR})", "article", branched),
         baseline_row("linear regression", "linear regression", branched),
         *forest_rows(load_experiment(ROOT / "experiments" / "branched.yaml"), arguments.data),
