@@ -34,7 +34,9 @@ class StopReason:
 
 def space_exhausted(trials: int) -> StopReason:
     """The reason to stop when no new point is left after so many trials."""
-    return StopReason(StoppedBy.EXHAUSTED, f"the search space is exhausted after {trials} trials")
+    different = "1 trial" if trials == 1 else f"{trials:,} trials"
+    because = f"the search space is exhausted after {different}: every other point means a network that was trained already"
+    return StopReason(StoppedBy.EXHAUSTED, because)
 
 
 def check_stop(experiment: Experiment, evaluation: RunningEvaluation, seconds: float) -> StopReason | None:
