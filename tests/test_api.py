@@ -145,6 +145,7 @@ def test_arguments_of_the_wrong_kind_are_the_users_mistake(wrong: dict[str, Any]
     assert caught.value.where in wrong
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_registered_predicts_on_its_data_frame_whatever_the_columns_are_called(store: str) -> None:
     numbered = boiler()[["load", "wind", "heat", "steam"]].set_axis([0, 1, 2, 3], axis=1)
     heads = {"heat": {"column": "2"}, "steam": {"column": "3"}}

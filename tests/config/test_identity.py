@@ -43,7 +43,11 @@ def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
 
 def comparison_digest(*overrides: str) -> str:
     """The digest of the shipped comparison, without the contestants that the first versions did not have."""
-    without_paths = ["experiment.baselines=[]", "contestants.article.experiment.baselines=[]"]  # a baseline is an absolute path
+    without_paths = [  # a baseline is an absolute path
+        "experiment.baselines=[]",
+        "experiment.promotion.ensemble={size: 8, choose: seeds}",
+        "contestants.article.experiment.baselines=[]",
+    ]
     comparison = load_comparison(EXPERIMENTS / "compare.yaml", [*without_paths, *overrides])
     later = {"joint_forest", "extra_trees"}
     contestants = {name: contestant for name, contestant in comparison.contestants.items() if name not in later}
@@ -74,7 +78,8 @@ def test_the_key_fields_of_the_shipped_comparison_have_not_changed() -> None:
         "promotion.gate.first=any",
         "search.trials=3",
         "search.patience=9",
-        "baselines=[]",
+        "baselines=[random_forest]",
+        "promotion.ensemble=null",
         "confirmation.trials=2",
         "workers={kind: local}",
     ],

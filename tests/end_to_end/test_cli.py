@@ -521,6 +521,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     assert summary["run_id"][:8] in out and summary["registered"]["because"][:20] in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: Address) -> None:
     workspace = make_workspace(tmp_path)
     with workspace.start("run", "three.yaml", "--workers", "1", "--json") as process:

@@ -103,6 +103,7 @@ def run_lines(lines: Sequence[str], folder: Path) -> list[str]:
     return codes
 
 
+@pytest.mark.slow
 def test_no_command_shows_the_password_of_an_address(folder: Path) -> None:
     lines = [f"branchsweep {command} --tracking-uri {shlex.quote(address)}" for command in COMMANDS for address in ADDRESSES]
     assert set(run_lines(lines, folder)) == {"2"}

@@ -276,6 +276,7 @@ def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tupl
     }, model.count_params()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "columns", "members"),
     [

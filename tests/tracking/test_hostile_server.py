@@ -196,6 +196,7 @@ def test_a_call_that_is_not_ours_is_mlflows_own(proxy: HostileServer) -> None:
     assert proxy.requests[-1][1] == "PUT"
 
 
+@pytest.mark.slow
 def test_a_dripping_answer_is_given_up(proxy: HostileServer, model_folder: Path, set_limit: LimitSetter) -> None:
     calls = all_calls(proxy, model_folder)
     set_limit(SECONDS)

@@ -43,6 +43,7 @@ def two_workers() -> Iterator[tuple[LocalWorkers, list[float]]]:
         yield workers, progress
 
 
+@pytest.mark.slow
 def test_one_worker_whose_process_is_replaced_equals_two_workers_to_the_last_bit(
     two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

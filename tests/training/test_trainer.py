@@ -242,6 +242,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"trunk.width": 5, "PE.width": 41, "PE.depth": 2, "V.width": 35, "activation": "tanh", "learning_rate": 0.01},
             LAST_EPOCH,
             id="branches wider than the trunk",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -271,6 +272,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             },
             LAST_EPOCH,
             id="a wide trunk that tapers to less than the branches",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -284,6 +286,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             },
             THREE_HEADS,
             id="three exits",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -304,6 +307,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"trunk.width": 5, "branch.width": 41, "V.reads": "PE", "Q.reads": "V", "Q.depth": 0, "learning_rate": 0.005},
             THREE_HEADS,
             id="a chain of branches, wider than the trunk",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"activation": "mish", "learning_rate_schedule": "coslog4", "beta_2": 0.95, "learning_rate": 0.01},
@@ -314,6 +318,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"activation": "silu", "learning_rate_schedule": "flat_cosine", "warmup": 0.2, "learning_rate": 0.01},
             LAST_EPOCH,
             id="flat_cosine after a warm-up",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"warmup": 0.1, "ema_momentum": 0.9, "learning_rate": 0.01, "weight_decay": 0.01, "V.depth": 2},
@@ -324,6 +329,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"optimizer": "sgd", "ema_momentum": 0.98, "learning_rate": 0.01, "trunk.width": 40},
             LAST_EPOCH,
             id="moving average of the weights of sgd",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -442,6 +442,7 @@ def test_report_files_have_figures_as_png_and_the_interactive_page_on_demand_alo
     assert pruned and len(hovered) == len(report.results) and sum("</b>, pruned" in text for text in hovered) == len(pruned)
 
 
+@pytest.mark.slow
 def test_report_without_plotly_is_complete_and_has_no_dead_link(tmp_path: Path) -> None:
     """In a process of its own, in which importing Plotly fails."""
     code = """
