@@ -46,7 +46,8 @@ def forest_scores(experiment: Experiment, data: Path | None) -> dict[str, list[f
         return np.asarray(forest.fit(x, targets).predict(test_x))
 
     each = [float(r2_score(test_y[:, head], predicted(y[:, head]))) for head in range(y.shape[1])]
-    return {"random_forest": each, "joint_random_forest": list(r2_score(test_y, predicted(y), multioutput="raw_values"))}
+    joint = [float(score) for score in r2_score(test_y, predicted(y), multioutput="raw_values")]
+    return {"random_forest": each, "joint_random_forest": joint}
 
 
 def paired(values: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> dict[str, list[float | None]]:
