@@ -185,7 +185,6 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
     )
 
 
-@pytest.mark.slow
 def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_workers: LocalWorkers) -> None:
     cluster_workers.nodes.ensure_second_node()
     packed = tiny_populations()
@@ -314,7 +313,6 @@ def test_requirements_that_no_node_satisfies_are_an_error_at_once(nodes: RayClus
     assert count_places(nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
-@pytest.mark.slow
 def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: RayCluster) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
     half_gpu = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
