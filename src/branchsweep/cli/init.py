@@ -15,6 +15,7 @@ import typer
 
 from branchsweep.cli.context import key_and_value
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
+from branchsweep.cli.options import Sheet
 from branchsweep.config.examples import example_files
 from branchsweep.errors import DataError, UserError, did_you_mean
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -56,12 +57,7 @@ def init(
             help="The experiment to write; default: the table's name with .yaml, in the working directory.",
         ),
     ] = None,
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            "--sheet", rich_help_panel=EXPERIMENT_OPTIONS, help="The sheet of an xlsx file, by name or by position from 0."
-        ),
-    ] = None,
+    sheet: Sheet = None,
     csv: Annotated[
         list[str] | None,
         typer.Option(

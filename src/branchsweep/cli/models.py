@@ -11,7 +11,7 @@ from rich.text import Text
 
 from branchsweep.cli.context import key_and_value, require_other_file, require_parent_folder
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, Model, TrackingUri
+from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -28,12 +28,7 @@ def predict(
             "-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar="PATH", help="Path to write: .csv, .xlsx or .parquet."
         ),
     ],
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            "--sheet", rich_help_panel=EXPERIMENT_OPTIONS, help="The sheet of an xlsx file, by name or by position from 0."
-        ),
-    ] = None,
+    sheet: Sheet = None,
     csv: Annotated[
         list[str] | None,
         typer.Option(

@@ -58,6 +58,13 @@ Overrides = Annotated[list[str] | None, _overrides("experiment", "fit.epochs=20"
 
 ComparisonOverrides = Annotated[list[str] | None, _overrides("comparison", "budget.trials=8")]
 
+Sheet = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet", rich_help_panel=EXPERIMENT_OPTIONS, help="The sheet of an xlsx file, by name or by position from 0."
+    ),
+]
+
 PageOutput = Annotated[
     Path | None,
     typer.Option(

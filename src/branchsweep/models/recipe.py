@@ -18,7 +18,7 @@ from branchsweep.trial import Params, ParamValue
 DEFAULT = InputEncoding("standard")
 """The defaults of the hyperparameters of encoders."""
 
-DEFAULT_BETA_2 = 0.999
+DEFAULT_BETA_2 = float(HYPERPARAMETERS["beta_2"].default)
 """Keras's Adam's."""
 
 

@@ -15,7 +15,7 @@ from itertools import chain
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, find_hyperparameter
 from branchsweep.config.kinds import DEFAULT_LAYER
-from branchsweep.config.sections.dimensions import Choice, Dimension
+from branchsweep.config.sections.dimensions import Dimension, extreme_values
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import DEFAULT_BETA_2, Recipe, recipe_for
 from branchsweep.training import cost_model
@@ -172,9 +172,7 @@ def _hyperparameter_name(name: str, experiment: Experiment) -> str:
 
 def _values(dimension: Dimension | None) -> list[ParamValue]:
     """The values, or the two ends, of a dimension."""
-    if dimension is None:
-        return []
-    return list(dimension.choices) if isinstance(dimension, Choice) else [dimension.low, dimension.high]
+    return [value for _, value in extreme_values(dimension)] if dimension else []
 
 
 def padded_width(width: int) -> int:

@@ -27,6 +27,7 @@ from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.layers.activations import evaluate_by_row
 from branchsweep.models.layers.layer import FORWARD, OVER_ROWS
 from branchsweep.models.layers.registry import activations_of, layers_of
+from branchsweep.models.recipe import DEFAULT_BETA_2
 from branchsweep.training.population import Program
 from branchsweep.training.program.dropout import kept_share
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
@@ -44,7 +45,7 @@ from branchsweep.training.program.program_arrays import (
 from branchsweep.training.program.tensor_operations import TENSORS, index_after, read_rows, repeat, write_rows
 from branchsweep.training.program.weight_rows import WeightRows
 
-BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
+BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(DEFAULT_BETA_2), np.float32(1e-7)  # Keras's Adam
 
 SMALLEST_NORM = np.float32(1e-12)
 """The least norm that a gradient is divided by."""
