@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ class EncoderContract:
     def test_a_fitted_encoder_is_read_back_from_json(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         fitted = encoder.fit(values, targets)
         again = fitted_from_json(json.loads(json.dumps(fitted.to_json())))
+        np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
+
+    def test_a_fitted_encoder_reaches_another_process(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        fitted = encoder.fit(values, targets)
+        again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
         np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
 
     def test_its_source_encodes_alike_but_for_columns_of_zeros(self, encoder: Encoder, values: Floats, targets: Floats) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,10 @@ class FittedEncoder:
     served: ModuleType
     state: Mapping[str, Any]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker process receives the module by its name, because modules have no pickle."""
+        return _unpickled, (self.served.__name__, dict(self.state))
+
     @property
     def kind(self) -> str:
         """The name under which it is recorded and served."""
@@ -94,6 +99,11 @@ class FittedEncoder:
         """The source code that encodes where this package is not."""
         assert self.served.__file__, "a served module is a file"
         return Path(self.served.__file__).read_text(encoding="utf-8")
+
+
+def _unpickled(module: str, state: Mapping[str, Any]) -> FittedEncoder:
+    """The encoder that `__reduce__` describes."""
+    return FittedEncoder(importlib.import_module(module), state)
 
 
 def served_kind(served: ModuleType) -> str:
