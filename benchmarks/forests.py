@@ -4,8 +4,10 @@
                                  [--quick] [--json]
 
 For each seed of the test rows the whole experiment runs, with all choices on the training rows. Its model
-and two random forests of 300 trees, one per head and one joint, are scored on the same test rows. Reported are R² by head, and
-the paired differences with their standard errors. With `--tracking-uri` sweeps that the store has finished are not repeated.
+and two random forests of 300 trees, one per head and one joint, are scored on the same test rows. Reported are R² by head,
+the paired differences with their standard errors, and the share of test rows whose actual values lie inside the model's 90 %
+prediction intervals (`joint`: those of all heads at once), with standard errors. With `--tracking-uri` sweeps that the store
+has finished are not repeated.
 """
 
 from __future__ import annotations
@@ -56,12 +58,14 @@ def paired(values: Sequence[Sequence[float]], others: Sequence[Sequence[float]])
         [value - other for value, other in zip(*pair, strict=True)]
         for pair in zip(zip(*values, strict=True), zip(*others, strict=True), strict=True)
     ]
-    return {
-        "mean": [statistics.fmean(by_head) for by_head in differences],
-        "standard_error": [
-            statistics.stdev(by_head) / math.sqrt(len(by_head)) if len(by_head) > 1 else None for by_head in differences
-        ],
-    }
+    means, errors = zip(*map(mean_and_error, differences), strict=True)
+    return {"mean": list(means), "standard_error": list(errors)}
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Their mean and its standard error; None for that of a single value."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return statistics.fmean(values), error
 
 
 def main() -> None:
@@ -73,6 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else [*SEEDS][: 2 if options.quick else None]
     scores: dict[str, list[list[float]]] = {}
+    coverage: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         store = options.tracking_uri or Address(f"sqlite:///{folder}/mlflow.db")
         for seed in seeds:
@@ -84,12 +89,17 @@ def main() -> None:
             found = {"model": list(summary.test_scores.values()), **forest_scores(experiment, options.data)}
             for name, by_head in found.items():
                 scores.setdefault(name, []).append([round(score, 6) for score in by_head])
+            if summary.intervals and summary.intervals.joint:
+                for name, inside in {**summary.intervals.heads, "joint": summary.intervals.joint}.items():
+                    coverage.setdefault(name, []).append(round(inside.share, 6))
             _measure.note(f"seed {seed}: {found}")
     model = scores["model"]
     measurements = {
         "seeds": seeds,
         "test_r2": scores,
         "model_minus": {name: paired(model, others) for name, others in scores.items() if name != "model"},
+        "coverage": coverage,
+        "mean_coverage": {name: mean_and_error(shares) for name, shares in coverage.items()},
     }
     _measure.conclude(measurements, options.json)
 

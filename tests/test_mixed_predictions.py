@@ -21,7 +21,8 @@ from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.input_values import input_values
 from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.errors import DataError
+from branchsweep.errors import DataError, UserError
+from branchsweep.metrics.prediction_intervals import PredictionIntervals
 from branchsweep.models import export, keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
 from branchsweep.models.recipe import Recipe
@@ -63,6 +64,11 @@ RAW = np.array(
 """The same rows as networks know them: positions of categories, seconds."""
 
 
+INTERVALS = PredictionIntervals(
+    (0.8, 0.9, 0.95), {"load": (1.0, 2.0, 3.0), "price": (10.0, 20.0, 30.0)}, {"load": (1.5, 2.5), "price": (15.0, 25.0)}
+)
+
+
 @dataclass(frozen=True)
 class Registered:
     """A registered model.
@@ -97,7 +103,7 @@ def registered(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(COLUMNS.values()), (1,))
     provenance = Provenance(dict(zip(HEADS, HEADS, strict=True)), dict.fromkeys(HEADS, "mse"), 4, 0.2, 1, missing=[-9.0, "?"])
     members, units = [ModelMember(recipe, tuple(weights))], {"load": "MW", "price": "EUR"}
-    model = ExportedModel(members, list(COLUMNS), units, provenance, columns=list(COLUMNS.values()))
+    model = ExportedModel(members, list(COLUMNS), units, provenance, columns=list(COLUMNS.values()), intervals=INTERVALS)
     every = np.arange(200)
     export.export_model(folder / "model", model, TrainingRows(x, random.normal(size=(200, 2)), ((every, every),)))
     candidate = ModelCandidate(
@@ -216,6 +222,73 @@ def test_a_row_without_a_value_that_it_needs_has_no_prediction(
     answered = way(registered, given, tmp_path)[HEADS].to_numpy()
     np.testing.assert_allclose(answered[0], registered.expected[COMPLETE][0], rtol=1e-5, atol=1e-6)
     assert np.isnan(answered[1]).all()
+
+
+def intervals_by_http(model: Registered, table: pd.DataFrame, interval: float, joint: bool) -> pd.DataFrame:
+    body = {"dataframe_records": json.loads(table.to_json(orient="records")), "params": {"interval": interval, "joint": joint}}
+    invoke: Any = scoring_server.invocations
+    answered = invoke(json.dumps(body), "application/json", model.served, model.served.metadata.signature.inputs)
+    return pd.DataFrame(json.loads(answered.response)["predictions"]).astype(float)
+
+
+def intervals_by_command(model: Registered, table: pd.DataFrame, interval: float, joint: bool) -> pd.DataFrame:
+    table.to_csv(model.folder.parent / "t.csv", index=False)
+    target = model.folder.parent / "predicted.parquet"
+    predict(URI, model.folder.parent / "t.csv", target, interval=interval, joint=joint, tracking_uri=model.store)
+    return pd.read_parquet(target)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda model, table, interval, joint: model.in_python.predict(table, interval=interval, joint=joint),
+        lambda model, table, interval, joint: model.loaded(table, interval=interval, joint=joint),
+        intervals_by_http,
+        intervals_by_command,
+    ],
+    ids=["Python", "MLflow", "HTTP", "predict"],
+)
+@pytest.mark.parametrize(("level", "joint", "widths"), [(0.9, False, (2, 20)), (0.83, False, (2, 20)), (0.9, True, (2.5, 25))])
+def test_prediction_intervals_are_as_wide_as_the_next_level_that_the_model_has(
+    registered: Registered, way: Callable[..., pd.DataFrame], level: float, joint: bool, widths: tuple[float, float]
+) -> None:
+    given = table([RECORDS[0], {**RECORDS[1], "temperature": None}]) if way is not intervals_by_command else table(RECORDS[:2])
+    answered = way(registered, given, level, joint)
+    names = [f"{head}_{end}" for head in HEADS for end in ("low", "high")]
+    assert [name for name in answered.columns if name not in COLUMNS] == [*HEADS, *names]
+    for head, width in zip(HEADS, widths, strict=True):
+        np.testing.assert_allclose(answered[f"{head}_low"], answered[head] - width, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(answered[f"{head}_high"], answered[head] + width, rtol=1e-5, atol=1e-6)
+    assert np.isfinite(answered[names].to_numpy()[0]).all()
+
+
+@pytest.mark.parametrize(("level", "joint"), [(0.96, False), (0.91, True), (1.0, False), (-0.5, False), (90.0, False)])
+def test_an_interval_that_a_model_does_not_have_is_an_error(registered: Registered, level: float, joint: bool) -> None:
+    with pytest.raises(ValueError, match=f"{level:g}"):
+        registered.in_python.predict(table(), interval=level, joint=joint)
+    with pytest.raises(DataError, match=f"{level:g}"):
+        registered.loaded(table(), interval=level, joint=joint)
+
+
+def test_a_model_without_intervals_says_so(registered: Registered, tmp_path: Path) -> None:
+    files = shutil.copytree(registered.folder, tmp_path / "model")
+    manifest = json.loads((files / "serving.json").read_text(encoding="utf-8"))
+    del manifest["intervals"]
+    (files / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ValueError, match="no prediction intervals"):
+        serving.Predictor(files).predict(table(), interval=0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [({"interval": 90.0}, "90"), ({"joint": True}, "--interval"), ({"interval": 0.96}, "0.96")]
+)
+def test_the_command_refuses_intervals_that_cannot_be_and_writes_nothing(
+    registered: Registered, tmp_path: Path, given: dict[str, Any], named: str
+) -> None:
+    table(RECORDS[:2]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match=named):
+        predict(URI, tmp_path / "t.csv", tmp_path / "p.csv", tracking_uri=registered.store, **given)
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_a_registered_model_names_the_kinds_of_its_inputs(registered: Registered) -> None:

@@ -79,19 +79,22 @@ class Model:
         """Unit of each head, by head."""
         return self._predictor.units
 
-    def predict(self, data: pd.DataFrame, warn: bool = False) -> pd.DataFrame:
+    def predict(self, data: pd.DataFrame, warn: bool = False, interval: float = 0.0, joint: bool = False) -> pd.DataFrame:
         """Predictions in natural units, one column per head, with the index of the data.
 
         Args:
             data: The input columns in natural units, in any order; other columns are ignored. A missing number or date makes
                 the predictions of its row NaN, unless its column may have gaps; such a column may be absent.
             warn: Whether to add the column `outside`: True where an input lies outside the range of the training rows.
+            interval: The share of actual values (such as 0.9) that are to lie between two more columns of each head, `PE_low`
+                and `PE_high`; 0 for no such columns.
+            joint: Whether that is the share of rows in which the actual values of all heads lie inside at once.
 
         Raises:
-            ValueError: A column is missing, or holds values that are not numbers.
+            ValueError: A column is missing, or holds values that are not numbers; or the model has no such intervals.
         """
         with silence_stderr():
-            return self._predictor.predict(data, warn=warn)
+            return self._predictor.predict(data, warn=warn, interval=interval, joint=joint)
 
 
 class SweepResult:

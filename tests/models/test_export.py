@@ -186,5 +186,5 @@ class TestLimits:
         PopulationTrainer(targets).export(tmp_path, ExportedModel([single], INPUTS, {"outside": "°C"}))
         predictor = serving.Predictor(tmp_path)
         assert list(predictor.predict(TABLE).columns) == ["outside"]
-        with pytest.raises(ValueError, match="warning"):
+        with pytest.raises(ValueError, match="outside"):
             predictor.predict(TABLE, warn=True)

@@ -57,7 +57,8 @@ def described_model(
 
 def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> None:
     model = described_model()
-    rows = {line.split(" | ")[0].strip("| "): line for line in model_card_lines(model) if line.startswith("| ")}
+    lines = [line for line in model_card_lines(model) if line.startswith("| ")]
+    rows = {name: line for line in reversed(lines) for name in [line.split(" | ")[0].strip("| ")]}  # the first of a name
     for head, measured in model.test.items():
         confirmed = model.finalist.score.heads[head]
         assert f"{confirmed.score:.4f} ± {confirmed.score_se:.4f} | {measured.score:.4f}" in rows[head]

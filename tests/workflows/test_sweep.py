@@ -421,7 +421,7 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
         "sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds", "baselines",
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
-        "collapses", "shift", "without_importance", "to_confirm", "best_baselines", "ensemble",
+        "collapses", "shift", "without_importance", "to_confirm", "best_baselines", "ensemble", "intervals",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.finalist.trial}" in text and linear.name in text and "models:/tiny@champion" in text

@@ -43,6 +43,19 @@ def predict(
         bool,
         typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training rows."),
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="SHARE",
+            help="Add the columns <head>_low and <head>_high: prediction intervals that contain this share of actual values, "
+            "such as 0.9.",
+        ),
+    ] = None,
+    joint: Annotated[
+        bool,
+        typer.Option("--joint", help="With --interval: SHARE is that of rows in which all heads are inside at once."),
+    ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Predict with a registered model: writes the table's columns, and one column per head in natural units.
@@ -58,6 +71,10 @@ def predict(
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor
 
+    if interval is not None and not 0 < interval < 1:
+        raise UserError(f"got {interval:g}, expected a share of actual values above 0 and below 1, such as 0.9", "--interval")
+    if joint and interval is None:
+        raise UserError("says what --interval is of; give --interval, too, such as --interval 0.9", "--joint")
     require_other_file(output, table)
     predictor = load_predictor(model, tracking_uri)
     console = LiteralConsole(stderr=True)
@@ -67,8 +84,8 @@ def predict(
     options = FileOptions(sheet_named(table, sheet), written_as)
     source = read_inputs(table, options, predictor.input_columns, predictor.missing, as_written)
     with silence_stderr():
-        predicted = predictor(source.frame, warn)
-    further = [OUTSIDE_COLUMN] if warn else []
+        predicted = predictor(source.frame, warn, interval or 0.0, joint)
+    further = [name for name in predicted.columns if name not in predictor.heads]
     for warning in filter(None, (*source.warnings, without_prediction(predicted, further))):
         console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
     written, names = with_predictions(source.frame, predicted, predictor.targets, further)

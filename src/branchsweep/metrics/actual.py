@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,11 @@ class Actual:
     def rows(self, positions: NDArray[np.integer[Any]]) -> Actual:
         """Those of some rows."""
         return Actual(self.values[positions], None if self.weights is None else self.weights[positions])
+
+    def columns(self, positions: Sequence[int]) -> Actual:
+        """Those of some heads."""
+        own = list(positions)
+        return Actual(self.values[:, own], None if self.weights is None else self.weights[:, own])
 
     @property
     def is_plain(self) -> bool:

@@ -71,6 +71,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "members": [_described(member) for member in members],
         "provenance": to_data(model.provenance) if model.provenance else None,
         **({"estimators": _described_estimators(model)} if model.estimators else {}),
+        **({"intervals": to_data(model.intervals)} if model.intervals else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     _keras_model(model, target_encoders).save(folder / serving.MODEL_FILE)

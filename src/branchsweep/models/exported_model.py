@@ -9,6 +9,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
+from branchsweep.metrics.prediction_intervals import PredictionIntervals
 from branchsweep.models.baselines import FittedBaseline
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
@@ -147,6 +148,7 @@ class ExportedModel:
         losses: Loss by head, which names its kind; regressions where absent.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
         estimators: What stands beside the networks.
+        intervals: The prediction intervals of its heads; None where there are none.
     """
 
     members: Sequence[ModelMember]
@@ -156,6 +158,7 @@ class ExportedModel:
     losses: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     estimators: Sequence[EstimatorMember] = ()
+    intervals: PredictionIntervals | None = None
 
     @property
     def input_columns(self) -> dict[str, Column]:

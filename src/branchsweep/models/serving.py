@@ -12,6 +12,9 @@ encoder that the model has, and `serving.json`:
      "heads": [{"name": "PE", "unit": "MW"}, …],
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
      "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
+     "intervals": {"levels": [0.5, …, 0.999],                   shares of actual values inside; absent where there are none
+                   "half_widths": {"PE": [2.1, …, 19.4], …},    half the width of a prediction interval for each share
+                   "joint_half_widths": {"PE": [2.9, …], …}},   the same for intervals of all heads at once
      "members": […], "provenance": {…},                         the averaged networks and their origin: not read here
      "estimators": {"inputs": ENCODER or null, "network_shares": {"PE": 0.6, …},        absent where there are none
                     "members": [{"label": "random forest", "file": "estimator_1.skops", "shares": {"PE": 0.4, …}, …}]}}
@@ -75,6 +78,9 @@ ESTIMATOR_TYPES = (
 
 OUTSIDE_COLUMN = "outside"
 """The column of a prediction that says whether a row lies outside what the model has seen."""
+
+LOWER_COLUMN, UPPER_COLUMN = "{head}_low", "{head}_high"
+"""The columns of the ends of a head's prediction interval."""
 
 _COLUMNS = "columns"  # the kind of an encoder of several ones
 
@@ -192,7 +198,15 @@ class Predictor:
         middle = dict(zip(self.inputs, self._ranges.mean(axis=1), strict=True))
         return pd.DataFrame([{name: self._cell(name, value) for name, value in middle.items()}], columns=self.inputs)
 
-    def predict(self, table: Table, params: Mapping[str, Any] | None = None, *, warn: bool = False) -> Table:
+    def predict(
+        self,
+        table: Table,
+        params: Mapping[str, Any] | None = None,
+        *,
+        warn: bool = False,
+        interval: float = 0.0,
+        joint: bool = False,
+    ) -> Table:
         """One column per head in natural units, with the index of `table`.
 
         Args:
@@ -200,23 +214,59 @@ class Predictor:
                 what stands for one, makes the predictions of its row NaN, unless its column may have gaps: such a column may be
                 absent, too. A category that training did not know is none of the known ones, and so is a missing one where
                 training had none missing.
-            params: `{"warn": True}` is `warn`, as MLflow says it.
+            params: `{"warn": True, "interval": 0.9, "joint": True}` are `warn`, `interval` and `joint`, as MLflow says it.
             warn: Whether the result has one more column, `outside`: True where an input of the row is missing, or lies outside
                 the range of the training rows, so that the prediction is an extrapolation.
+            interval: The share of actual values that are to lie between two more columns of each head, `PE_low` and `PE_high`;
+                0 for no such columns. The next larger share for which the model has intervals is taken.
+            joint: Whether that is the share of rows in which the actual values of all heads lie inside at once.
 
         Raises:
-            ValueError: A column is missing, or holds something that is no number; or a warning would hide a head that is
-                called `outside`, too.
+            ValueError: A column is missing, or holds something that is no number; the model has no intervals of this share; or
+                a further column would hide that of a head.
         """
         import pandas as pd  # noqa: PLC0415  # as above
 
         values = self._values(table)
         predicted = pd.DataFrame(self.predict_array(values), index=table.index, columns=list(self.units))
-        if warn or (params or {}).get("warn"):
-            if OUTSIDE_COLUMN in predicted:
-                raise ValueError(f"the model has a head that is called '{OUTSIDE_COLUMN}', so there is no name for the warning")
-            predicted[OUTSIDE_COLUMN] = self._outside(values)
-        return predicted
+        asked = {"warn": warn, "interval": interval, "joint": joint, **(params or {})}
+        further = self._interval_ends(predicted, float(asked["interval"]), bool(asked["joint"])) if asked["interval"] else {}
+        if asked["warn"]:
+            further[OUTSIDE_COLUMN] = self._outside(values)
+        if taken := [name for name in further if name in predicted]:
+            raise ValueError(f"the model has a head that is called '{taken[0]}', as a column is that was asked for")
+        return predicted.assign(**further)
+
+    def _interval_ends(self, predicted: Table, level: float, joint: bool) -> dict[str, Any]:
+        """The columns of the ends of the prediction intervals; see `predict`."""
+        ends: dict[str, Any] = {}
+        for head, half_width in self.half_widths(level, joint).items():
+            ends[LOWER_COLUMN.format(head=head)] = predicted[head] - half_width
+            ends[UPPER_COLUMN.format(head=head)] = predicted[head] + half_width
+        return ends
+
+    def half_widths(self, level: float, joint: bool = False) -> dict[str, float]:
+        """By head that has prediction intervals, half the width of one that contains this share of actual values.
+
+        Args:
+            level: The share, above 0 and below 1; the next larger one that the model has is taken.
+            joint: See `predict`.
+
+        Raises:
+            ValueError: The model has no intervals, or none of this share.
+        """
+        intervals = self._manifest.get("intervals")
+        if not intervals:
+            raise ValueError("the model has no prediction intervals: it was registered without them, or had too few rows")
+        if not 0 < level < 1:
+            raise ValueError(f"got the interval {level:g}, expected a share of actual values above 0 and below 1, such as 0.9")
+        by_head: dict[str, list[float]] = intervals["joint_half_widths" if joint else "half_widths"]
+        kept = intervals["levels"][: len(next(iter(by_head.values())))]
+        found = [position for position, share in enumerate(kept) if share >= level]
+        if not found:
+            known = f"at most {kept[-1]:g}" if kept else "none"
+            raise ValueError(f"got the interval {level:g}, but the model was trained on too few rows for it (it has {known})")
+        return {head: own[found[0]] for head, own in by_head.items()}
 
     def predict_array(self, values: Floats) -> Floats:
         """Predictions `(rows, heads)` for raw inputs `(rows, inputs)`, both in natural units; NaN where an input is missing."""

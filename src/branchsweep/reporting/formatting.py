@@ -74,6 +74,11 @@ def chosen_params(baseline: BaselineResult) -> str:
     return f"{chosen or 'the defaults of scikit-learn'} (the best of {baseline.trials:,} trials)"
 
 
+def format_share(share: float) -> str:
+    """A share in percent: `90 %`, `89.6 %`."""
+    return f"{100 * share:.3g} %"
+
+
 def format_difference(difference: float) -> str:
     """A difference of two scores, with its sign."""
     if math.isnan(difference):

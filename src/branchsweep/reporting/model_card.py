@@ -11,10 +11,12 @@ from branchsweep.config.sections.columns import Column
 from branchsweep.data.column_summary import count_and_names
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import label, other_metrics
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
+from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.escaping import escape_markdown, one_line
-from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score
+from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score, format_share
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
 from branchsweep.workflows.records.ensemble_summary import model_description
 from branchsweep.workflows.reporter import DescribedModel
@@ -56,6 +58,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield ""
     yield from _SCORES_EXPLAINED
     yield from _baseline_lines(best_baselines(model.baselines, means, model.test), metric)
+    yield from _interval_lines(model.intervals)
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""
     yield "## Data"
@@ -93,6 +96,21 @@ def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[s
         yield f"| {' | '.join([*cells, format_score(baseline.score), format_difference(baseline.difference)])} |"
     yield ""
     yield "Difference: the confirmed score of this model's trial minus that of the best baseline, on the same folds."
+    yield ""
+
+
+def _interval_lines(intervals: CheckedIntervals | None) -> Iterator[str]:
+    """The prediction intervals with their coverage of the test rows, as a table; nothing where there are none."""
+    if intervals is None:
+        return
+    share = format_share(intervals.level)
+    yield f"| head | {share} prediction interval | inside, of the test rows | 95 % confidence | test rows |"
+    yield "|---|---|---|---|---|"
+    for row in coverage_rows(intervals):
+        yield f"| {escape_markdown(row.head)} | {row.half_width} | {row.inside} | {row.confidence} | {row.rows} |"
+    yield ""
+    yield "The intervals are as wide as the residuals of cross-validation make them, for all rows alike."
+    yield f'`model.predict(table, params={{"interval": {intervals.level:g}}})` adds their ends.'
     yield ""
 
 

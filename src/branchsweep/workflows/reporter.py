@@ -8,6 +8,7 @@ from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore
@@ -34,6 +35,7 @@ class DescribedModel:
         split: Its split.
         baselines: What the finalist was compared with.
         described: The recipes and estimators that the model consists of, with their weights.
+        intervals: Its prediction intervals, as the test rows have checked them; None where there are none.
     """
 
     experiment: Experiment
@@ -46,6 +48,7 @@ class DescribedModel:
     split: Split
     baselines: Sequence[BaselineResult] = ()
     described: Sequence[EnsembleMember] = ()
+    intervals: CheckedIntervals | None = None
 
 
 class SweepReporter(Protocol):

@@ -10,12 +10,13 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
-from branchsweep.config.metric_names import MEAN
+from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import make_evaluator
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.runtime import environment_facts
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
@@ -89,6 +90,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         to_confirm=experiment.confirmation.trials if outcome.confirmed else 0,
         members=outcome.members,
         ensemble=outcome.ensemble,
+        intervals=outcome.intervals,
         test_evaluations=_evaluations(sweep, outcome, outcome.baselines),
         test_scores=outcome.test_scores,
         baselines=outcome.baselines,
@@ -134,6 +136,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
                 for head, shares in result.importance.items()
                 for name, share in shares.items()
             },
+            **_coverages(result.intervals),
         },
         summary=result.dumps(),
         files=files,
@@ -141,6 +144,12 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
             "the description in MLflow", lambda: reporter.finished_description(report, report.links, [*kept, *files]), ""
         ),
     )
+
+
+def _coverages(intervals: CheckedIntervals | None) -> dict[str, float]:
+    """The coverage of prediction intervals on the test rows by the names of metrics (`test_interval_coverage/PE`)."""
+    by_head = intervals.heads if intervals else {}
+    return {metric_of_head(TEST.format("interval_coverage"), head): coverage.share for head, coverage in by_head.items()}
 
 
 def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome) -> SweepReport:

@@ -25,6 +25,7 @@ class Head(ABC):
         task: The question that it answers (`regression`).
         units: Units of the output layer. The compiled program learns heads of one unit.
         output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
+        has_intervals: Whether the distance of an actual value from its prediction makes a prediction interval.
         metrics: The names of what is recorded of the predictions; `metrics/names.py` has their directions,
             `metrics/functions.py` what computes them.
         score: The name among `metrics` that objectives, rungs and reports compare: a share of explained deviance, 1 for a
@@ -35,6 +36,7 @@ class Head(ABC):
     task: ClassVar[str]
     units: ClassVar[int] = 1
     output_activation: ClassVar[str] = "linear"
+    has_intervals: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
     score: ClassVar[str]
 

@@ -31,6 +31,7 @@ class Regression(Head):
     """
 
     task: ClassVar[str] = "regression"
+    has_intervals: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (R2, RMSE, MEAN_ABSOLUTE_ERROR)
     score: ClassVar[str] = R2
 

@@ -13,6 +13,7 @@ from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
+from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
 from branchsweep.reporting.figures.search import value_label
 from branchsweep.reporting.figures.trial_marks import Point, figure_points
@@ -22,6 +23,7 @@ from branchsweep.reporting.formatting import (
     format_difference,
     format_duration,
     format_score,
+    format_share,
     promotion_outcome,
 )
 from branchsweep.reporting.pages.html import Picture, picture, render_template
@@ -72,6 +74,8 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         no_comparison=_no_comparison(report),
         best_baselines=best_baseline_of_each_head(report),
         members=ensemble_members(report),
+        interval_share=format_share(result.intervals.level) if result.intervals else "",
+        coverage=list(coverage_rows(result.intervals)) if result.intervals else [],
         network=_network(report),
         has_branches=_has_branches(report),
         recipe=_recipe(report.marked) if report.marked else "",

@@ -13,6 +13,8 @@ from rich.text import Text
 from branchsweep.config.metric_names import MEAN
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
+from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
     chosen_params,
@@ -20,6 +22,7 @@ from branchsweep.reporting.formatting import (
     format_duration,
     format_mean_score,
     format_score,
+    format_share,
     promotion_outcome,
     shift_sentence,
     uncapitalized,
@@ -202,10 +205,11 @@ def _best_baselines(result: SweepSummary) -> RenderableType:
 
 
 def render_model(result: SweepSummary) -> list[RenderableType]:
-    """What the model consists of, and the best baseline of each head, as far as there is anything to say."""
+    """What the model consists of, the best baseline of each head, and its prediction intervals, as far as there are any."""
     ensemble = result.ensemble
     members = [_members(ensemble, list(result.score_metrics))] if ensemble and ensemble.members_differ else []
-    return [*members, *([_best_baselines(result)] if result.best_baselines else [])]
+    baselines = [_best_baselines(result)] if result.best_baselines else []
+    return [*members, *baselines, *([_intervals(result.intervals)] if result.intervals else [])]
 
 
 def _details(result: SweepSummary) -> list[RenderableType]:
@@ -227,6 +231,22 @@ def _members(ensemble: EnsembleSummary, heads: Sequence[str]) -> RenderableType:
         for own in ensemble.members
     ]
     return Group(Text(f"members of the model (choose: {ensemble.choose})", style="bold"), ResponsiveTable(columns, rows))
+
+
+def _intervals(intervals: CheckedIntervals) -> RenderableType:
+    """The prediction intervals of each head, with the share of test rows whose actual values lie inside."""
+    columns = (
+        TableColumn("  head", is_text=True),
+        TableColumn("half width", right=True),
+        TableColumn("inside", right=True),
+        TableColumn("95 % confidence", right=True),
+        TableColumn("test rows", priority=1, right=True),
+    )
+    rows = [
+        TableRow([f"  {row.head}", row.half_width, row.inside, row.confidence, row.rows]) for row in coverage_rows(intervals)
+    ]
+    title = Text(f"{format_share(intervals.level)} prediction intervals (predict --interval {intervals.level:g})", style="bold")
+    return Group(title, ResponsiveTable(columns, rows))
 
 
 def _finalist_row(result: SweepSummary, finalist: TrialSummary) -> BaselineResult:

@@ -93,6 +93,12 @@ class LoadedModel:
         return list(signature.inputs.input_names()) if signature and signature.inputs else []
 
     @property
+    def heads(self) -> list[str]:
+        """The columns of its predictions, one per head."""
+        signature = self._model.metadata.signature
+        return list(signature.outputs.input_names()) if signature and signature.outputs else []
+
+    @property
     def required(self) -> list[str]:
         """The input columns that a table must have: those without gaps."""
         return [name for name, column in self.input_columns.items() if not column.fills_gaps]
@@ -102,19 +108,29 @@ class LoadedModel:
         """The input columns, each with what it is."""
         return {name: self.columns.get(name, NUMERIC) for name in self.inputs}
 
-    def __call__(self, table: Table, warn: bool = False) -> Table:
+    def __call__(self, table: Table, warn: bool = False, interval: float = 0.0, joint: bool = False) -> Table:
         """Predict one column per head in natural units, with the index of the table.
 
         Args:
             table: Inputs in natural units; further columns are ignored.
             warn: Whether to add the column `outside`; see `serving.Predictor.predict`.
+            interval: The share of actual values that prediction intervals are to contain, which adds columns `<head>_low` and
+                `<head>_high`; 0 for none.
+            joint: Whether they are to contain the actual values of all heads at once.
 
         Raises:
-            DataError: The table lacks a column, or has a value that is no number; or the model was registered without ranges.
+            DataError: The table lacks a column, or has a value that is no number; or the model was registered without ranges or
+                prediction intervals.
         """
         signature = self._model.metadata.signature
-        if warn and not (signature and signature.params):
+        params: dict[str, Any] = {"warn": True} if warn else {}
+        if interval:
+            params |= {"interval": float(interval), "joint": joint}
+        known = {param.name for param in signature.params} if signature and signature.params else set()
+        if warn and "warn" not in known:
             raise DataError(f"{self._uri} was registered without the ranges of its inputs, so it cannot warn")
+        if interval and "interval" not in known:
+            raise DataError(f"{self._uri} was registered by a version that kept no prediction intervals; promote a new version")
         missing = [column for column in self.required if column not in table.columns]
         if missing:
             hint = did_you_mean(missing[0], [str(column) for column in table.columns if column not in self.inputs])
@@ -123,7 +139,7 @@ class LoadedModel:
             )
         try:
             present = [name for name in self.inputs if name in table.columns]
-            return cast("Table", self._model.predict(table[present], {"warn": True} if warn else None))
+            return cast("Table", self._model.predict(table[present], params or None))
         except (MlflowException, *MALFORMED) as error:
             raise DataError(f"{self._uri} cannot predict this table: {first_line(error)}") from error
 
@@ -252,7 +268,7 @@ def _described_inputs(predictor: serving.Predictor) -> dict[str, dict[str, Any]]
 
 
 def signature(predictor: serving.Predictor) -> ModelSignature:
-    """Named inputs, named outputs of type double, and the param `warn` (see `serving.Predictor.predict`).
+    """Named inputs, named outputs of type double, and the params of `serving.Predictor.predict`.
 
     Inputs are of any type; those that may have gaps are optional. With inputs of type double MLflow refuses columns of whole
     numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`, and with type string columns of gaps alone and pandas's
@@ -263,7 +279,13 @@ def signature(predictor: serving.Predictor) -> ModelSignature:
     return ModelSignature(
         inputs=Schema([ColSpec(anything, name, required=not predictor.may_be_missing(name)) for name in predictor.inputs]),
         outputs=Schema([ColSpec(DataType.double, head) for head in predictor.units]),
-        params=ParamSchema([ParamSpec("warn", DataType.boolean, default=False)]),
+        params=ParamSchema(
+            [
+                ParamSpec("warn", DataType.boolean, default=False),
+                ParamSpec("interval", DataType.double, default=0.0),
+                ParamSpec("joint", DataType.boolean, default=False),
+            ]
+        ),
     )
 
 

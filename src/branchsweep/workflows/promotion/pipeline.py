@@ -19,6 +19,7 @@ from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
@@ -42,6 +43,7 @@ from branchsweep.workflows.promotion.ensemble import (
 from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, choose_estimator, confirm_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
+from branchsweep.workflows.promotion.intervals import check_intervals, prediction_intervals
 from branchsweep.workflows.promotion.refit import ExportMembers, train_members
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
@@ -68,6 +70,7 @@ class PromotionOutcome:
         baselines: The baselines with their scores.
         collapses: The refits that collapsed, each in a sentence.
         ensemble: What the model consists of and is worth, where an ensemble was asked for; None where there is none.
+        intervals: The prediction intervals of the model, as the test rows have checked them; None where there are none.
     """
 
     confirmed: tuple[ReevaluatedTrial, ...]
@@ -81,6 +84,7 @@ class PromotionOutcome:
     baselines: tuple[BaselineResult, ...] = ()
     collapses: tuple[str, ...] = ()
     ensemble: EnsembleSummary | None = None
+    intervals: CheckedIntervals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +137,16 @@ class PromotionPipeline:
         ensemble = self._ensemble(trained, judged)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
-            model = ExportedModel.of(
-                experiment, trained.members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets, trained.estimators
+            model = replace(
+                ExportedModel.of(
+                    experiment, trained.members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets, trained.estimators
+                ),
+                intervals=prediction_intervals(judged, sweep.training.rows.actual),
             )
             predictions = export_and_predict(model, x, sweep.training.trainer, folder)
             test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
+            intervals = check_intervals(model, predictions, sweep.dataset.actual.rows(sweep.split.test))
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
             if experiment.registers_model:
@@ -147,7 +155,7 @@ class PromotionPipeline:
                 decision = self._require_sound(decision, FirstVersion(judged, test_scores, compared), rival)
                 evidence = {**decision.evidence, **_evidence(trained)}
                 decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
-                exported = _ExportedFinalist(judged, trained, test, folder, compared)
+                exported = _ExportedFinalist(judged, trained, test, folder, compared, intervals)
                 registered = self._register(exported, decided, champion)
             files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         return PromotionOutcome(
@@ -162,6 +170,7 @@ class PromotionPipeline:
             compared,
             trained.collapses,
             ensemble,
+            intervals,
         )
 
     @property
@@ -334,6 +343,7 @@ class PromotionPipeline:
             split,
             exported.baselines,
             exported.trained.described,
+            exported.intervals,
         )
         optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
         card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
@@ -364,6 +374,7 @@ class _ExportedFinalist:
         test: The model's scores on the test rows, by head.
         folder: Its files.
         baselines: What it was compared with.
+        intervals: Its prediction intervals; None where there are none.
     """
 
     finalist: ReevaluatedTrial
@@ -371,6 +382,7 @@ class _ExportedFinalist:
     test: Mapping[str, HeadScore]
     folder: Path
     baselines: Sequence[BaselineResult]
+    intervals: CheckedIntervals | None
 
 
 def _evidence(trained: ExportMembers) -> dict[str, Any]:

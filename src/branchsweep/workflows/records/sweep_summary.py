@@ -11,6 +11,7 @@ from branchsweep.config.codec import from_data, to_json, to_public_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
+from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause, SweepConclusion
 from branchsweep.trial import MeanScores, Params, ParamValue
@@ -134,6 +135,8 @@ class SweepSummary:
         boundary_warnings: Hyperparameters of the finalist that are at a bound of the space, as sentences that propose the
             edit.
         collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
+        intervals: The prediction intervals of the model, as the test rows have checked them; None where there are none, and in
+            the record of a version that did not keep them.
         score_metrics: The name of the metric that is the score, by head.
     """
 
@@ -161,6 +164,7 @@ class SweepSummary:
     boundary_warnings: tuple[str, ...] = ()
     collapses: tuple[str, ...] = ()
     ensemble: EnsembleSummary | None = None
+    intervals: CheckedIntervals | None = None
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -211,6 +215,7 @@ class SweepSummary:
                 without_importance=self.without_importance,
                 boundary_warnings=self.boundary_warnings,
                 collapses=self.collapses,
+                intervals=self.intervals,
             )
         )
 
