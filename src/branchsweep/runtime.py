@@ -44,6 +44,16 @@ def silence_stderr() -> Iterator[None]:
         os.close(devnull)
 
 
+def process_age() -> float:
+    """Seconds since this process was started; 0 where the system does not say."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # `starttime` of proc(5): ticks since the machine's start
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+    except (OSError, ValueError, IndexError, AttributeError):  # no Linux
+        return 0.0
+
+
 def available_memory() -> int | None:
     """Bytes of memory that this process may still take, by its system and its control group; None where that is not known."""
     try:

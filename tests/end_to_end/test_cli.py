@@ -161,7 +161,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[
 
 def test_standard_output_is_one_json_object_of_the_promised_form(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     _, summary, err = finished
-    assert set(summary) >= {"sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds"}
+    assert set(summary) >= {"sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds", "stages"}
+    assert list(summary["stages"])[:4] == ["start", "table", "store", "search"] and list(summary["stages"])[-1] == "report"
+    assert sum(summary["stages"].values()) == pytest.approx(summary["seconds"])
     assert summary["sweep"] == "three"
     assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
     assert summary["trials"] == {"complete": 6, "pruned": 6, "failed": 0}  # rounds of four, halved after epoch 3 of 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -37,9 +37,9 @@ def reported() -> SweepReport:
     reports: list[SweepReport] = []
 
     class Recorder(TableReporter):
-        def report_files(self, report: SweepReport) -> Files:
+        def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
             reports.append(report)
-            return {}
+            return lambda _report: {}
 
     sweep = TinySweep(tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}))
     sweep.reporter = Recorder()

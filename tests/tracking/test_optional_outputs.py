@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def test_files_that_a_store_refuses_are_named_and_the_others_are_kept() -> None:
 
 def test_a_reporter_that_fails_in_every_way_ends_no_sweep() -> None:
     class Broken(HtmlReporter):
-        def report_files(self, report: SweepReport) -> Files:
+        def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
             raise MemoryError
 
         def trial_files(self, report: SweepReport) -> Mapping[int, Files]:

@@ -421,7 +421,7 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
         "sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds", "baselines",
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
-        "collapses", "shift", "without_importance", "to_confirm", "best_baselines", "ensemble", "intervals",
+        "collapses", "shift", "without_importance", "to_confirm", "best_baselines", "ensemble", "intervals", "stages",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.finalist.trial}" in text and linear.name in text and "models:/tiny@champion" in text
@@ -528,7 +528,7 @@ def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
-LATER_FIELDS = {"score_metrics", "cause", "without_importance", "has_branches"}
+LATER_FIELDS = {"score_metrics", "cause", "without_importance", "has_branches", "stages"}
 """Fields that the version did not have."""
 
 
@@ -562,7 +562,7 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     assert result.finalist is not None
     without = replace(
         result, registered=replace(result.registered, cause=None), finalist=replace(result.finalist, has_branches=None),
-        without_importance="",
+        without_importance="", stages={},
     )  # fmt: skip
     assert repr(SweepSummary.loads(earlier)) == repr(without)
     oldest = json.loads(earlier)

@@ -6,6 +6,7 @@ which has `run`, then `context`, which opens the table, the workers and the stor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
-from branchsweep.cli.context import warnings_about_yaml_as_notes
+from branchsweep.cli.context import BEGAN, warnings_about_yaml_as_notes
 from branchsweep.cli.diffs import diff
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
@@ -27,7 +28,7 @@ from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
 from branchsweep.cli.watch import watch
 from branchsweep.reporting.text.literal_console import LiteralConsole
-from branchsweep.runtime import own_temporary_files
+from branchsweep.runtime import own_temporary_files, process_age
 
 app = typer.Typer(
     name="branchsweep",
@@ -51,6 +52,7 @@ WITHOUT_TEMPORARY_FILES = {command.__name__ for command in (init, data, space, d
 
 def main() -> None:
     """The entry point; what a user can mend is printed as one message, with exit code 2."""
+    BEGAN.set(time.perf_counter() - process_age())
     print_plain_characters()
     console = LiteralConsole(stderr=True)
     with ends_with_one_message(console):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from branchsweep.trial import Result
     from branchsweep.workflows.session import Session
 
+BEGAN: ContextVar[float | None] = ContextVar("BEGAN", default=None)
+"""When the process of the command was started, as a value of `time.perf_counter`; None where a command is called otherwise."""
 
 _ABOUT_YAML = (DeprecatedKeyWarning, HeadNameWarning)
 
@@ -178,7 +182,8 @@ def open_session(
     from branchsweep.reporting.terminal_interface import TerminalInterface
     from branchsweep.workflows.session import Session
 
-    return Session(data, require_real, tracking_uri, workers, interface=TerminalInterface(console), reporter=HtmlReporter)
+    began, interface = BEGAN.get() or time.perf_counter(), TerminalInterface(console)
+    return Session(data, require_real, tracking_uri, workers, interface=interface, reporter=HtmlReporter, began=began)
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:

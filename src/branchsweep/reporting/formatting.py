@@ -10,6 +10,7 @@ from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 from branchsweep.workflows.records.baseline_result import BaselineResult
+from branchsweep.workflows.stages import rounded_stages
 
 VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
 """Symbols of the verdicts on a difference; colour alone is not readable for everyone."""
@@ -148,6 +149,13 @@ def format_duration(time: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def stages_sentence(stages: Mapping[str, float]) -> str:
+    """How long each stage took, and all of them together, in seconds; those that took next to nothing are left out."""
+    rounded = rounded_stages(stages)
+    each = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in rounded.items() if seconds)
+    return f"seconds: {each}; {sum(rounded.values()):.1f} from the command to its result"
 
 
 def shift_sentence(bias: SelectionBias) -> str:

@@ -45,12 +45,12 @@ class HtmlReporter:
         """Markdown that describes a model to its users."""
         return "\n".join(model_card_lines(model)) + "\n"
 
-    def report_files(self, report: SweepReport) -> Files:
-        """The HTML page, the figures as PNG, and the tables."""
-        from branchsweep.reporting.pages.sweep_files import report_files  # noqa: PLC0415  # importing matplotlib takes seconds
+    def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
+        """The figures; then the HTML page, the figures as PNG, and the tables."""
+        from branchsweep.reporting.pages.sweep_files import draw_report  # noqa: PLC0415  # importing matplotlib takes seconds
 
         self.on_message("drawing the report")
-        return report_files(report, OptionalOutputs(self.on_message, remedy(report.summary.run_id)))
+        return draw_report(report, OptionalOutputs(self.on_message, remedy(report.summary.run_id)))
 
     def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
         """By trial, the predictions of each finalist against the actual values, as PNG."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
@@ -13,6 +13,7 @@ from branchsweep.tracking.protocols import Tracking
 from branchsweep.training.protocols import Trainer
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
+from branchsweep.workflows.stages import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class SweepContext:
         training: Trains lanes on the training rows of this split.
         tracking: Records the sweep, registers models, and counts the uses of the test rows.
         reporter: Makes the files and descriptions that people read.
+        stages: Measures how long each stage takes.
     """
 
     experiment: Experiment
@@ -54,6 +56,7 @@ class SweepContext:
     training: TrainingContext
     tracking: Tracking
     reporter: SweepReporter = TABLES_ONLY
+    stages: Stages = field(default_factory=Stages, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ from branchsweep.workflows.session import (
     open_training,
     training_resources,
 )
+from branchsweep.workflows.stages import Stages
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep, run_sweep_to_outcome
 
 ComparisonRenderer = Callable[[ComparisonResult, str, OptionalOutputs], Mapping[str, str | bytes]]
@@ -83,25 +84,28 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     Raises:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
+    stages = Stages(session.began)
+    stages.begin("table")
     experiment = completed_by_table(experiment, session.data)
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
     experiment = experiment.resolved_by(dataset.input_columns)
+    stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
         on_message = training.progress.on_message
         reporter, device = session.reporter(on_message), training.trainer.resources.device
         record = _described(new_sweep_record(experiment, dataset, split, prior, device), experiment, reporter, on_message)
         with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
-            finished = finished_result(experiment, tracking.tracker.conclusion)
-            if finished:
+            recorded = finished_result(experiment, tracking.tracker.conclusion)
+            if recorded:
                 on_message("this sweep is complete; add --fresh to run it again")
-                if experiment.registers_model and finished.finalist and not finished.registered:
+                if experiment.registers_model and recorded.finalist and not recorded.registered:
                     on_message(f"it registered no model; to register one: branchsweep promote {tracking.tracker.run_id[:8]}")
-                return finished
+                return recorded
             tracking.report_progress(lambda: to_json(training.progress.status()))
-            sweep = SweepContext(experiment, dataset, split, training, tracking, reporter)
+            sweep = SweepContext(experiment, dataset, split, training, tracking, reporter, stages)
             return run_sweep(sweep, open_driver(experiment, prior), baselines)
 
 

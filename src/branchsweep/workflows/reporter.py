@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,8 +76,12 @@ class SweepReporter(Protocol):
         """Markdown that describes a model to its users; empty for none."""
         ...
 
-    def report_files(self, report: SweepReport) -> Files:
-        """The files that are kept with a finished sweep."""
+    def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
+        """Draw the figures of a finished sweep's report, which takes seconds.
+
+        Returns:
+            What makes the files that are kept with the sweep, from the report with its final times.
+        """
         ...
 
     def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
@@ -109,9 +113,9 @@ class TableReporter:
         """Nothing."""
         return ""
 
-    def report_files(self, report: SweepReport) -> Files:
+    def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:  # noqa: ARG002  # draws nothing
         """The tables of the report as CSV and JSON."""
-        return report_tables(report)
+        return report_tables
 
     def trial_files(self, report: SweepReport) -> Mapping[int, Files]:  # noqa: ARG002  # draws nothing
         """Nothing."""

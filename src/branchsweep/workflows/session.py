@@ -5,9 +5,10 @@ The command line, the Python API and tests share it. What runs in a session is i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -96,6 +97,7 @@ class Session:
         take_over: Whether to resume a sweep that another process runs; that process then stops.
         interface: Shows messages and progress.
         reporter: Makes the reporter of a sweep, given a function that shows messages.
+        began: When the command or call began, as a value of `time.perf_counter`; durations count from then.
     """
 
     data: TableData | None = None
@@ -107,6 +109,7 @@ class Session:
     interface: UserInterface = SILENT
     reporter: Callable[[Callable[[str], None]], SweepReporter] = tables_only
     test_data: Path | None = None
+    began: float = field(default_factory=time.perf_counter)
 
     @property
     def data_path(self) -> Path | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -63,17 +62,15 @@ def run_sweep_to_outcome(
     sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()
 ) -> tuple[SweepSummary, PromotionOutcome]:
     """As `run_sweep`; the summary, and the end of the sweep with the predictions of its model on the test rows."""
-    start = time.perf_counter()
     experiment, tracker = sweep.experiment, sweep.tracking.tracker
+    sweep.stages.begin("search")
     current_champion(experiment, sweep.dataset, sweep.tracking.registry)  # one that predicts something else is an error now
     earlier = SweepSummary.of_conclusion(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), baselines)
-    unfinished = _summarise(sweep, search, outcome)
-    result = replace(unfinished, seconds=time.perf_counter() - start)
-    _finish(sweep, result, search.results, outcome)
-    return result, outcome
+    sweep.stages.begin("report")
+    return _finish(sweep, _summarise(sweep, search, outcome), search.results, outcome), outcome
 
 
 def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome) -> SweepSummary:
@@ -110,16 +107,23 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
     )
 
 
-def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome) -> None:
-    """Record the summary of a sweep, with its report."""
+def _finish(
+    sweep: SweepContext, unfinished: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome
+) -> SweepSummary:
+    """Record the summary of a sweep, with its wall time and its report."""
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
-    report = _report(sweep, result, results, outcome)
+    report = _report(sweep, unfinished, results, outcome)
     optional = OptionalOutputs(sweep.training.progress.on_message, remedy(tracker.run_id))
     finalists: Mapping[int, Files] = optional.make("the pictures of the finalists", lambda: reporter.trial_files(report), {})
     for trial, pictures in finalists.items():
         optional.keep(pictures, partial(tracker.log_trial_files, trial))
-    tables = report_tables(report)  # from which the rest can be made again
-    rendered = optional.make("the report", lambda: reporter.report_files(report), NO_FILES)
+    make_files: Callable[[SweepReport], Files] = optional.make(
+        "the report", lambda: reporter.draw_report(report), lambda _report: NO_FILES
+    )
+    result = unfinished.timed(sweep.stages.seconds)  # what follows takes little time
+    timed = replace(report, summary=result)
+    tables = report_tables(timed)  # from which the rest can be made again
+    rendered = optional.make("the report", lambda: make_files(timed), NO_FILES)
     kept = optional.keep({name: content for name, content in rendered.items() if name not in tables}, tracker.log_files)
     files = {
         "summary.json": result.to_json() + "\n",
@@ -137,13 +141,15 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
                 for name, share in shares.items()
             },
             **_coverages(result.intervals),
+            **{f"seconds/{stage}": seconds for stage, seconds in {**result.stages, "total": result.seconds}.items()},
         },
         summary=result.dumps(),
         files=files,
         description=optional.make(
-            "the description in MLflow", lambda: reporter.finished_description(report, report.links, [*kept, *files]), ""
+            "the description in MLflow", lambda: reporter.finished_description(timed, timed.links, [*kept, *files]), ""
         ),
     )
+    return result
 
 
 def _coverages(intervals: CheckedIntervals | None) -> dict[str, float]:

@@ -55,7 +55,14 @@ promotion: {model: plant, ensemble: {size: 2}, gate: {first: any, alpha: 0.999, 
 LONGEST = 240.0
 """Seconds within which a command ends, or prints what is waited for."""
 
-OF_A_RUN: Mapping[str, Any] = {"run_id": "", "sweep": "", "seconds": 0.0, "search_seconds": 0.0, "test_evaluations": 0}
+OF_A_RUN: Mapping[str, Any] = {
+    "run_id": "",
+    "sweep": "",
+    "seconds": 0.0,
+    "search_seconds": 0.0,
+    "stages": {},
+    "test_evaluations": 0,
+}
 """What differs from run to run in the summary of a sweep, or counts all sweeps of a store."""
 
 

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -49,7 +49,7 @@ from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.records.unfinished_report import unfinished_report
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, run_sweep
-from branchsweep.workflows.sweep_report import SweepReport
+from branchsweep.workflows.sweep_report import Files, SweepReport
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
 from terminal_text import rendered_text
@@ -143,9 +143,12 @@ def finished_sweep(
     reports: list[SweepReport] = []
 
     class Recorder(TableReporter):
-        def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
-            reports.append(report)
-            return report_tables(report)
+        def draw_report(self, _report: SweepReport) -> Callable[[SweepReport], Files]:
+            def files(timed: SweepReport) -> Files:
+                reports.append(timed)
+                return report_tables(timed)
+
+            return files
 
         def trial_files(self, report: SweepReport) -> Mapping[int, Mapping[str, str | bytes]]:
             return trial_figures(report) if draws_trials else {}
@@ -297,6 +300,9 @@ def test_the_elapsed_time_is_that_of_the_summary() -> None:
     timed = replace(report, summary=replace(report.summary, seconds=95.0, search_seconds=62.0))
     text = Page(report_page(timed)).text
     assert "elapsed 1 min 35 s" in text and "1 min 2 s of it for the search" in text
+    stages = {"start": 3.0, "search": 62.0, "report": 30.0}
+    by_stage = Page(report_page(replace(report, summary=report.summary.timed(stages)))).text
+    assert "elapsed 1 min 35 s" in by_stage and "start 3 s, report 30 s" in by_stage
 
 
 def test_importance_says_why_it_is_absent() -> None:
@@ -524,7 +530,7 @@ def test_failure_to_draw_does_not_fail_the_sweep() -> None:
     tracker, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
 
     class Broken(TableReporter):
-        def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
+        def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
             raise RuntimeError("no ink")
 
     trainer = FormulaTrainer(training_rows(dataset, parts))

@@ -30,9 +30,18 @@ def report_files(report: SweepReport, optional: OptionalOutputs = SILENT) -> Fil
         report: The sweep.
         optional: Reports pictures that cannot be made, which are left out.
     """
+    return draw_report(report, optional)(report)
+
+
+def draw_report(report: SweepReport, optional: OptionalOutputs) -> Callable[[SweepReport], Files]:
+    """Draw the figures; what makes the files of `report_files` with them, from the report with its final times."""
     figures = _drawn_figures(report, optional, as_files=True)
-    files: dict[str, str | bytes] = {PAGE: render_sweep_page(report, figures, has_plotly()), **report_tables(report)}
-    return files | {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
+    pictures = {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
+
+    def files(timed: SweepReport) -> Files:
+        return {PAGE: render_sweep_page(timed, figures, has_plotly()), **report_tables(timed), **pictures}
+
+    return files
 
 
 def report_page(report: SweepReport, optional: OptionalOutputs = SILENT) -> str:

@@ -302,10 +302,9 @@ def _elapsed_sentence(report: SweepReport) -> str:
             "Elapsed: wall-clock time of the last run of this sweep, which was resumed; its search took "
             f"{format_duration(search)} in all runs that came to their end."
         )
-    return (
-        f"Elapsed: wall-clock time from the start of the command, {format_duration(search)} of it for the search; the rest for "
-        "confirmation, refit, test evaluations and baselines."
-    )
+    elapsed = f"Elapsed: wall-clock time from the start of the command, {format_duration(search)} of it for the search"
+    others = [f"{stage} {format_duration(time)}" for stage, time in report.summary.stages.items() if stage != "search"]
+    return f"{elapsed}; the rest for {', '.join(others) or 'confirmation, refit, test evaluations and baselines'}."
 
 
 def _no_comparison(report: SweepReport) -> str:

@@ -25,6 +25,7 @@ from branchsweep.reporting.formatting import (
     format_share,
     promotion_outcome,
     shift_sentence,
+    stages_sentence,
     uncapitalized,
 )
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
@@ -81,6 +82,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
         command = f"  branchsweep predict models:/{champion.model}{version} TABLE.xlsx -o predictions.csv"
         parts.append(Text(command, style="cyan"))
     parts.append(Text("  branchsweep ui", style="cyan"))
+    if result.stages:
+        parts.append(Text(stages_sentence(result.stages), style="dim"))
     if result.test_evaluations > MANY_TEST_EVALUATIONS:
         parts.append(Text(_test_evaluations_warning(result.test_evaluations), style="bold yellow"))
     return Group(*parts)

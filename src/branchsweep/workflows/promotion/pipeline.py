@@ -116,25 +116,30 @@ class PromotionPipeline:
         """
         sweep, experiment = self.sweep, self.sweep.experiment
         networks = [baseline.candidate for baseline in baselines if baseline.candidate]
+        sweep.stages.begin("confirmation")
         champion = current_champion(experiment, sweep.dataset, sweep.tracking.registry)
         rivals = self._rivals(champion)
         confirmed = reevaluate([*best, *rivals, *networks], experiment, sweep.training)
+        sweep.stages.begin("baselines")
         estimators = self._estimators(baselines, champion)
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
         compared = (*evaluated, *evaluate_baselines(baselines, by_name, estimators, sweep))
         finalist = choose_finalist(confirmed, experiment, self.evaluator)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None, baselines=compared)
+        sweep.stages.begin("ensemble" if self._policy else "confirmation")
         chosen, judged = self._members(finalist, confirmed, estimators)
         rival = self._rival(champion, confirmed, estimators)
         if dry_run:
             decision = self._decide(judged, None, champion, rival)
             decision = self._require_sound(decision, FirstVersion(judged, None, compared), rival)
             return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
+        sweep.stages.begin("refit")
         trained = train_members(chosen, experiment, sweep.training)
         if not trained.members:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         ensemble = self._ensemble(trained, judged)
+        sweep.stages.begin("test")
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
             model = replace(
@@ -150,6 +155,7 @@ class PromotionPipeline:
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
             if experiment.registers_model:
+                sweep.stages.begin("registration")
                 sweep.training.progress.on_stage("registering the model")
                 decision = self._decide(judged, predictions, champion, rival)
                 decision = self._require_sound(decision, FirstVersion(judged, test_scores, compared), rival)

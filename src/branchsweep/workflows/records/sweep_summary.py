@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from branchsweep.config.codec import from_data, to_json, to_public_json
@@ -28,6 +28,7 @@ from branchsweep.workflows.records.sweep_summary_json import (
     SweepSummaryJson,
     VersionJson,
 )
+from branchsweep.workflows.stages import rounded_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class SweepSummary:
         test_scores: Score of the refitted finalist on the test rows, by head; None where there was no refit.
         baselines: The baselines.
         registered: The registered model; None where nothing was registered.
-        seconds: Wall time of this run of the sweep.
+        seconds: Wall time of this run of the sweep, from the start of its command.
         search_seconds: Wall time of the search in it, and in earlier runs that came to their end.
         stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, or `exhausted`.
         stopped_because: The same in words.
@@ -137,6 +138,7 @@ class SweepSummary:
         collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
         intervals: The prediction intervals of the model, as the test rows have checked them; None where there are none, and in
             the record of a version that did not keep them.
+        stages: The same by what the sweep did, in order; empty in the record of a version that did not keep it.
         score_metrics: The name of the metric that is the score, by head.
     """
 
@@ -165,6 +167,7 @@ class SweepSummary:
     collapses: tuple[str, ...] = ()
     ensemble: EnsembleSummary | None = None
     intervals: CheckedIntervals | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -184,6 +187,7 @@ class SweepSummary:
                 test={metric: self.test_scores} if self.test_scores else None,
                 registered=_version_json(registered) if registered else None,
                 seconds=round(self.seconds, 1),
+                stages=rounded_stages(self.stages),
                 stopped_by=self.stopped_by,
                 confirmed=[
                     ConfirmedTrialJson(
@@ -280,6 +284,10 @@ class SweepSummary:
     def metric(self) -> str:
         """The name of the metric that the heads' scores share."""
         return common_metric(self.score_metrics.values())
+
+    def timed(self, stages: Mapping[str, float]) -> SweepSummary:
+        """The summary with the wall time of its stages, and their sum as its own."""
+        return replace(self, seconds=sum(stages.values()), stages=stages)
 
     def dumps(self) -> str:
         """The whole value as JSON, for `loads`."""

@@ -115,6 +115,7 @@ class SweepSummaryJson:
     test: ByMetric | None
     registered: VersionJson | None
     seconds: float
+    stages: Mapping[str, float]
     stopped_by: str
     confirmed: Sequence[ConfirmedTrialJson]
     to_confirm: int
