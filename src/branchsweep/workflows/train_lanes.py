@@ -1,12 +1,12 @@
 """Trains lanes: packs them into populations, trains these, and returns each lane's outcome by its key.
 
-`train_lanes` is what all stages after the search call. A search has several rounds under way at once in one queue; it holds a
-`LaneBatch` for each and trains the queue itself.
+`train_groups`, and `train_lanes` for one experiment, are what all stages after the search call. A search has several rounds
+under way at once in one queue; it holds a `LaneBatch` for each and trains the queue itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from branchsweep.config.experiment import Experiment
@@ -20,6 +20,53 @@ from branchsweep.workflows.context import TrainingContext
 
 PlanCallback = Callable[[float, str, int], None]
 """Is called with what is about to be trained: see `ProgressCallback.on_training_planned`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGroup:
+    """Lanes of one experiment.
+
+    Args:
+        lanes: What is to be trained.
+        experiment: What the lanes have in common: inputs, losses, early stopping, the order of the rows.
+        name: Their description in messages, such as `to confirm trial 3`.
+    """
+
+    lanes: Sequence[Lane]
+    experiment: Experiment
+    name: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of the longest lane."""
+        return max((lane.stop - lane.start for lane in self.lanes), default=0)
+
+
+def train_groups(
+    groups: Sequence[LaneGroup], training: TrainingContext, keep_weights: bool = False
+) -> list[dict[LaneKey, LaneOutcome]]:
+    """Trains lanes of several experiments side by side, so that no worker waits for the end of one group.
+
+    The group with the longest lanes begins: what takes long should not be what is left at the end.
+
+    Args:
+        groups: What is trained. Equal lanes of a group are trained once.
+        training: Trains them.
+        keep_weights: Whether outcomes have the kept weights.
+
+    Returns:
+        For each group, the outcome of every lane by its key.
+    """
+    queue = PopulationQueue()
+    batches = [LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned) for _ in groups]
+    for group, batch in sorted(zip(groups, batches, strict=True), key=lambda pair: -pair[0].epochs):
+        if group.lanes:
+            batch.add(group.lanes, group.experiment, group.name)
+    outcomes: list[dict[LaneKey, LaneOutcome]] = [{} for _ in groups]
+    for position, outcome in training.trainer.train(queue, keep_weights):
+        index = next(index for index, batch in enumerate(batches) if batch.contains(position))
+        outcomes[index] |= batches[index].collect(position, outcome)
+    return outcomes
 
 
 def train_lanes(
@@ -37,13 +84,7 @@ def train_lanes(
     Returns:
         The outcome of every lane by its key.
     """
-    queue = PopulationQueue()
-    batch = LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned)
-    batch.add(lanes, experiment, name)
-    outcomes: dict[LaneKey, LaneOutcome] = {}
-    for position, outcome in training.trainer.train(queue, keep_weights):
-        outcomes |= batch.collect(position, outcome)
-    return outcomes
+    return train_groups([LaneGroup(list(lanes), experiment, name)], training, keep_weights)[0]
 
 
 @dataclass(slots=True)

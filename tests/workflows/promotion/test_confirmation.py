@@ -199,3 +199,24 @@ def test_equal_recipes_are_trained_once_and_have_equal_scores() -> None:
     assert len(trainer.trained) == 4 * 2
     assert repr(first.score) == repr(second.score)
     assert (first.candidate.name, second.candidate.name) == ("trial 3", "trial 8")
+
+
+def test_candidates_of_several_experiments_are_trained_together_and_score_as_alone() -> None:
+    rows = training_rows_of()
+    other = EXPERIMENT.model_copy(update={"fit": EXPERIMENT.fit.model_copy(update={"epochs": EXPERIMENT.fit.epochs + 5})})
+    trial = Trial(0, {"trunk.depth": 1, "trunk.width": 4, "learning_rate": 0.01})
+    candidates = [ConfirmationCandidate("short", EXPERIMENT, trial), ConfirmationCandidate("long", other, trial)]
+    queues: list[int] = []
+
+    class Counting(FormulaTrainer):
+        def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+            queues.append(len(queue))
+            return super().train(queue, keep_weights)
+
+    training = TrainingContext(Counting(rows), rows, RecordingProgress())
+    together = reevaluate(candidates, EXPERIMENT, training)
+    assert len(queues) == 1
+    assert queues[0] >= 2
+    for candidate, result in zip(candidates, together, strict=True):
+        (alone,) = reevaluate([candidate], EXPERIMENT, training)
+        assert (result.score.heads, result.lane_scores) == (alone.score.heads, alone.lane_scores)

@@ -21,7 +21,7 @@ from branchsweep.training.lanes import LaneKey, LaneOutcome
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.train_lanes import train_lanes
+from branchsweep.workflows.train_lanes import LaneGroup, train_groups
 from branchsweep.workflows.trial_runner import score_trial
 
 
@@ -53,13 +53,20 @@ def reevaluate(
     """
     folds, seeds = range(experiment.folds, len(training.rows.folds)), experiment.confirmation.seeds
     confirmed: dict[int, ReevaluatedTrial] = {}
-    for group in _by_experiment(candidates):
-        lanes = {index: candidates[index].lanes(folds, seeds) for index in group}
-        names = ", ".join(candidates[index].name for index in group)
-        every_lane = [lane for own in lanes.values() for lane in own]
-        outcomes = train_lanes(every_lane, candidates[group[0]].experiment, training, f"to confirm {names}")
-        for index, own in lanes.items():
-            confirmed[index] = _reevaluated(candidates[index], {lane.key: outcomes[lane.key] for lane in own}, training.rows)
+    lanes = [candidate.lanes(folds, seeds) for candidate in candidates]
+    groups = _by_experiment(candidates)
+    to_train = [
+        LaneGroup(
+            [lane for index in group for lane in lanes[index]],
+            candidates[group[0]].experiment,
+            f"to confirm {', '.join(candidates[index].name for index in group)}",
+        )
+        for group in groups
+    ]
+    for group, outcomes in zip(groups, train_groups(to_train, training), strict=True):
+        for index in group:
+            own = {lane.key: outcomes[lane.key] for lane in lanes[index]}
+            confirmed[index] = _reevaluated(candidates[index], own, training.rows)
     return [confirmed[index] for index in range(len(candidates))]
 
 
