@@ -65,6 +65,8 @@ REGULARISED = member(
         "warmup": 0.1,
         "beta_2": 0.95,
         "ema_momentum": 0.99,
+        "clipnorm": 0.5,
+        "output_clipping": "training_range",
         "epochs": 2,
     }
 )
@@ -125,6 +127,7 @@ SCRIPTS["regularised"] = generate_script("m", INPUTS, [REGULARISED], PROVENANCE)
 SCRIPTS["mean of regularised"] = generate_script("m", INPUTS, mean_of(REGULARISED, TAPERED), PROVENANCE)
 SCRIPTS["partial"] = generate_script("m", INPUTS, [TAPERED], replace(PROVENANCE, partial_targets=True, missing=[-9, "?"]))
 SCRIPTS["weighted"] = generate_script("m", INPUTS, [QUANTILE], replace(PROVENANCE, weights={"heat": ["hours"]}))
+SCRIPTS["partial and clipped"] = generate_script("m", INPUTS, [REGULARISED], replace(PROVENANCE, partial_targets=True))
 SCRIPTS["partial and weighted"] = generate_script(
     "m",
     INPUTS,

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_a_model_of_one_member_predicts_as_its_network_to_the_last_bit(tmp_path:
     np.testing.assert_array_equal(predictor.predict(TABLE).to_numpy(), by_hand(single, ROWS.x))
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert [layer.name for layer in model.layers] == ["inputs", "trunk_1", "trunk_2", "V_1", "PE_1", "V_2", "PE", "V"]
+
+
+def test_a_network_that_clips_its_predictions_does_so_in_its_files(tmp_path: Path) -> None:
+    """Alone to the last bit of single precision, and as a member of a mean; equal networks are equal files."""
+    clipping = member(5, target_scaling="none", V__depth=2, output_clipping="training_range")
+    expected = np.clip(by_hand(clipping, ROWS.x), *ROWS.y.astype(np.float32)[[ROWS.y.argmin(0), ROWS.y.argmax(0)], [0, 1]])
+    assert (expected != by_hand(clipping, ROWS.x)).any()
+    np.testing.assert_array_equal(exported(tmp_path / "alone", [clipping]).predict(TABLE).to_numpy(), expected)
+    both = [replace(member, share=0.5) for member in (clipping, MIXED[0])]
+    mean = (expected + by_hand(MIXED[0], ROWS.x)) / 2
+    np.testing.assert_allclose(exported(tmp_path / "mean", both).predict(TABLE), mean, rtol=1e-6)
+    configs = []
+    for name in ("alone", "again"):
+        exported(tmp_path / name, [clipping])
+        configs.append(zipfile.ZipFile(tmp_path / name / "model.keras").read("config.json"))
+    assert configs[0] == configs[1] and b"branchsweep" not in configs[0]
 
 
 @pytest.mark.parametrize("members", ENSEMBLES.values(), ids=ENSEMBLES.keys())

@@ -65,3 +65,23 @@ def test_a_schedule_is_saved_with_the_model(params: dict[str, float], tmp_path: 
     loaded = keras.models.load_model(tmp_path / "model.keras")
     rates = [[float(of.optimizer._learning_rate(step)) for step in range(10)] for of in (model, loaded)]
     assert rates[0] == rates[1]
+
+
+def test_clipping_acts_on_predictions_and_not_on_training(tmp_path: Path) -> None:
+    """Also in a model that was saved."""
+    fit = KerasFit(tiny_experiment(fit={"epochs": 2}), tiny_rows())
+    weights, predictions = [], []
+    for clipping in ({}, {"output_clipping": "training_range"}):
+        recipe = Recipe.of({"target_scaling": "none", "learning_rate": 1e-4, **clipping}, ["PE", "V"])
+        keras.utils.set_random_seed(1)
+        model = fit.model(recipe)
+        fit.fit(model, recipe, verbose=0)
+        model.save(tmp_path / "model.keras")
+        x = fit.arrays(recipe).validation_data[0]
+        predictions.append(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0)["PE"])
+        weights.append(model.get_weights())
+    for free, clipped in zip(*weights, strict=True):
+        np.testing.assert_array_equal(free, clipped)
+    low, high = fit.arrays(recipe).output_ranges["PE"]
+    assert (predictions[0] < low).any()
+    np.testing.assert_array_equal(predictions[1], np.clip(predictions[0], low, high))

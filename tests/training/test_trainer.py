@@ -158,6 +158,12 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
         loss_weights=dict(recipe.loss_weights),
     )
     curve = []
+    known = np.where(masks[training] > 0, y[training], np.nan)
+    ends = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+
+    def predicted(outputs: Mapping[str, Any]) -> Floats32:
+        scaled = np.concatenate([np.asarray(outputs[head]) for head in heads], axis=1)
+        return np.clip(scaled, *ends) if recipe.clips_outputs else scaled
 
     def batches() -> Iterator[tuple[Any, ...]]:
         for epoch in range(lane.stop):
@@ -176,15 +182,15 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
             swapped.set_model(model)
             if recipe.ema_momentum:
                 swapped.on_test_begin()
-            scaled = model(x[validation])[heads[0]].numpy()
+            scaled = predicted(model(x[validation]))
             if recipe.ema_momentum:
                 swapped.on_test_end()
             curve.append(float(r2_score(y[validation, 0], scaled[:, 0], sample_weight=masks[validation, 0])))
 
     steps, progress = -(-len(training) // recipe.batch_size), keras.callbacks.LambdaCallback(on_epoch_end=measure)
     model.fit(batches(), steps_per_epoch=steps, epochs=lane.stop, callbacks=[progress], shuffle=False, verbose=0)
-    predicted = model.predict(x[validation] if len(validation) else x, verbose=0)
-    natural = y_encoder.inverse(np.concatenate([predicted[head] for head in heads], axis=1).astype(np.float64))
+    scaled = predicted(model.predict(x[validation] if len(validation) else x, verbose=0))
+    natural = y_encoder.inverse(scaled.astype(np.float64))
     return keras_network.network_weights(model, recipe.architecture), natural, curve
 
 
@@ -329,6 +335,17 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"optimizer": "sgd", "ema_momentum": 0.98, "learning_rate": 0.01, "trunk.width": 40},
             LAST_EPOCH,
             id="moving average of the weights of sgd",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"clipnorm": 0.05, "output_clipping": "training_range", "activation": "silu", "learning_rate": 0.01, "V.depth": 2},
+            LAST_EPOCH,
+            id="clipped gradients and predictions",
+        ),
+        pytest.param(
+            {"clipnorm": 0.2, "optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.05, "trunk.width": 40, "branch.width": 7},
+            LAST_EPOCH,
+            id="clipped gradients of sgd",
             marks=pytest.mark.slow,
         ),
     ],
@@ -763,11 +780,13 @@ OPTIONS_SPACE: Mapping[str, Any] = {
     "trunk.dropout": Float(type="float", low=0.0, high=0.5),
     "ema_momentum": Float(type="float", low=0.0, high=0.99),
     "beta_2": Float(type="float", low=0.9, high=0.999),
+    "clipnorm": Float(type="float", low=0.0, high=1.0),
+    "output_clipping": Choice(type="choice", choices=["none", "training_range"]),
 }
 
 
 def with_options(lanes: list[Lane]) -> list[Lane]:
-    """The same lanes; every third has dropout, every third a moving average, and half of them another beta_2."""
+    """The same lanes; every third has dropout, every third a moving average, half of them another beta_2, a third clips."""
     return [
         replace(
             lane,
@@ -780,6 +799,8 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
                 ),
                 ema_momentum=0.9 * (number % 3 == 1),
                 beta_2=0.95 if number % 2 else 0.999,
+                clipnorm=0.03 * (number % 6 in (1, 3)),
+                output_clipping="training_range" if number % 6 in (1, 4) else "none",
             ),
         )
         for number, lane in enumerate(lanes)
@@ -797,6 +818,21 @@ def test_lanes_with_and_without_options_do_not_depend_on_each_other_to_the_last_
         assert assert_equal_bits(train([lane], experiment), [lane], together, lanes) == 1
     plain = [lane for number, lane in enumerate(lanes) if number % 3 == 2 and number % 2 == 0]
     assert assert_equal_bits(train(plain), plain, together, lanes) == len(plain) == 2
+
+
+def test_predictions_are_clipped_to_the_range_of_the_targets_that_a_lane_learns_from() -> None:
+    """And training is what it is without: outputs near 0, clipped to targets of some hundreds, would have no gradient."""
+    params: Params = {"target_scaling": "none", "learning_rate": 1e-4, "trunk.width": 12}
+    rows, clipping = make_rows(), {**params, "output_clipping": "training_range"}
+    free, clipped = (
+        train([make_lane(given, 3, 1, experiment=LAST_EPOCH)], LAST_EPOCH).lanes[0] for given in (params, clipping)
+    )
+    lowest = rows.y[rows.fold_rows(1)[0]].min(axis=0)
+    assert (free.predictions < lowest).all() and free.weights is not None and clipped.weights is not None
+    np.testing.assert_allclose(clipped.predictions, np.broadcast_to(lowest, clipped.predictions.shape), rtol=1e-6)
+    assert all(np.array_equal(*pair) for pair in zip(free.weights, clipped.weights, strict=True))
+    of_fold = rows.y[rows.fold_rows(1)[1]]
+    np.testing.assert_allclose(clipped.curve[-1], r2_score(of_fold, clipped.predictions, multioutput="raw_values"), atol=1e-4)
 
 
 @pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])

@@ -210,6 +210,15 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             low=0.0,
             high=0.9999,
         ),
+        Hyperparameter(
+            "clipnorm",
+            0.0,
+            Binding.DYNAMIC,
+            "most norm of the gradient of each kernel and each bias, as Keras's `clipnorm`; 0: any",
+            low=0.0,
+            high=1e6,
+            zero_means="any",
+        ),
         Hyperparameter("weight_decay", 0.0, Binding.DYNAMIC, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
         Hyperparameter("batch_size", 128, Binding.STATIC, "rows per step", low=1, high=65536),
         Hyperparameter(
@@ -235,6 +244,13 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             Binding.DYNAMIC,
             "of the targets, fitted on training rows",
             choices=kinds.TARGET_ENCODERS,
+        ),
+        Hyperparameter(
+            "output_clipping",
+            "none",
+            Binding.DYNAMIC,
+            "whether predictions are clipped to the range of the training targets",
+            choices=("none", "training_range"),
         ),
         Hyperparameter(
             "epochs",

@@ -28,6 +28,7 @@ from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.input_source import InputSource
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.learning_rates import schedule_source
+from branchsweep.models.output_clipping import is_linear
 from branchsweep.models.recipe import DEFAULT_BETA_2, Recipe
 from branchsweep.models.source_layout import COLUMNS, entries, imported_from, laid_out, source
 from branchsweep.models.split_source import SplitSource
@@ -309,9 +310,23 @@ class _Network:
         momentum = [f"momentum={recipe.momentum!r}"] if recipe.momentum else []
         beta_2 = [f"beta_2={recipe.beta_2!r}"] if recipe.beta_2 != DEFAULT_BETA_2 else []
         decay = [f"weight_decay={recipe.weight_decay!r}"] if recipe.weight_decay else []
+        clipping = [f"clipnorm={recipe.clipnorm!r}"] if recipe.clipnorm else []
         average = ["use_ema=True", f"ema_momentum={recipe.ema_momentum!r}"] if recipe.ema_momentum else []
         name = {"adam": "Adam", "sgd": "SGD"}[recipe.optimizer]
-        return SourceCall(f"keras.optimizers.{name}", ("learning_rate", *momentum, *beta_2, *decay, *average))
+        return SourceCall(f"keras.optimizers.{name}", ("learning_rate", *momentum, *beta_2, *decay, *clipping, *average))
+
+    @property
+    def clips_outputs(self) -> bool:
+        """Whether predictions are clipped to the range of the training targets.
+
+        Raises:
+            BackendError: Those of some heads alone are.
+        """
+        kinds = [head_kind(loss) for loss in self.losses.values()]
+        clipped = [self.recipe.clips_outputs and is_linear(kind) for kind in kinds]
+        if len(set(clipped)) > 1:
+            raise BackendError("output_clipping of some heads alone has no script; export the network (--format keras)")
+        return any(clipped)
 
     @property
     def loss_sources(self) -> dict[str, str]:

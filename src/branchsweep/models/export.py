@@ -34,6 +34,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.output_clipping import output_range, ranges_by_head
 from branchsweep.types import Floats
 
 NAME = "network"
@@ -74,7 +75,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         **({"intervals": to_data(model.intervals)} if model.intervals else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _keras_model(model, target_encoders).save(folder / serving.MODEL_FILE)
+    _keras_model(model, target_encoders, rows).save(folder / serving.MODEL_FILE)
     (folder / serving.MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     write_estimators(folder, model.estimators)
     of_estimators = [member.fitted.encoder for member in model.estimators if member.fitted.encoder]
@@ -147,14 +148,17 @@ def _input_names(members: Sequence[ModelMember]) -> dict[InputEncoding, str]:
     return names
 
 
-def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncoder]) -> keras.Model:
+def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncoder], rows: TrainingRows) -> keras.Model:
     """The network of the one member, or the mean of all, in the encoding of the first one's targets."""
     members, columns = model.members, tuple(model.input_columns.values())
 
     def network(member: ModelMember, name: str | None = None) -> keras.Model:
         recipe = member.recipe
-        width = recipe.encoded_width(columns)
-        return keras_network.build_network(recipe.architecture, width, member.weights, name, model.losses)
+        width, ranges = recipe.encoded_width(columns), None
+        if recipe.clips_outputs:
+            encoded = target_encoders[recipe.target_scaling].transform(rows.y)
+            ranges = ranges_by_head(model.units, output_range(list(model.kinds.values()), encoded, rows.actual.masks))
+        return keras_network.build_network(recipe.architecture, width, member.weights, name, model.losses, ranges)
 
     if len(members) == 1:
         return network(members[0], NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from branchsweep.models import keras_network
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.learning_rates import schedule_factor
+from branchsweep.models.output_clipping import output_range, ranges_by_head
 from branchsweep.models.recipe import Recipe, epochs_of
 
 
@@ -49,6 +51,30 @@ class RecipeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: 
             "warmup": self._warmup,
             "steps": self._steps,
         }
+
+
+@keras.saving.register_keras_serializable(package="branchsweep")
+class OutputClipping(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+    """Clips what a network predicts, not what it learns from. A model with it is loaded where this module is imported.
+
+    Args:
+        low: The least output.
+        high: The greatest output.
+        arguments: Of every Keras layer.
+    """
+
+    def __init__(self, low: float, high: float, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._range = low, high
+
+    def call(self, outputs: Any, training: bool = False) -> Any:
+        """The outputs, clipped unless a training step asks."""
+        return outputs if training else keras.ops.clip(outputs, *self._range)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with which Keras saves a model."""
+        low, high = self._range
+        return {**super().get_config(), "low": low, "high": high}
 
 
 class AveragedWeights(keras.callbacks.SwapEMAWeights):  # type: ignore[misc]  # Keras is untyped
@@ -86,11 +112,12 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif schedule != ("constant", 0.0):
         rate = RecipeSchedule(recipe.learning_rate, *schedule, steps)
-    averages = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
-    decay = recipe.weight_decay or None
+    options: dict[str, Any] = {"weight_decay": recipe.weight_decay or None, "clipnorm": recipe.clipnorm or None}
+    if recipe.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay, **averages)
-    return keras.optimizers.Adam(rate, beta_2=recipe.beta_2, weight_decay=decay, **averages)
+        return keras.optimizers.SGD(rate, momentum=recipe.momentum, **options)
+    return keras.optimizers.Adam(rate, beta_2=recipe.beta_2, **options)
 
 
 Targets = dict[str, NDArray[np.float32]]
@@ -104,6 +131,7 @@ class FitArrays(NamedTuple):
     y: Targets
     validation_data: tuple[NDArray[np.float32], Targets] | tuple[NDArray[np.float32], Targets, Targets]
     target_encoder: FittedEncoder
+    output_ranges: Mapping[str, tuple[float, float]]  # by head, that of the encoded targets to train on
     sample_weight: Targets | None = None  # by head, 0 where a target is not known; None where all are known and count alike
 
 
@@ -141,7 +169,9 @@ class KerasFit:
             def by_head(values: NDArray[np.float32]) -> Targets:
                 return {head: values[:, column] for column, head in enumerate(self.experiment.heads)}
 
-            encoded = FitArrays(x[train], by_head(y[train]), (x[validation], by_head(y[validation])), targets)
+            ends = output_range(list(self.kinds.values()), y[train], self.rows.actual.masks[train])
+            ranges = ranges_by_head(self.experiment.heads, ends)
+            encoded = FitArrays(x[train], by_head(y[train]), (x[validation], by_head(y[validation])), targets, ranges)
             if not self.rows.actual.is_plain:
                 masks = self.rows.actual.masks.astype(np.float32)
                 with_weights = (*encoded.validation_data[:2], by_head(masks[validation]))
@@ -162,6 +192,11 @@ class KerasFit:
         """
         losses = {name: head.loss for name, head in self.experiment.heads.items()}
         model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.input_columns), losses=losses)
+        if recipe.clips_outputs:
+            outputs = dict(model.output)
+            for head, (low, high) in self.arrays(recipe).output_ranges.items():
+                outputs[head] = OutputClipping(low, high, name=f"{head}.range")(outputs[head])
+            model = keras.Model(model.input, outputs)
         model.compile(
             self._optimizer(recipe),
             loss={name: kind.keras_loss() for name, kind in self.kinds.items()},

@@ -17,6 +17,7 @@ from branchsweep.models.architecture import Architecture
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.registry import layer_kind
+from branchsweep.models.output_clipping import clipped_output
 from branchsweep.types import Weights
 
 
@@ -41,6 +42,7 @@ def build_network(
     weights: Weights | None = None,
     name: str | None = None,
     losses: Mapping[str, str] | None = None,
+    output_ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> keras.Model:
     """The network as a functional Keras model over encoded inputs: `(rows, inputs)` in, a dict head → `(rows, 1)` out.
 
@@ -50,6 +52,7 @@ def build_network(
         weights: What to fill it with, Keras's own initial weights if absent.
         name: The model's; Keras gives one if absent.
         losses: By head, its loss, which names its kind; regressions if absent.
+        output_ranges: By head that is clipped, the least and the greatest output.
     """
     columns = keras.Input((inputs,), name="inputs")
     layers: list[Any] = []
@@ -75,6 +78,8 @@ def build_network(
         kind = head_kind((losses or {}).get(head, DEFAULT_HEAD))
         layers.append(keras.layers.Dense(kind.units, activation=kind.output_activation, name=head))
         outputs[head] = layers[-1](ends[head])
+        if output_ranges and head in output_ranges:
+            outputs[head] = clipped_output(outputs[head], *output_ranges[head], name=f"{head}.range")
     model = keras.Model(columns, outputs, name=name)
     if weights is not None:
         for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):

@@ -18,6 +18,9 @@ from branchsweep.trial import Params, ParamValue
 DEFAULT = InputEncoding("standard")
 """The defaults of the hyperparameters of encoders."""
 
+NO_CLIPPING = str(HYPERPARAMETERS["output_clipping"].default)
+"""The value of `output_clipping` of networks whose predictions stay as they are."""
+
 DEFAULT_BETA_2 = float(HYPERPARAMETERS["beta_2"].default)
 """Keras's Adam's."""
 
@@ -31,7 +34,8 @@ class Recipe:
         loss_weights: By head, the factor of its loss.
         loss_balancing: See `config/hyperparameters.py`; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
-            epochs, bins, one_hot_limit, hash_columns, warmup, beta_2, ema_momentum: See the hyperparameters of these names.
+            epochs, bins, one_hot_limit, hash_columns, warmup, beta_2, ema_momentum, clipnorm, output_clipping: See the
+            hyperparameters of these names.
     """
 
     architecture: Architecture
@@ -52,6 +56,13 @@ class Recipe:
     warmup: float = 0.0
     beta_2: float = DEFAULT_BETA_2
     ema_momentum: float = 0.0
+    clipnorm: float = 0.0
+    output_clipping: str = NO_CLIPPING
+
+    @property
+    def clips_outputs(self) -> bool:
+        """Whether predictions are clipped to the range of the training targets."""
+        return self.output_clipping != NO_CLIPPING
 
     @property
     def encoding(self) -> InputEncoding:
@@ -127,6 +138,8 @@ class Recipe:
             warmup=float(value("warmup")),
             beta_2=float(value("beta_2")) if value("optimizer") == "adam" else DEFAULT_BETA_2,
             ema_momentum=float(value("ema_momentum")),
+            clipnorm=float(value("clipnorm")),
+            output_clipping=str(value("output_clipping")),
         )
 
 

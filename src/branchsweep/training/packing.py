@@ -21,7 +21,16 @@ from branchsweep.models.recipe import DEFAULT_BETA_2, Recipe, recipe_for
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import score_rule
 from branchsweep.training.lanes import Lane
-from branchsweep.training.population import BETA_2, DROPOUT, MOVING_AVERAGE, OPTIONS, Population, Program
+from branchsweep.training.population import (
+    BETA_2,
+    CLIPNORM,
+    DROPOUT,
+    MOVING_AVERAGE,
+    OPTIONS,
+    OUTPUT_CLIPPING,
+    Population,
+    Program,
+)
 from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
 from branchsweep.trial import Params, ParamValue
 
@@ -60,6 +69,8 @@ CODE_HYPERPARAMETERS = (
     "loss_balancing",
     "ema_momentum",
     "beta_2",
+    "output_clipping",
+    "clipnorm",
 )
 """Hyperparameters that need code in a program. A program contains the code of every value that some trial of the experiment may
 have, also of those for one head (`PE.layer`)."""
@@ -160,6 +171,8 @@ def options_of(recipe: Recipe) -> set[str]:
         DROPOUT: bool(architecture.trunk_dropout or architecture.branch_dropouts),
         MOVING_AVERAGE: recipe.ema_momentum > 0,
         BETA_2: recipe.beta_2 != DEFAULT_BETA_2,
+        OUTPUT_CLIPPING: recipe.clips_outputs,
+        CLIPNORM: recipe.clipnorm > 0,
     }
     return {option for option, needed in needs.items() if needed}
 

@@ -12,9 +12,15 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
-OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2 = ("dropout", "moving_average", "beta_2")
+OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM = (
+    "dropout",
+    "moving_average",
+    "beta_2",
+    "output_clipping",
+    "clipnorm",
+)
 """What costs time or memory in a program, so that only those contain it whose lanes may have it: dropout, the moving average of
-the weights, and a memory of squared gradients other than Adam's default."""
+the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients."""
 
 
 @dataclass(frozen=True, slots=True)

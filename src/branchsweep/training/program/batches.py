@@ -20,6 +20,7 @@ from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.heads.head import Head, null_deviances
 from branchsweep.models.learning_rates import schedule_factor
+from branchsweep.models.output_clipping import output_range
 from branchsweep.training.lanes import ORDER
 from branchsweep.training.packing import MAX_STREAMS
 from branchsweep.training.population import DROPOUT, MOVING_AVERAGE, Population
@@ -64,6 +65,7 @@ class Stream:
         target_encoder: Encodes the targets of all heads.
         table: `(n, F + H)` all training rows, encoded; `(n, F + 2 H)` with the weights of the targets where they have some.
             Below them rows that nothing reads, up to `TrainingRows.room`.
+        output_range: `(2, H)` the least and the greatest output of networks that clip them (see `output_clipping.py`).
         null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
     """
 
@@ -73,6 +75,7 @@ class Stream:
     validation: NDArray[np.int64]
     target_encoder: FittedEncoder
     table: Floats32
+    output_range: Floats32
     null_deviance: Floats
 
 
@@ -248,6 +251,7 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
         validation=validation,
         target_encoder=target_encoder,
         table=table,
+        output_range=output_range(heads, targets[train], None if weights is None else weights[train]),
         null_deviance=null_deviances(heads, targets[validation], None if weights is None else weights[validation]),
     )
 

@@ -20,7 +20,15 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import WEIGHTED, score_weights
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
-from branchsweep.training.population import BETA_2, DROPOUT, MOVING_AVERAGE, Population, Program
+from branchsweep.training.population import (
+    BETA_2,
+    CLIPNORM,
+    DROPOUT,
+    MOVING_AVERAGE,
+    OUTPUT_CLIPPING,
+    Population,
+    Program,
+)
 from branchsweep.training.program.batches import BatchFeed, Floats32, Stream
 from branchsweep.training.program.layer_schedule import LayerSchedule, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import Lanes, Layers, Parameter, Plan, State
@@ -65,6 +73,9 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         beta_2=tf.constant(per_lane([recipe.beta_2 for recipe in population.recipes])[:, None, None])
         if BETA_2 in program.options
         else None,
+        clipnorm=tf.constant(per_lane([recipe.clipnorm for recipe in population.recipes])[:, None, None])
+        if CLIPNORM in program.options
+        else None,
         dropout=tf.constant(_dropout_rates(population, schedule)) if DROPOUT in program.options else None,
         number=tf.constant(_layer_numbers(population, schedule)) if DROPOUT in program.options else None,
         stop=tf.constant(per_lane([float(stop) for stop in population.stops]).astype(np.int32)),
@@ -72,6 +83,9 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
         keep_last=tf.constant(keep_last),
         validates=tf.constant(validates),
+        output_range=tf.constant(_output_ranges(population, feed)[:, :, None, None])
+        if OUTPUT_CLIPPING in program.options
+        else None,
         null_deviance=tf.constant(per_head([list(deviances) for deviances in feed.null_deviances], 1.0)),
         score_weight=tf.constant(np.array(score_weights(population.objective, population.heads), np.float32)[:, None])
         if program.score_rule == WEIGHTED
@@ -93,6 +107,17 @@ def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.
         kinds[lane] = trunk
         kinds[[program.lanes + place for place in schedule.places[lane]]] = of_places
     return kinds
+
+
+def _output_ranges(population: Population, feed: BatchFeed) -> Floats32:
+    """`(2, H*K)` the least and the greatest raw output of every lane's heads; infinite where nothing is clipped."""
+    program = population.program
+    ends = np.full((2, len(program.losses), program.lanes), np.inf, np.float32)
+    ends[0] = -np.inf
+    for lane, recipe in enumerate(population.recipes):
+        if recipe.clips_outputs:
+            ends[:, :, lane] = feed.streams[feed.stream_of_lane[lane]].output_range
+    return ends.reshape(2, -1)
 
 
 def _dropout_rates(population: Population, schedule: LayerSchedule) -> Floats32:

@@ -30,6 +30,7 @@ from branchsweep.models.layers.registry import activations_of, layers_of
 from branchsweep.models.recipe import DEFAULT_BETA_2
 from branchsweep.training.population import Program
 from branchsweep.training.program.dropout import kept_share
+from branchsweep.training.program.gradient_norms import balanced, clipped
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import (
     Layers,
@@ -46,28 +47,6 @@ from branchsweep.training.program.tensor_operations import TENSORS, index_after,
 from branchsweep.training.program.weight_rows import WeightRows
 
 BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(DEFAULT_BETA_2), np.float32(1e-7)  # Keras's Adam
-
-SMALLEST_NORM = np.float32(1e-12)
-"""The least norm that a gradient is divided by."""
-
-
-def _balanced(flows: list[Tensor], shares: Tensor) -> list[Tensor]:
-    """Scale the gradients of the same layers so that their norms are in the ratio of their shares.
-
-    The sum of the norms is not changed (`gradient_norm` of `config/hyperparameters.py`).
-
-    Args:
-        flows: `(S, W, B)` each: by source, the gradients with respect to the outputs of S layers.
-        shares: `(S, number of flows)` the share of each source. Where it is 0, the gradient is not changed.
-    """
-    of_rows = [tf.sqrt(tf.reduce_sum(flow * flow, 1, keepdims=True)) for flow in flows]
-    norms = [tf.sqrt(tf.einsum(OVER_ROWS, of_row, of_row)) for of_row in of_rows]  # (S, 1, 1)
-    together = reduce(add, norms)
-    balanced = []
-    for number, (flow, norm) in enumerate(zip(flows, norms, strict=True)):
-        share = shares[:, number, None, None]
-        balanced.append(flow * tf.where(share > 0.0, share * together / tf.maximum(norm, SMALLEST_NORM), 1.0))
-    return balanced
 
 
 class Networks:
@@ -244,8 +223,10 @@ class Networks:
             infinity: See `index_after`.
             reads_done: An array that depends on every read of the weights from row o on; None if no other read is pending.
         """
-        step_size, decay, momentum, beta_2, trains = settings
+        step_size, decay, momentum, beta_2, clipnorm, trains = settings
         weights, first, second = parameter
+        if clipnorm is not None:
+            gradient = clipped(gradient, clipnorm)
         w, m = read_rows(weights, o, self.S), read_rows(first, o, self.S)
         at = o if reads_done is None else index_after(o, reads_done, infinity)
         if self.program.optimizer == "sgd":
@@ -289,7 +270,7 @@ class Networks:
         sources = read_rows(plan.consumers, o, self.S)
         flows = [tf.gather(G, sources[:, consumer]) for consumer in range(self.H)]
         if plan.strength is not None:
-            flows = _balanced(flows, tf.gather(plan.strength, sources))
+            flows = balanced(flows, tf.gather(plan.strength, sources))
         return reduce(add, flows)[:, :units]
 
     def step(
@@ -311,7 +292,12 @@ class Networks:
         S, K = self.S, self.K
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
         settings = OptimizerSettings(
-            step.step_size[:, None, None], step.decay[:, None, None], plan.momentum, plan.beta_2, trains[:, None, None]
+            step_size=step.step_size[:, None, None],
+            decay=step.decay[:, None, None],
+            momentum=plan.momentum,
+            beta_2=plan.beta_2,
+            clipnorm=plan.clipnorm,
+            trains=trains[:, None, None],
         )
         weights, infinity = state.weights, plan.infinity
         A, D = self.forward(weights, plan, X, (A, D), step.key)
@@ -409,6 +395,9 @@ class Networks:
                 ) -> tuple[Any, ...]:
                     o = head * self.K + i * self.S
                     _, y, target = self.outputs(weights[-1], plan, o, head, A, T)
+                    if plan.output_range is not None:
+                        low, high = read_rows(plan.output_range[0], o, self.S), read_rows(plan.output_range[1], o, self.S)
+                        y = tf.minimum(tf.maximum(y, low), high)
                     streams = tf.gather(plan.stream, i * self.S + tf.range(self.S))
                     share = tf.gather(self.row_shares(M, head), streams)[:, None]
                     counts = share > 0

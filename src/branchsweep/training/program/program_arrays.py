@@ -90,6 +90,7 @@ class Plan(NamedTuple):
     )  # (H*K + 1 + N,) a gradient row's share where several meet, see lane_arrays; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
     beta_2: Tensor | None  # (K, 1, 1); None where all lanes have the default
+    clipnorm: Tensor | None  # (K, 1, 1) the most norm of a gradient, 0 for any; None where no lane has a limit
     dropout: Tensor | None  # (K + N,) the dropout rate, by activation row; None where no lane has any
     number: Tensor | None  # (K + N,) the number of the layer in its network, by activation row; None likewise
     stop: Tensor  # (K,) epochs after which the lane ends
@@ -97,6 +98,7 @@ class Plan(NamedTuple):
     min_delta: Tensor  # ()
     keep_last: Tensor  # (K,)
     validates: Tensor  # (K,) whether the lane has validation rows
+    output_range: Tensor | None  # (2, H*K, 1, 1) the least and the greatest raw output; None where no lane clips any
     null_deviance: Tensor  # (H*K,) deviance of the best constant on the validation targets, as encoded
     score_weight: Tensor | None  # (H, 1) a head's weight in the lane's score; None where the program weighs none
     infinity: Tensor  # () a number that XLA does not know
@@ -118,6 +120,7 @@ class OptimizerSettings(NamedTuple):
     decay: Tensor
     momentum: Tensor
     beta_2: Tensor | None
+    clipnorm: Tensor | None
     trains: Tensor  # whether the lane is updated
 
 
