@@ -16,8 +16,8 @@ Fold = tuple[Positions, Positions]
 """The positions of the rows to train on, and of those to validate or test on."""
 
 Weights = tuple[NDArray[np.float32], ...]
-"""A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then head by head
-its branch and its output."""
+"""A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the factors of the inputs if it has any (see
+`models/layers/input_factors.py`), of the trunk from the inputs on, then head by head of its branch and its output."""
 
 Scaler = dict[str, Any]
 """A fitted scaler as plain values, as `models.serving` reads it."""

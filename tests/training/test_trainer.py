@@ -348,6 +348,24 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             id="clipped gradients of sgd",
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            {"input_factor_rate": 6.0, "learning_rate": 0.01, "weight_decay": 0.02, "ema_momentum": 0.9, "clipnorm": 0.05},
+            LAST_EPOCH,
+            id="learned factors of the inputs",
+        ),
+        pytest.param(
+            {
+                "input_factor_rate": 1.0,
+                "optimizer": "sgd",
+                "momentum": 0.9,
+                "trunk.width": 40,
+                "branch.width": 7,
+                "PE.depth": 0,
+            },
+            LAST_EPOCH,
+            id="learned factors of the inputs under sgd",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
@@ -781,12 +799,13 @@ OPTIONS_SPACE: Mapping[str, Any] = {
     "ema_momentum": Float(type="float", low=0.0, high=0.99),
     "beta_2": Float(type="float", low=0.9, high=0.999),
     "clipnorm": Float(type="float", low=0.0, high=1.0),
+    "input_factor_rate": Float(type="float", low=0.0, high=10.0),
     "output_clipping": Choice(type="choice", choices=["none", "training_range"]),
 }
 
 
 def with_options(lanes: list[Lane]) -> list[Lane]:
-    """The same lanes; every third has dropout, every third a moving average, half of them another beta_2, a third clips."""
+    """The same lanes: some with dropout, a moving average, another beta_2, clipping, or factors, some with none of them."""
     return [
         replace(
             lane,
@@ -796,6 +815,7 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
                     lane.recipe.architecture,
                     trunk_dropout=0.2 * (number % 3 == 0),
                     branch_dropouts={"V": 0.4} if number % 3 == 0 else {},
+                    input_factor_rate=6.0 * (number % 6 in (0, 1)),
                 ),
                 ema_momentum=0.9 * (number % 3 == 1),
                 beta_2=0.95 if number % 2 else 0.999,

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from branchsweep.config.hyperparameters import MAX_UNITS
 from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.models.layers.input_factors import INPUT_FACTORS, InputFactors
 from branchsweep.models.layers.layer import Layer
 from branchsweep.models.layers.registry import layer_kind
 
@@ -16,12 +17,12 @@ class LayerShape(NamedTuple):
     """One layer of a network.
 
     Args:
-        kind: The kind of a hidden layer; None for a head's output.
+        kind: The kind of a hidden layer, or the factors of the inputs; None for a head's output.
         read: Units that it reads.
         units: Units that it has.
     """
 
-    kind: Layer | None
+    kind: Layer | InputFactors | None
     read: int
     units: int
 
@@ -53,6 +54,8 @@ class Architecture:
         trunk_dropout: The share of each trunk layer's outputs that a training step sets to 0.
         branch_dropouts: By head with layers, the same for these, where it is not 0.
         exits: By head, the trunk layer (from 1) that its branch reads, where it is not the last one.
+        input_factor_rate: The learning rate of a learned factor of each input, as a multiple of that of the weights; 0 where
+            inputs have no factors.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
 
     Raises:
@@ -69,6 +72,7 @@ class Architecture:
     branch_dropouts: Mapping[str, float] = field(default_factory=dict)
     exits: Mapping[str, int] = field(default_factory=dict)
     reads: Mapping[str, str] = field(default_factory=dict)
+    input_factor_rate: float = 0.0
 
     def __post_init__(self) -> None:
         """Check where the branches begin, which recorded architectures that someone edited may not say soundly."""
@@ -124,7 +128,9 @@ class Architecture:
         return (*(self.trunk_dropout for _ in self.trunk), *branches)
 
     def layers(self, inputs: int) -> Iterator[LayerShape]:
-        """Every layer over `inputs` encoded columns: the trunk, then head by head its branch and its output."""
+        """Every layer over `inputs` encoded columns: their factors, the trunk, then head by head its branch and its output."""
+        if self.input_factor_rate:
+            yield LayerShape(INPUT_FACTORS, inputs, 1)
         before, kind = inputs, layer_kind(self.trunk_layer)
         for width in self.trunk:
             yield LayerShape(kind, before, width)

@@ -26,6 +26,7 @@ from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.input_source import InputSource
+from branchsweep.models.layers.input_factors import INPUT_FACTORS, LAYER_NAME
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.learning_rates import schedule_source
 from branchsweep.models.output_clipping import is_linear
@@ -117,6 +118,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             marks=_number_marks(provenance),
             score_label=plain_label(next(iter(heads.values())).score),
             columns=COLUMNS,
+            factors_name=LAYER_NAME,
         )
     )
 
@@ -237,6 +239,11 @@ class _Network:
         """The width of the encoded inputs, as source."""
         is_same = self.is_plain and encoder_kind(self.recipe.input_scaling).width is same_width
         return "len(INPUTS)" if is_same else "x_train.shape[1]"
+
+    @property
+    def input_factors(self) -> SourceCall | None:
+        """The layer with the learned factors of the inputs; None where they have none."""
+        return INPUT_FACTORS.source(self.input_width) if self.recipe.architecture.input_factor_rate else None
 
     @property
     def trunk(self) -> list[SourceCall]:

@@ -140,6 +140,8 @@ def draw_network(
     """
     parameters = architecture.parameters(len(inputs) if width is None else width)
     captions = [f"{architecture.activation}, {parameters:,} parameters", *_dropout(architecture)]
+    if architecture.input_factor_rate:
+        captions.append("a learned factor of each input")
     pictures = [_picture(architecture, inputs, captions, style) for style in STYLES]
     return next((picture for picture in pictures if len(picture[0]) <= columns), pictures[-1])
 

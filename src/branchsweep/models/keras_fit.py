@@ -18,6 +18,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.models.layers.input_factors import LAYER_NAME
 from branchsweep.models.learning_rates import schedule_factor
 from branchsweep.models.output_clipping import output_range, ranges_by_head
 from branchsweep.models.recipe import Recipe, epochs_of
@@ -51,6 +52,39 @@ class RecipeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: 
             "warmup": self._warmup,
             "steps": self._steps,
         }
+
+
+class _InputFactorRate:
+    """Lets the factors of the inputs learn at a rate of their own, beside one of Keras's optimizers.
+
+    Args:
+        arguments: Of the optimizer.
+        input_factor_rate: The multiple of its learning rate.
+        options: Of the optimizer.
+    """
+
+    def __init__(self, *arguments: Any, input_factor_rate: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._input_factor_rate = input_factor_rate
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable."""
+        rate = self._input_factor_rate if LAYER_NAME in variable.path else 1.0
+        super().update_step(gradient, variable, learning_rate * rate)  # type: ignore[misc]  # the optimizer's
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with which Keras saves a model."""
+        return {**super().get_config(), "input_factor_rate": self._input_factor_rate}  # type: ignore[misc]  # likewise
+
+
+@keras.saving.register_keras_serializable(package="branchsweep")
+class AdamWithInputFactors(_InputFactorRate, keras.optimizers.Adam):  # type: ignore[misc]  # Keras is untyped
+    """Adam for networks with factors of their inputs. A model that is saved with it is loaded where this module is imported."""
+
+
+@keras.saving.register_keras_serializable(package="branchsweep")
+class SGDWithInputFactors(_InputFactorRate, keras.optimizers.SGD):  # type: ignore[misc]  # Keras is untyped
+    """SGD, likewise."""
 
 
 @keras.saving.register_keras_serializable(package="branchsweep")
@@ -115,9 +149,13 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     options: dict[str, Any] = {"weight_decay": recipe.weight_decay or None, "clipnorm": recipe.clipnorm or None}
     if recipe.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
+    adam, sgd = keras.optimizers.Adam, keras.optimizers.SGD
+    if recipe.architecture.input_factor_rate:
+        adam, sgd = AdamWithInputFactors, SGDWithInputFactors
+        options["input_factor_rate"] = recipe.architecture.input_factor_rate
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum, **options)
-    return keras.optimizers.Adam(rate, beta_2=recipe.beta_2, **options)
+        return sgd(rate, momentum=recipe.momentum, **options)
+    return adam(rate, beta_2=recipe.beta_2, **options)
 
 
 Targets = dict[str, NDArray[np.float32]]

@@ -16,6 +16,7 @@ from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.layers.dense import DENSE
+from branchsweep.models.layers.input_factors import INPUT_FACTORS, LAYER_NAME
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.output_clipping import clipped_output
 from branchsweep.types import Weights
@@ -54,8 +55,14 @@ def build_network(
         losses: By head, its loss, which names its kind; regressions if absent.
         output_ranges: By head that is clipped, the least and the greatest output.
     """
-    columns = keras.Input((inputs,), name="inputs")
+    columns = scaled = keras.Input((inputs,), name="inputs")
     layers: list[Any] = []
+    if architecture.input_factor_rate:
+        factors = INPUT_FACTORS.keras_layer(inputs)
+        scaled = factors(columns)
+        if weights is not None:
+            factors.set_weights([weights[0][:, 0]])
+            weights = weights[2:]
 
     def stack(kind: str, widths: Sequence[int], stem: str, dropout: float, read: Any) -> list[Any]:
         """What each of these layers computes, after what the first one reads."""
@@ -69,7 +76,7 @@ def build_network(
             tensors.append(output)
         return tensors
 
-    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", architecture.trunk_dropout, columns)[1:]
+    trunk = stack(architecture.trunk_layer, architecture.trunk, "trunk", architecture.trunk_dropout, scaled)[1:]
     outputs: dict[str, Any] = {}
     ends: dict[str, Any] = {}
     for head, branch in architecture.branches.items():
@@ -92,4 +99,8 @@ def network_weights(model: keras.Model, architecture: Architecture) -> Weights:
     names = [f"trunk_{depth}" for depth in range(1, len(architecture.trunk) + 1)]
     for head, branch in architecture.branches.items():
         names += [*(f"{head}_{depth}" for depth in range(1, len(branch) + 1)), head]
-    return tuple(array for name in names for array in model.get_layer(name).get_weights())
+    factors: Weights = ()
+    if architecture.input_factor_rate:
+        (kernel,) = model.get_layer(LAYER_NAME).get_weights()
+        factors = kernel[:, None], np.zeros(1, np.float32)
+    return (*factors, *(array for name in names for array in model.get_layer(name).get_weights()))

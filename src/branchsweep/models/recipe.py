@@ -119,6 +119,7 @@ class Recipe:
                 exits=points.exits,
                 reads=points.reads,
                 trunk_dropout=float(value("trunk.dropout")),
+                input_factor_rate=float(value("input_factor_rate")),
                 branch_dropouts={head: rate for head, rate in dropouts.items() if rate and branches[head]},
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from branchsweep.models.architecture import Architecture, LayerShape
-from branchsweep.training.population import MOVING_AVERAGE, Population, Program
+from branchsweep.training.population import INPUT_FACTORS, MOVING_AVERAGE, Population, Program
 from branchsweep.training.program.layer_schedule import layer_capacity, program_stages
 
 
@@ -91,10 +91,14 @@ a moving average of the weights there are two more."""
 
 
 def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
-    """`(layers, units, read)` of the arrays of weights: the lanes' first layers, those of each stage, the outputs."""
+    """`(layers, units, read)` of the arrays of weights: the lanes' first layers, those of each stage, the outputs.
+
+    In programs with factors of the inputs, these come last.
+    """
     lanes, outputs = program.lanes, len(program.losses) * program.lanes
     hidden = ((stage.places, stage.units, stage.reads) for stage in program_stages(program))
-    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, 1, program.width)]
+    factors = [(lanes, 1, program.inputs)] if INPUT_FACTORS in program.options else []
+    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, 1, program.width), *factors]
 
 
 def program_bytes(program: Program) -> int:

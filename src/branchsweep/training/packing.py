@@ -25,6 +25,7 @@ from branchsweep.training.population import (
     BETA_2,
     CLIPNORM,
     DROPOUT,
+    INPUT_FACTORS,
     MOVING_AVERAGE,
     OPTIONS,
     OUTPUT_CLIPPING,
@@ -71,6 +72,7 @@ CODE_HYPERPARAMETERS = (
     "beta_2",
     "output_clipping",
     "clipnorm",
+    "input_factor_rate",
 )
 """Hyperparameters that need code in a program. A program contains the code of every value that some trial of the experiment may
 have, also of those for one head (`PE.layer`)."""
@@ -173,6 +175,7 @@ def options_of(recipe: Recipe) -> set[str]:
         BETA_2: recipe.beta_2 != DEFAULT_BETA_2,
         OUTPUT_CLIPPING: recipe.clips_outputs,
         CLIPNORM: recipe.clipnorm > 0,
+        INPUT_FACTORS: architecture.input_factor_rate > 0,
     }
     return {option for option, needed in needs.items() if needed}
 

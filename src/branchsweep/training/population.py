@@ -12,15 +12,17 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
-OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM = (
+OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACTORS = (
     "dropout",
     "moving_average",
     "beta_2",
     "output_clipping",
     "clipnorm",
+    "input_factors",
 )
 """What costs time or memory in a program, so that only those contain it whose lanes may have it: dropout, the moving average of
-the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients."""
+the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients, and
+learned factors of the inputs."""
 
 
 @dataclass(frozen=True, slots=True)

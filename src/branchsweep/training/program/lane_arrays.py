@@ -24,6 +24,7 @@ from branchsweep.training.population import (
     BETA_2,
     CLIPNORM,
     DROPOUT,
+    INPUT_FACTORS,
     MOVING_AVERAGE,
     OUTPUT_CLIPPING,
     Population,
@@ -72,6 +73,11 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         momentum=tf.constant(per_lane([recipe.momentum for recipe in population.recipes])[:, None, None]),
         beta_2=tf.constant(per_lane([recipe.beta_2 for recipe in population.recipes])[:, None, None])
         if BETA_2 in program.options
+        else None,
+        input_factor_rate=tf.constant(
+            per_lane([recipe.architecture.input_factor_rate for recipe in population.recipes])[:, None, None]
+        )
+        if INPUT_FACTORS in program.options
         else None,
         clipnorm=tf.constant(per_lane([recipe.clipnorm for recipe in population.recipes])[:, None, None])
         if CLIPNORM in program.options
@@ -319,14 +325,15 @@ def _zeros(program: Program) -> list[Floats32]:
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
-    """`(index in Layers, row)` of each dense layer of a lane, in the order of its weights."""
+    """`(index in Layers, row)` of each layer of a lane, in the order of its weights."""
     parts = program_stages(program)
 
     def site_of(place: int) -> tuple[int, int]:
         number, stage = next((n, s) for n, s in enumerate(parts) if place < s.begin + s.places)
         return 1 + number, place - stage.begin
 
-    sites = [(0, lane)]
+    sites = [(2 + len(parts), lane)] if architecture.input_factor_rate else []
+    sites.append((0, lane))
     branches, trunk = architecture.branches, len(architecture.trunk) - 1
     sites += [site_of(place) for place in places[:trunk]]
     begin = trunk

@@ -13,7 +13,7 @@ in an order that changes from process to process, so that no process would find 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -31,6 +31,7 @@ from branchsweep.models.recipe import DEFAULT_BETA_2
 from branchsweep.training.population import Program
 from branchsweep.training.program.dropout import kept_share
 from branchsweep.training.program.gradient_norms import balanced, clipped
+from branchsweep.training.program.input_factors import factor_gradient, factor_settings, factors_of
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import (
     Layers,
@@ -118,6 +119,8 @@ class Networks:
             o = i * self.S
             lanes = o + tf.range(self.S)
             x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, 1 + F, B)
+            if plan.input_factor_rate is not None:
+                x *= factors_of(plan, lanes, read_rows(weights[-1], o, self.S))
             return compute(o, lanes, read_rows(weights[0], o, self.S), x, *buffers)
 
         buffers = repeat(plan.lane_waves, first, *buffers)
@@ -242,6 +245,38 @@ class Networks:
         second = write_rows(second, moments_at, tf.where(trains, v_new, v))
         return Parameter(weights, first, second)
 
+    def update_first(
+        self,
+        parameters: tuple[Parameter, ...],
+        plan: Plan,
+        o: Tensor,
+        settings_of: Callable[[Tensor], OptimizerSettings],
+        flow: tuple[Tensor, Tensor, Tensor, Tensor],
+    ) -> tuple[Parameter, ...]:
+        """Weights and moments of S first layers after one step; behind them those of the factors of the inputs.
+
+        Args:
+            parameters: The same before it; without factors where the program has none.
+            plan: See `step`.
+            o: The first lane.
+            settings_of: Gives the settings of lanes, see `update`.
+            flow: The lanes `(S,)`, their inputs `(S, 1 + F, B)`, what the layers saved, and the gradient by their outputs.
+        """
+        layers, *factors = parameters
+        lanes, inputs, saved, gradient = flow
+        x = inputs
+        if factors:
+            x = inputs * factors_of(plan, lanes, read_rows(factors[0].value, o, self.S))
+        block = read_rows(layers.value, o, self.S)
+        sent, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
+        settings = settings_of(lanes)
+        of_layers, reads_done = self.trained_layers(plan, o, settings), sent if factors else None
+        layers = self.update(layers, to_weights, o, of_layers, plan.infinity, reads_done)
+        if not factors:
+            return (layers,)
+        to_factors, own_settings = factor_gradient(inputs, sent), factor_settings(plan, lanes, settings)
+        return layers, self.update(factors[0], to_factors, o, own_settings, plan.infinity, to_weights)
+
     def weigh(
         self, weight: Tensor, mean: Tensor, log_variances: Parameter, plan: Plan, o: Tensor, settings: OptimizerSettings
     ) -> tuple[Tensor, Parameter]:
@@ -304,7 +339,7 @@ class Networks:
         learning = [
             Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
         ]
-        log_variances = state.log_variances
+        log_variances, outputs = state.log_variances, self.weight_rows.outputs
 
         def settings_of(lanes: Tensor) -> OptimizerSettings:
             return OptimizerSettings(*(None if setting is None else tf.gather(setting, lanes) for setting in settings))
@@ -333,7 +368,7 @@ class Networks:
                 layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, settings_of(lanes), infinity, done)
                 return G, layers, log_variances
 
-            G, learning[-1], log_variances = repeat(plan.lane_waves, output, G, learning[-1], log_variances)
+            G, learning[outputs], log_variances = repeat(plan.lane_waves, output, G, learning[outputs], log_variances)
 
         for number, stage in reversed(list(enumerate(self.stages))):
 
@@ -355,18 +390,16 @@ class Networks:
             last = (plan.waves[number] - 1) * S
             _, G, learning[1 + number] = repeat(plan.waves[number], hidden, last, G, learning[1 + number])
 
-        def first(i: Tensor, layers: Parameter) -> tuple[Parameter]:
+        def first(i: Tensor, layers: Parameter, *factors: Parameter) -> tuple[Parameter, ...]:
             o = i * S
             lanes = o + tf.range(S)
             units = self.program.trunk_width
             gradient, saved = self.arrived(plan, G, o, units), read_rows(D, o, S)[:, :units]
             gradient = self.dropped(plan, o, lanes, step.key, gradient)
-            x = tf.gather(X, tf.gather(plan.stream, lanes))
-            block = read_rows(layers.value, o, S)
-            _, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
-            return (self.update(layers, to_weights, o, self.trained_layers(plan, o, settings_of(lanes)), infinity),)
+            inputs = tf.gather(X, tf.gather(plan.stream, lanes))
+            return self.update_first((layers, *factors), plan, o, settings_of, (lanes, inputs, saved, gradient))
 
-        (learning[0],) = repeat(plan.lane_waves, first, learning[0])
+        learning[0], *learning[outputs + 1 :] = repeat(plan.lane_waves, first, learning[0], *learning[outputs + 1 :])
         weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
         state = state._replace(
             weights=weights,
@@ -394,7 +427,7 @@ class Networks:
                     i: Tensor, deviances: Tensor, predictions: Tensor, head: int = head, kind: Head = kind
                 ) -> tuple[Any, ...]:
                     o = head * self.K + i * self.S
-                    _, y, target = self.outputs(weights[-1], plan, o, head, A, T)
+                    _, y, target = self.outputs(weights[self.weight_rows.outputs], plan, o, head, A, T)
                     if plan.output_range is not None:
                         low, high = read_rows(plan.output_range[0], o, self.S), read_rows(plan.output_range[1], o, self.S)
                         y = tf.minimum(tf.maximum(y, low), high)

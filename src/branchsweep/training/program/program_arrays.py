@@ -27,7 +27,8 @@ Tensor = Any  # TensorFlow ships no types
 Layers = tuple[Tensor, ...]
 """One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
 (K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns
-what they read; column 0 is the bias, which reads the ones."""
+what they read; column 0 is the bias, which reads the ones. In programs with factors of the inputs these come last,
+(K, 1, 1 + F), where column 0 is not used."""
 
 
 class Parameter(NamedTuple):
@@ -90,6 +91,7 @@ class Plan(NamedTuple):
     )  # (H*K + 1 + N,) a gradient row's share where several meet, see lane_arrays; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
     beta_2: Tensor | None  # (K, 1, 1); None where all lanes have the default
+    input_factor_rate: Tensor | None  # (K, 1, 1) multiple of the step size, 0 for no factors; None where no lane has any
     clipnorm: Tensor | None  # (K, 1, 1) the most norm of a gradient, 0 for any; None where no lane has a limit
     dropout: Tensor | None  # (K + N,) the dropout rate, by activation row; None where no lane has any
     number: Tensor | None  # (K + N,) the number of the layer in its network, by activation row; None likewise

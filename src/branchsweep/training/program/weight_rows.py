@@ -28,6 +28,11 @@ class WeightRows:
     heads: int
     stages: tuple[Stage, ...]
 
+    @property
+    def outputs(self) -> int:
+        """The index of the outputs in `Layers`; behind it come the factors of the inputs, if there are any."""
+        return 1 + len(self.stages)
+
     def combined(self, plan: Plan, combine: Callable[[Tensor, Tensor, Tensor], Tensor], now: Layers, other: Layers) -> Layers:
         """`combine(lanes, rows of now, rows of other)` in place of the rows of `other` that are in use, S at a time.
 
@@ -59,7 +64,9 @@ class WeightRows:
 
             new[number] = renewed(now[number], new[number], plan.waves[number - 1], lanes_of)
         for head in range(self.heads):
-            new[-1] = renewed(now[-1], new[-1], plan.lane_waves, in_order, head * self.lanes)
+            new[self.outputs] = renewed(now[self.outputs], new[self.outputs], plan.lane_waves, in_order, head * self.lanes)
+        for factors in range(self.outputs + 1, len(new)):
+            new[factors] = renewed(now[factors], new[factors], plan.lane_waves, in_order)
         return tuple(new)
 
     def averaged(self, plan: Plan, share: Tensor | None, trains: Tensor, weights: Layers, average: Layers) -> Layers:
