@@ -67,6 +67,8 @@ REGULARISED = member(
         "ema_momentum": 0.99,
         "clipnorm": 0.5,
         "output_clipping": "training_range",
+        "input_factor_rate": 6.0,
+        "target_noise": 0.1,
         "epochs": 2,
     }
 )

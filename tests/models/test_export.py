@@ -94,6 +94,22 @@ def test_a_network_that_clips_its_predictions_does_so_in_its_files(tmp_path: Pat
     assert configs[0] == configs[1] and b"branchsweep" not in configs[0]
 
 
+def test_factors_of_the_inputs_are_a_layer_of_the_exported_network(tmp_path: Path) -> None:
+    """One that Keras alone loads."""
+    single = member(5, input_factor_rate=6.0)
+    factors = np.array([[0.5], [2.0], [-1.0]], np.float32)
+    learned = replace(single, weights=(factors, *single.weights[1:]))
+    kernel = factors * single.weights[2]
+    folded = ModelMember(Recipe.of({}, list(UNITS)), (kernel, *single.weights[3:]))
+    predicted = exported(tmp_path, [learned]).predict(TABLE)
+    np.testing.assert_allclose(predicted, by_hand(folded, ROWS.x), rtol=1e-5)
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    for read, given in zip(keras_network.network_weights(model, single.recipe.architecture), learned.weights, strict=True):
+        np.testing.assert_array_equal(read, given)
+    assert model.count_params() == single.recipe.architecture.parameters(3)
+    assert b"branchsweep" not in zipfile.ZipFile(tmp_path / "model.keras").read("config.json")
+
+
 @pytest.mark.parametrize("members", ENSEMBLES.values(), ids=ENSEMBLES.keys())
 def test_an_ensemble_predicts_the_weighted_mean_of_its_members(tmp_path: Path, members: Sequence[ModelMember]) -> None:
     together = exported(tmp_path / "together", members)

@@ -69,7 +69,8 @@ def test_a_schedule_is_saved_with_the_model(params: dict[str, float], tmp_path: 
 
 def test_clipping_acts_on_predictions_and_not_on_training(tmp_path: Path) -> None:
     """Also in a model that was saved."""
-    fit = KerasFit(tiny_experiment(fit={"epochs": 2}), tiny_rows())
+    rows = tiny_rows()
+    fit = KerasFit(tiny_experiment(fit={"epochs": 2}), replace(rows, y=rows.y + 100.0))
     weights, predictions = [], []
     for clipping in ({}, {"output_clipping": "training_range"}):
         recipe = Recipe.of({"target_scaling": "none", "learning_rate": 1e-4, **clipping}, ["PE", "V"])
@@ -85,3 +86,31 @@ def test_clipping_acts_on_predictions_and_not_on_training(tmp_path: Path) -> Non
     low, high = fit.arrays(recipe).output_ranges["PE"]
     assert (predictions[0] < low).any()
     np.testing.assert_array_equal(predictions[1], np.clip(predictions[0], low, high))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_factors_of_the_inputs_learn_at_a_rate_of_their_own_which_is_saved(optimizer: str, tmp_path: Path) -> None:
+    """The first step of Adam is the learning rate, whatever the gradient; that of SGD is proportional to it."""
+    fit, moved = KerasFit(tiny_experiment(fit={"epochs": 1}), tiny_rows()), []
+    for rate in (1.0, 6.0):
+        recipe = Recipe.of({"input_factor_rate": rate, "learning_rate": 0.01, "optimizer": optimizer}, ["PE", "V"])
+        keras.utils.set_random_seed(1)
+        model = fit.model(recipe)
+        arrays = fit.arrays(recipe)
+        x, y = arrays.x[:32], {head: column[:32] for head, column in arrays.y.items()}
+        model.fit(x, y, batch_size=32, verbose=0)
+        moved.append(model.get_layer("inputs.factors").get_weights()[0] - 1.0)
+        model.save(tmp_path / "model.keras")
+        assert keras.models.load_model(tmp_path / "model.keras").optimizer.get_config()["input_factor_rate"] == rate
+    np.testing.assert_allclose(moved[1], 6.0 * moved[0], rtol=1e-3)
+    if optimizer == "adam":
+        np.testing.assert_allclose(np.abs(moved[0]), 0.01, rtol=1e-3)
+
+
+def test_noise_of_targets_is_that_of_predictions_in_training() -> None:
+    fit = KerasFit(tiny_experiment(fit={"epochs": 1}), tiny_rows())
+    recipe = Recipe.of({"target_noise": 0.25}, ["PE", "V"])
+    model, x = fit.model(recipe), fit.arrays(recipe).x
+    noisy, plain = (np.asarray(model(x, training=training)["PE"]) for training in (True, False))
+    assert np.std(noisy - plain) == pytest.approx(0.25, rel=0.2)
+    np.testing.assert_array_equal(plain, np.asarray(model(x)["PE"]))

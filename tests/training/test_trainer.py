@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -40,6 +41,8 @@ from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.program import batches, shapes
 from branchsweep.training.program.batches import row_order
 from branchsweep.training.program.dropout import kept_share, step_keys
+from branchsweep.training.program.program_arrays import Plan
+from branchsweep.training.program.target_noise import FIRST_NUMBER, noisy_targets
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights
@@ -706,8 +709,8 @@ def assert_equal_lanes(first: LaneOutcome, second: LaneOutcome) -> None:
     assert first.epochs == second.epochs
 
 
-def dropout_factors(lane: Lane, epoch: int, step: int, units: Sequence[int], rows: int) -> list[Floats32]:
-    """`(rows, units)` by hidden layer, what dropout multiplies its outputs by: the definition in `dropout.py`, in NumPy."""
+def uniform_draws(lane: Lane, epoch: int, step: int, number: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """`(rows, units)` the draws of a step for a number: the definition in `dropout.py`, in NumPy."""
 
     def hashed(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
         x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
@@ -715,17 +718,33 @@ def dropout_factors(lane: Lane, epoch: int, step: int, units: Sequence[int], row
         return x ^ (x >> np.uint32(16))
 
     key = step_keys(lane.weight_seed, epoch, step + 1).view(np.uint32)[step]
+    rows, units = shape
+    layer = hashed(np.array([(int(key) + number * 0x9E3779B9) % 2**32], np.uint32))
+    outputs = np.arange(units)[None, :] * BATCH + np.arange(rows)[:, None]
+    drawn: NDArray[np.float64] = (hashed(outputs.astype(np.uint32) ^ layer) >> np.uint32(8)) / 2**24
+    return drawn
+
+
+def dropout_factors(lane: Lane, epoch: int, step: int, units: Sequence[int], rows: int) -> list[Floats32]:
+    """`(rows, units)` by hidden layer, what dropout multiplies its outputs by."""
     factors = []
     for number, (width, rate) in enumerate(zip(units, lane.recipe.architecture.dropout_rates, strict=True)):
-        layer = hashed(np.array([(int(key) + number * 0x9E3779B9) % 2**32], np.uint32))
-        outputs = np.arange(width)[None, :] * BATCH + np.arange(rows)[:, None]
-        uniform = (hashed(outputs.astype(np.uint32) ^ layer) >> np.uint32(8)) / 2**24
+        uniform = uniform_draws(lane, epoch, step, number, (rows, width))
         factors.append(np.where(uniform >= rate, 1 / (1 - rate), 0.0).astype(np.float32))
     return factors
 
 
-def fit_with_dropout(lane: Lane, rows: TrainingRows) -> Weights:
-    """The weights of a lane by plain steps in Keras, where dropout's draws are those of the lane."""
+def target_noise(lane: Lane, epoch: int, step: int, heads: int, rows: int) -> Floats32:
+    """`(rows, heads)` what is added to the targets: the definition in `target_noise.py`, in NumPy."""
+    columns = []
+    for head in range(heads):
+        first, second = uniform_draws(lane, epoch, step, FIRST_NUMBER + head, (rows, 2)).T
+        columns.append(np.sqrt(-2 * np.log(1 - first)) * np.cos(2 * np.pi * second))
+    return (lane.recipe.target_noise * np.stack(columns, axis=1)).astype(np.float32)
+
+
+def fit_with_draws(lane: Lane, rows: TrainingRows) -> Weights:
+    """The weights of a lane by plain steps in Keras, where the draws of dropout and noise are those of the lane."""
     recipe, architecture = lane.recipe, lane.recipe.architecture
     without = replace(lane, recipe=replace(recipe, architecture=replace(architecture, trunk_dropout=0.0, branch_dropouts={})))
     model, optimizer, _, x, y = keras_lane_before_training(without, rows)
@@ -756,7 +775,8 @@ def fit_with_dropout(lane: Lane, rows: TrainingRows) -> Weights:
         for step, begin in enumerate(range(0, len(order), BATCH)):
             batch = order[begin : begin + BATCH]
             factors = dropout_factors(lane, epoch, step, units, len(batch))
-            compiled(tf.constant(x[batch]), tf.constant(y[batch]), *map(tf.constant, factors))
+            noisy = y[batch] + target_noise(lane, epoch, step, len(architecture.branches), len(batch))
+            compiled(tf.constant(x[batch]), tf.constant(noisy), *map(tf.constant, factors))
     return keras_network.network_weights(model, architecture)
 
 
@@ -765,21 +785,34 @@ def fit_with_dropout(lane: Lane, rows: TrainingRows) -> Weights:
     [
         {"trunk.dropout": 0.3, "branch.dropout": 0.1, "activation": "silu", "trunk.depth": 3},
         {"V.dropout": 0.6, "V.depth": 2, "PE.depth": 0, "trunk.width": 40, "branch.width": 7, "activation": "tanh"},
+        {"target_noise": 0.3, "activation": "silu"},
+        pytest.param({"target_noise": 0.1, "V.dropout": 0.2, "activation": "tanh"}, marks=pytest.mark.slow),
     ],
-    ids=["everywhere", "in one branch"],
+    ids=["dropout everywhere", "dropout in one branch", "noise", "noise and dropout"],
 )
-def test_a_lane_with_dropout_equals_plain_steps_in_keras_with_the_same_draws(params: Params) -> None:
+def test_a_lane_with_dropout_or_noise_equals_plain_steps_in_keras_with_the_same_draws(params: Params) -> None:
     rows, lane = make_rows(), make_lane({"learning_rate": 0.01, **params}, trial=5, fold=1, experiment=LAST_EPOCH)
     outcome = train([lane], LAST_EPOCH, rows).lanes[0]
     without = train([make_lane({**params, "learning_rate": 0.01, **NO_DROPOUT}, 5, 1, experiment=LAST_EPOCH)], LAST_EPOCH, rows)
     plain = without.lanes[0].weights
     assert outcome.weights is not None and plain is not None
-    for trained, expected in zip(outcome.weights, fit_with_dropout(lane, rows), strict=True):
+    for trained, expected in zip(outcome.weights, fit_with_draws(lane, rows), strict=True):
         np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
     assert max(np.abs(dropped - other).max() for dropped, other in zip(outcome.weights, plain, strict=True)) > 1e-2
 
 
-NO_DROPOUT: Params = {"trunk.dropout": 0.0, "branch.dropout": 0.0, "V.dropout": 0.0}
+NO_DROPOUT: Params = {"trunk.dropout": 0.0, "branch.dropout": 0.0, "V.dropout": 0.0, "target_noise": 0.0}
+
+
+def test_noise_is_standard_normal_and_other_numbers_for_each_head_and_lane() -> None:
+    lanes, stds = tf.range(4), np.array([0.0, 1.0, 1.0, 3.0], np.float32)
+    plan = cast("Plan", SimpleNamespace(target_noise=tf.constant(stds[:, None, None])))
+    keys = tf.constant([1, 2, 3, 4])
+    drawn = [noisy_targets(plan, keys, lanes, head, tf.zeros([4, 1, 1 << 16])).numpy()[:, 0] for head in (0, 1)]
+    assert (drawn[0][0] == 0).all()
+    for noise in (*drawn[0][1:3], drawn[1][1], drawn[0][3] / 3):
+        np.testing.assert_allclose([noise.mean(), noise.std(), (noise**3).mean(), (noise**4).mean()], [0, 1, 0, 3], atol=0.07)
+    assert np.abs(np.corrcoef([*drawn[0][1:], *drawn[1][1:]]) - np.eye(6)).max() < 0.02
 
 
 def test_dropout_keeps_the_stated_share_of_outputs_and_their_mean() -> None:
@@ -800,12 +833,13 @@ OPTIONS_SPACE: Mapping[str, Any] = {
     "beta_2": Float(type="float", low=0.9, high=0.999),
     "clipnorm": Float(type="float", low=0.0, high=1.0),
     "input_factor_rate": Float(type="float", low=0.0, high=10.0),
+    "target_noise": Float(type="float", low=0.0, high=0.5),
     "output_clipping": Choice(type="choice", choices=["none", "training_range"]),
 }
 
 
 def with_options(lanes: list[Lane]) -> list[Lane]:
-    """The same lanes: some with dropout, a moving average, another beta_2, clipping, or factors, some with none of them."""
+    """The same lanes: some with dropout, a moving average, another beta_2, clipping, factors or noise, some with none."""
     return [
         replace(
             lane,
@@ -820,6 +854,7 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
                 ema_momentum=0.9 * (number % 3 == 1),
                 beta_2=0.95 if number % 2 else 0.999,
                 clipnorm=0.03 * (number % 6 in (1, 3)),
+                target_noise=0.2 * (number % 6 in (3, 4)),
                 output_clipping="training_range" if number % 6 in (1, 4) else "none",
             ),
         )

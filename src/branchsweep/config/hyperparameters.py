@@ -255,6 +255,14 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             choices=kinds.TARGET_ENCODERS,
         ),
         Hyperparameter(
+            "target_noise",
+            0.0,
+            Binding.DYNAMIC,
+            "standard deviation of the noise that each training step adds to the scaled targets",
+            low=0.0,
+            high=10.0,
+        ),
+        Hyperparameter(
             "output_clipping",
             "none",
             Binding.DYNAMIC,

@@ -322,6 +322,10 @@ class _Network:
         name = {"adam": "Adam", "sgd": "SGD"}[recipe.optimizer]
         return SourceCall(f"keras.optimizers.{name}", ("learning_rate", *momentum, *beta_2, *decay, *clipping, *average))
 
+    def target_noise(self, head: str) -> float:
+        """The standard deviation of the noise of a head's targets."""
+        return self.recipe.target_noise if is_linear(head_kind(self.losses[head])) else 0.0
+
     @property
     def clips_outputs(self) -> bool:
         """Whether predictions are clipped to the range of the training targets.

@@ -20,7 +20,7 @@ from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.layers.input_factors import LAYER_NAME
 from branchsweep.models.learning_rates import schedule_factor
-from branchsweep.models.output_clipping import output_range, ranges_by_head
+from branchsweep.models.output_clipping import is_linear, output_range, ranges_by_head
 from branchsweep.models.recipe import Recipe, epochs_of
 
 
@@ -230,10 +230,15 @@ class KerasFit:
         """
         losses = {name: head.loss for name, head in self.experiment.heads.items()}
         model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.input_columns), losses=losses)
+        outputs = dict(model.output)
+        if recipe.target_noise:
+            # A loss of errors takes noise of the prediction as noise of the target.
+            for head in (name for name, kind in self.kinds.items() if is_linear(kind)):
+                outputs[head] = keras.layers.GaussianNoise(recipe.target_noise, name=f"{head}.noise")(outputs[head])
         if recipe.clips_outputs:
-            outputs = dict(model.output)
             for head, (low, high) in self.arrays(recipe).output_ranges.items():
                 outputs[head] = OutputClipping(low, high, name=f"{head}.range")(outputs[head])
+        if recipe.target_noise or recipe.clips_outputs:
             model = keras.Model(model.input, outputs)
         model.compile(
             self._optimizer(recipe),

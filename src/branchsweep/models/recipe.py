@@ -34,8 +34,8 @@ class Recipe:
         loss_weights: By head, the factor of its loss.
         loss_balancing: See `config/hyperparameters.py`; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
-            epochs, bins, one_hot_limit, hash_columns, warmup, beta_2, ema_momentum, clipnorm, output_clipping: See the
-            hyperparameters of these names.
+            epochs, bins, one_hot_limit, hash_columns, warmup, beta_2, ema_momentum, clipnorm, output_clipping,
+            target_noise: See the hyperparameters of these names.
     """
 
     architecture: Architecture
@@ -58,6 +58,7 @@ class Recipe:
     ema_momentum: float = 0.0
     clipnorm: float = 0.0
     output_clipping: str = NO_CLIPPING
+    target_noise: float = 0.0
 
     @property
     def clips_outputs(self) -> bool:
@@ -141,6 +142,7 @@ class Recipe:
             ema_momentum=float(value("ema_momentum")),
             clipnorm=float(value("clipnorm")),
             output_clipping=str(value("output_clipping")),
+            target_noise=float(value("target_noise")),
         )
 
 

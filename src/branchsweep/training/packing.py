@@ -29,6 +29,7 @@ from branchsweep.training.population import (
     MOVING_AVERAGE,
     OPTIONS,
     OUTPUT_CLIPPING,
+    TARGET_NOISE,
     Population,
     Program,
 )
@@ -73,6 +74,7 @@ CODE_HYPERPARAMETERS = (
     "output_clipping",
     "clipnorm",
     "input_factor_rate",
+    "target_noise",
 )
 """Hyperparameters that need code in a program. A program contains the code of every value that some trial of the experiment may
 have, also of those for one head (`PE.layer`)."""
@@ -176,6 +178,7 @@ def options_of(recipe: Recipe) -> set[str]:
         OUTPUT_CLIPPING: recipe.clips_outputs,
         CLIPNORM: recipe.clipnorm > 0,
         INPUT_FACTORS: architecture.input_factor_rate > 0,
+        TARGET_NOISE: recipe.target_noise > 0,
     }
     return {option for option, needed in needs.items() if needed}
 

@@ -12,17 +12,18 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
-OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACTORS = (
+OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACTORS, TARGET_NOISE = (
     "dropout",
     "moving_average",
     "beta_2",
     "output_clipping",
     "clipnorm",
     "input_factors",
+    "target_noise",
 )
 """What costs time or memory in a program, so that only those contain it whose lanes may have it: dropout, the moving average of
-the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients, and
-learned factors of the inputs."""
+the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients,
+learned factors of the inputs, and noise of the targets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from branchsweep.models.learning_rates import schedule_factor
 from branchsweep.models.output_clipping import output_range
 from branchsweep.training.lanes import ORDER
 from branchsweep.training.packing import MAX_STREAMS
-from branchsweep.training.population import DROPOUT, MOVING_AVERAGE, Population
+from branchsweep.training.population import DROPOUT, MOVING_AVERAGE, TARGET_NOISE, Population
 from branchsweep.training.program.dropout import step_keys
-from branchsweep.training.program.networks import BETA_1
+from branchsweep.training.program.optimizer_step import BETA_1
 from branchsweep.training.program.program_arrays import Epochs, Rows
 from branchsweep.training.program.shapes import CHUNK, room_for_streams
 from branchsweep.types import Floats
@@ -159,7 +159,7 @@ class BatchFeed:
             step_size=tf.constant(step_size),
             decay=tf.constant(decay),
             average=tf.constant(self._averages(first, count)) if MOVING_AVERAGE in options else None,
-            key=tf.constant(self._dropout_keys(first, count)) if DROPOUT in options else None,
+            key=tf.constant(self._step_keys(first, count)) if {DROPOUT, TARGET_NOISE} & set(options) else None,
         )
 
     def _steps_of(self, lane: int) -> int:
@@ -175,11 +175,11 @@ class BatchFeed:
             shares[0, 0] = 0.0
         return shares
 
-    def _dropout_keys(self, first: int, count: int) -> NDArray[np.int32]:
-        """`(CHUNK, C, K)` what dropout's draws derive from (see `dropout.py`)."""
+    def _step_keys(self, first: int, count: int) -> NDArray[np.int32]:
+        """`(CHUNK, C, K)` what the draws of dropout and noise derive from (see `dropout.py`)."""
         keys = np.zeros((CHUNK, self.batches, self._population.program.lanes), np.int32)
         for position, lane in enumerate(self._population.lanes):
-            if any(lane.recipe.architecture.dropout_rates):
+            if lane.recipe.target_noise or any(lane.recipe.architecture.dropout_rates):
                 for epoch in range(count):
                     drawn = step_keys(lane.weight_seed, first + epoch, self._steps_of(position))
                     keys[epoch, : len(drawn), position] = drawn

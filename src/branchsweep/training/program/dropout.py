@@ -50,12 +50,24 @@ def kept_share(rates: Tensor, keys: Tensor, numbers: Tensor, units: int, rows: i
         units: Units of a layer.
         rows: Rows of the batch.
     """
+    uniform = uniform_draws(keys, numbers, units, rows)
+    rate = rates[:, None, None]
+    return tf.where(uniform >= rate, 1.0 / (1.0 - rate), 0.0)
+
+
+def uniform_draws(keys: Tensor, numbers: Tensor, units: int, rows: int) -> Tensor:
+    """`(S, units, rows)` random numbers from 0 to 1, the latter excluded.
+
+    Args:
+        keys: `(S,)` the step's keys of S lanes.
+        numbers: `(S,)` what they are drawn for, such as a layer's number; other numbers give other draws.
+        units: See above.
+        rows: See above.
+    """
     layers = _hashed(tf.bitcast(keys, tf.uint32) + tf.cast(numbers, tf.uint32) * tf.constant(LAYER_STEP, tf.uint32))
     outputs = tf.reshape(tf.range(units * rows), [1, units, rows])
     draws = _hashed(tf.bitwise.bitwise_xor(tf.cast(outputs, tf.uint32), layers[:, None, None]))
-    uniform = tf.cast(tf.cast(_shifted(draws, 32 - BITS), tf.int32), tf.float32) * np.float32(2.0**-BITS)
-    rate = rates[:, None, None]
-    return tf.where(uniform >= rate, 1.0 / (1.0 - rate), 0.0)
+    return tf.cast(tf.cast(_shifted(draws, 32 - BITS), tf.int32), tf.float32) * np.float32(2.0**-BITS)
 
 
 def _hashed(x: Tensor) -> Tensor:

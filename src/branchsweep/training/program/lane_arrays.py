@@ -27,6 +27,7 @@ from branchsweep.training.population import (
     INPUT_FACTORS,
     MOVING_AVERAGE,
     OUTPUT_CLIPPING,
+    TARGET_NOISE,
     Population,
     Program,
 )
@@ -89,6 +90,9 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
         keep_last=tf.constant(keep_last),
         validates=tf.constant(validates),
+        target_noise=tf.constant(per_lane([recipe.target_noise for recipe in population.recipes])[:, None, None])
+        if TARGET_NOISE in program.options
+        else None,
         output_range=tf.constant(_output_ranges(population, feed)[:, :, None, None])
         if OUTPUT_CLIPPING in program.options
         else None,

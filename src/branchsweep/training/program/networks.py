@@ -18,7 +18,6 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -27,12 +26,13 @@ from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.layers.activations import evaluate_by_row
 from branchsweep.models.layers.layer import FORWARD, OVER_ROWS
 from branchsweep.models.layers.registry import activations_of, layers_of
-from branchsweep.models.recipe import DEFAULT_BETA_2
+from branchsweep.models.output_clipping import is_linear
 from branchsweep.training.population import Program
 from branchsweep.training.program.dropout import kept_share
-from branchsweep.training.program.gradient_norms import balanced, clipped
+from branchsweep.training.program.gradient_norms import balanced
 from branchsweep.training.program.input_factors import factor_gradient, factor_settings, factors_of
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
+from branchsweep.training.program.optimizer_step import OptimizerStep
 from branchsweep.training.program.program_arrays import (
     Layers,
     LogVariances,
@@ -44,10 +44,9 @@ from branchsweep.training.program.program_arrays import (
     StepSettings,
     Tensor,
 )
-from branchsweep.training.program.tensor_operations import TENSORS, index_after, read_rows, repeat, write_rows
+from branchsweep.training.program.target_noise import noisy_targets
+from branchsweep.training.program.tensor_operations import TENSORS, read_rows, repeat, write_rows
 from branchsweep.training.program.weight_rows import WeightRows
-
-BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(DEFAULT_BETA_2), np.float32(1e-7)  # Keras's Adam
 
 
 class Networks:
@@ -64,6 +63,7 @@ class Networks:
         self.stages = program_stages(program)
         self.heads, self.layers = kinds_of(program.losses), layers_of(program.layers)
         self.activations = activations_of(program.activations)
+        self.optimizer = OptimizerStep(program.optimizer, self.S)
         self.zero_row = self.H * self.K
         self.weight_rows = WeightRows(self.S, self.K, self.H, self.stages)
 
@@ -146,7 +146,7 @@ class Networks:
             key: `(K,)` see `Epochs`; None for no dropout.
             values: `(S, U, B)`.
         """
-        if key is None:
+        if key is None or plan.dropout is None:
             return values
         rates, numbers = read_rows(plan.dropout, row, self.S), read_rows(plan.number, row, self.S)
         return values * kept_share(rates, tf.gather(key, lanes), numbers, values.shape[1], self.B)
@@ -204,47 +204,6 @@ class Networks:
         """By stream, what each row of the batch counts in the mean of one head's losses: `(R, B)`."""
         return M[:, head] if self.program.weighted else M
 
-    def update(
-        self,
-        parameter: Parameter,
-        gradient: Tensor,
-        o: Tensor,
-        settings: OptimizerSettings,
-        infinity: Tensor,
-        reads_done: Tensor | None = None,
-    ) -> Parameter:
-        """Weights and moments after one step, S rows from row o on.
-
-        Adam (Kingma and Ba 2015) as Keras computes it, decoupled weight decay (Loshchilov and Hutter 2019) as Keras's
-        `weight_decay`; or gradient descent with Keras's momentum. Lanes that do not train are not changed.
-
-        Args:
-            parameter: The whole arrays of weights, first and second moments.
-            gradient: `(S, …)` the gradient with respect to the S rows.
-            o: The first row.
-            settings: `(S, 1, 1)` each, of the rows' lanes.
-            infinity: See `index_after`.
-            reads_done: An array that depends on every read of the weights from row o on; None if no other read is pending.
-        """
-        step_size, decay, momentum, beta_2, clipnorm, trains = settings
-        weights, first, second = parameter
-        if clipnorm is not None:
-            gradient = clipped(gradient, clipnorm)
-        w, m = read_rows(weights, o, self.S), read_rows(first, o, self.S)
-        at = o if reads_done is None else index_after(o, reads_done, infinity)
-        if self.program.optimizer == "sgd":
-            moved = momentum * m - step_size * gradient
-            weights = write_rows(weights, at, tf.where(trains, (w - w * decay) + moved, w))
-            return Parameter(weights, write_rows(first, index_after(o, weights, infinity), tf.where(trains, moved, m)), second)
-        v = read_rows(second, o, self.S)
-        m_new = m + (gradient - m) * (1 - BETA_1)
-        v_new = v + (gradient * gradient - v) * (1 - (BETA_2 if beta_2 is None else beta_2))
-        weights = write_rows(weights, at, tf.where(trains, (w - w * decay) - m_new * step_size / (tf.sqrt(v_new) + EPSILON), w))
-        moments_at = index_after(o, weights, infinity)  # the line above reads both moments, so it goes first
-        first = write_rows(first, moments_at, tf.where(trains, m_new, m))
-        second = write_rows(second, moments_at, tf.where(trains, v_new, v))
-        return Parameter(weights, first, second)
-
     def update_first(
         self,
         parameters: tuple[Parameter, ...],
@@ -259,7 +218,7 @@ class Networks:
             parameters: The same before it; without factors where the program has none.
             plan: See `step`.
             o: The first lane.
-            settings_of: Gives the settings of lanes, see `update`.
+            settings_of: Gives the settings of lanes, see `OptimizerStep.update`.
             flow: The lanes `(S,)`, their inputs `(S, 1 + F, B)`, what the layers saved, and the gradient by their outputs.
         """
         layers, *factors = parameters
@@ -271,11 +230,11 @@ class Networks:
         sent, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
         settings = settings_of(lanes)
         of_layers, reads_done = self.trained_layers(plan, o, settings), sent if factors else None
-        layers = self.update(layers, to_weights, o, of_layers, plan.infinity, reads_done)
+        layers = self.optimizer.update(layers, to_weights, o, of_layers, plan.infinity, reads_done)
         if not factors:
             return (layers,)
         to_factors, own_settings = factor_gradient(inputs, sent), factor_settings(plan, lanes, settings)
-        return layers, self.update(factors[0], to_factors, o, own_settings, plan.infinity, to_weights)
+        return layers, self.optimizer.update(factors[0], to_factors, o, own_settings, plan.infinity, to_weights)
 
     def weigh(
         self, weight: Tensor, mean: Tensor, log_variances: Parameter, plan: Plan, o: Tensor, settings: OptimizerSettings
@@ -291,14 +250,14 @@ class Networks:
             log_variances: s of all outputs, with its moments.
             plan: Which lanes learn it.
             o: The first row.
-            settings: See `update`.
+            settings: See `OptimizerStep.update`.
         """
         precision = tf.exp(-read_rows(log_variances.value, o, self.S))
         slope = weight * (1.0 - precision * mean)
         own_settings = settings._replace(
             decay=tf.zeros_like(settings.decay), trains=settings.trains & read_rows(plan.uncertain, o, self.S)
         )
-        return weight * precision, self.update(log_variances, slope, o, own_settings, plan.infinity, slope)
+        return weight * precision, self.optimizer.update(log_variances, slope, o, own_settings, plan.infinity, slope)
 
     def arrived(self, plan: Plan, G: Tensor, o: Tensor, units: int) -> Tensor:
         """The gradient with respect to the S activation rows from o on, summed over the layers that read them: (S, U, B)."""
@@ -357,6 +316,7 @@ class Networks:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
                 x, y, target = self.outputs(layers.value, plan, o, head, A, T)
+                target = noisy_targets(plan, step.key, lanes, head, target) if is_linear(kind) else target
                 share = tf.gather(self.row_shares(M, head), tf.gather(plan.stream, lanes))[:, None]
                 weight = read_rows(plan.loss_weight, o, S)
                 if log_variances:
@@ -365,7 +325,7 @@ class Networks:
                 slope = kind.slope(TENSORS, y, target) * (share * weight)  # (S, 1, B)
                 G = write_rows(G, o, tf.transpose(read_rows(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
                 done = slope[0, 0, 0] + read_rows(G, o, 1)[0, 0, 0]
-                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, settings_of(lanes), infinity, done)
+                layers = self.optimizer.update(layers, tf.einsum(OVER_ROWS, slope, x), o, settings_of(lanes), infinity, done)
                 return G, layers, log_variances
 
             G, learning[outputs], log_variances = repeat(plan.lane_waves, output, G, learning[outputs], log_variances)
@@ -382,7 +342,7 @@ class Networks:
                 block = read_rows(layers.value, o, S)
                 sent, to_weights = self.layers_backward(self.layer_index(plan, row), block, x, saved, gradient)
                 settings = self.trained_layers(plan, row, settings_of(lanes))
-                layers = self.update(layers, to_weights, o, settings, infinity, sent)
+                layers = self.optimizer.update(layers, to_weights, o, settings, infinity, sent)
                 return o - S, write_rows(G, self.zero_row + 1 + place, sent), layers
 
             # The row is a loop variable: computed from the number of waves, it would make that number a constant of the

@@ -100,6 +100,7 @@ class Plan(NamedTuple):
     min_delta: Tensor  # ()
     keep_last: Tensor  # (K,)
     validates: Tensor  # (K,) whether the lane has validation rows
+    target_noise: Tensor | None  # (K, 1, 1) standard deviation; None where no lane has any
     output_range: Tensor | None  # (2, H*K, 1, 1) the least and the greatest raw output; None where no lane clips any
     null_deviance: Tensor  # (H*K,) deviance of the best constant on the validation targets, as encoded
     score_weight: Tensor | None  # (H, 1) a head's weight in the lane's score; None where the program weighs none
@@ -146,7 +147,7 @@ class Epochs(NamedTuple):
     step_size: Tensor  # (CHUNK, C, K) the update's factor, bias correction included
     decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
     average: Tensor | None  # (CHUNK, C, K) the share of the moving average that stays; None in programs without one
-    key: Tensor | None  # (CHUNK, C, K) what dropout's draws derive from; None in programs without dropout
+    key: Tensor | None  # (CHUNK, C, K) what draws derive from; None in programs without dropout and noise
 
     def at(self, epoch: Tensor, step: Tensor) -> StepSettings:
         """The settings of one step of one epoch."""
