@@ -1,7 +1,7 @@
 """What encodings of numeric inputs are worth: test scores of one recipe with each of them, on the power-plant table and others.
 
     python -m benchmarks.encoders --tables FOLDER [--names enb,jura,edm,water-quality] [--splits 5] [--networks 4]
-                                  [--data PATH] [--quick] [--json]
+                                  [--only NAME …] [--data PATH] [--quick] [--json]
 
 FOLDER has tables as arff files and their targets in targets.json. Each table is divided at random several times, a fifth of its
 rows for the test. On the others, networks of one recipe are trained with each encoding, every network from other initial
@@ -98,6 +98,7 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
     parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
     parser.add_argument("--networks", type=int, help="of a split and encoding: 4, or 1 with --quick")
     parser.add_argument("--epochs", type=int, help="of a network: 60, or 5 with --quick")
+    parser.add_argument("--only", nargs="+", help="changes whose names begin like this, beside the first one", default=[""])
     parser.add_argument("--input-scaling", help="of the recipe, where a change does not say it", default="quantile")
     options = parser.parse_args()
     options.fixed = {"input_scaling": options.input_scaling}
@@ -106,6 +107,8 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
         for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4), (options.epochs, 5, 60))
     )
     names = options.names.split(",") if options.tables else [POWER_PLANT]
+    recipe, *others = changes
+    changes = {name: changes[name] for name in (recipe, *(name for name in others if name.startswith(tuple(options.only))))}
     measurements: dict[str, object] = {}
     for name in names:
         scores = scores_by_split(*table_of(name, options), changes, options)

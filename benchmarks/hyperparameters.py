@@ -1,12 +1,13 @@
 """What single hyperparameters are worth: test scores of one recipe with and without each, on the power-plant table and others.
 
     python -m benchmarks.hyperparameters [--tables FOLDER] [--names enb,jura,edm,slump] [--splits 5] [--networks 4]
-                                         [--epochs 60] [--input-scaling quantile] [--data PATH] [--quick] [--json]
+                                         [--epochs 60] [--input-scaling quantile] [--only NAME …] [--data PATH]
+                                         [--quick] [--json]
 
 As `benchmarks.encoders`, with another choice of what is changed in the recipe: dropout, a moving average of the weights,
-schedules, activations, weight decay, width. Each table is divided at random several times, a fifth of its rows for the test.
-Networks are trained on the others from different initial weights, and the mean of their predictions is scored. Changes are
-compared with the recipe as it stands, split by split.
+schedules, activations, weight decay, width, clipping, factors of the inputs, noise of the targets. Each table is divided at
+random several times, a fifth of its rows for the test. Networks are trained on the others from different initial weights, and
+the mean of their predictions is scored. Changes are compared with the recipe as it stands, split by split.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ CHANGES: dict[str, Params] = {
     "learning_rate 0.01": {"learning_rate": 0.01},
     "learning_rate 0.01, dropout 0.1": {"learning_rate": 0.01, "trunk.dropout": 0.1, "branch.dropout": 0.1},
     "width 128": {"trunk.width": 128, "branch.width": 64},
+    "output_clipping": {"output_clipping": "training_range"},
+    "clipnorm 0.1": {"clipnorm": 0.1},
+    "clipnorm 1": {"clipnorm": 1.0},
+    "input_factor_rate 1": {"input_factor_rate": 1.0},
+    "input_factor_rate 6": {"input_factor_rate": 6.0},
+    "target_noise 0.1": {"target_noise": 0.1},
+    "target_noise 0.3": {"target_noise": 0.3},
 }
 """The first one is what the others are compared with."""
 
