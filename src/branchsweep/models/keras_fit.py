@@ -69,7 +69,8 @@ class _InputFactorRate:
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable."""
-        rate = self._input_factor_rate if LAYER_NAME in variable.path else 1.0
+        path = getattr(variable, "path", variable.name)  # a variable of TensorFlow's has the layer in its name
+        rate = self._input_factor_rate if LAYER_NAME in path else 1.0
         super().update_step(gradient, variable, learning_rate * rate)  # type: ignore[misc]  # the optimizer's
 
     def get_config(self) -> dict[str, Any]:
