@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import pytest
 
-from branchsweep.runtime import process_age
+from branchsweep.runtime import process_age, rare_garbage_collection
 from branchsweep.search.drivers import open_driver
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -52,3 +53,14 @@ def test_the_age_of_the_process_passes_with_time() -> None:
     before = process_age()
     time.sleep(0.05)
     assert 0.03 <= process_age() - before < 1.0 or before == 0.0
+
+
+def test_garbage_collection_is_rare_in_its_context_alone() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        with rare_garbage_collection():
+            assert gc.get_threshold()[0] > before[0]
+        assert gc.get_threshold() == before
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()

@@ -22,7 +22,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import silence_stderr
+from branchsweep.runtime import rare_garbage_collection, silence_stderr
 from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.gpus import Gpu
@@ -133,7 +133,7 @@ def start(
         os.environ.update(gpus.GROWTH)
     elif cache_folder:
         program_cache.use_cache_folder(cache_folder)
-    with silence_stderr():
+    with silence_stderr(), rare_garbage_collection():
         import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
