@@ -13,7 +13,6 @@ import typer
 
 from branchsweep.cli.options import TrackingUri
 from branchsweep.cli.server import require_free_port
-from branchsweep.config.codec import to_public_json
 from branchsweep.errors import UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
@@ -103,6 +102,7 @@ class RecordedSweepReading:
 
     def pages(self, poller: LivePoller) -> LivePages:
         """What the server answers with."""
+        from branchsweep.config.codec import to_public_json
         from branchsweep.reporting.live_server import LivePages
         from branchsweep.reporting.pages.live_page import render_live_page
         from branchsweep.tracking.open import link

@@ -6,7 +6,7 @@ under way at once in one queue; it holds a `LaneBatch` for each and trains the q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from branchsweep.config.experiment import Experiment
@@ -42,6 +42,18 @@ class LaneGroup:
         return max((lane.stop - lane.start for lane in self.lanes), default=0)
 
 
+def equal_groups(experiments: Mapping[int, Experiment]) -> list[list[int]]:
+    """The keys of equal experiments, whose lanes may share populations."""
+    groups: list[list[int]] = []
+    for key, experiment in experiments.items():
+        alike = next((group for group in groups if experiments[group[0]] == experiment), None)
+        if alike is None:
+            groups.append([key])
+        else:
+            alike.append(key)
+    return groups
+
+
 def train_groups(
     groups: Sequence[LaneGroup], training: TrainingContext, keep_weights: bool = False
 ) -> list[dict[LaneKey, LaneOutcome]]:
@@ -60,8 +72,7 @@ def train_groups(
     queue = PopulationQueue()
     batches = [LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned) for _ in groups]
     for group, batch in sorted(zip(groups, batches, strict=True), key=lambda pair: -pair[0].epochs):
-        if group.lanes:
-            batch.add(group.lanes, group.experiment, group.name)
+        batch.add(group.lanes, group.experiment, group.name)
     outcomes: list[dict[LaneKey, LaneOutcome]] = [{} for _ in groups]
     for position, outcome in training.trainer.train(queue, keep_weights):
         index = next(index for index, batch in enumerate(batches) if batch.contains(position))

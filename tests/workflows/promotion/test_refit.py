@@ -85,3 +85,15 @@ def test_a_refit_is_compared_with_its_siblings_where_no_scores_were_confirmed() 
     context = TrainingContext(trainer, rows, RecordingProgress())
     refits = refit([RefitRequest("trial 3", RECIPE, 3, 4)], EXPERIMENT, context)
     assert errors_of(refits) == pytest.approx([trainer.error(RECIPE)] * 4)
+
+
+def test_requests_of_other_experiments_are_trained_beside_and_their_collapses_told_apart() -> None:
+    rows = TinySweep(EXPERIMENT).rows
+    trainer = CollapsingTrainer(rows, errors={0: COLLAPSED})
+    other = EXPERIMENT.model_copy(update={"name": "other", "seed": EXPERIMENT.seed + 1})
+    requests = [RefitRequest("trial 3", RECIPE, 3), RefitRequest("article", RECIPE, 3, 1, CONFIRMED, other)]
+    progress = RecordingProgress()
+    refits = refit(requests, EXPERIMENT, TrainingContext(trainer, rows, progress))
+    assert [len(members) for members in refits.members] == [1, 1]
+    assert [len(sentences) for sentences in refits.collapses_of] == [0, 1]
+    assert errors_of(refits) == pytest.approx([COLLAPSED])

@@ -15,7 +15,7 @@ from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
-from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Trial
 from branchsweep.workflows.context import SweepContext
@@ -23,7 +23,6 @@ from branchsweep.workflows.estimator_tuning import flat_params
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, fit_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
-from branchsweep.workflows.promotion.refit import RefitRequest, refit
 from branchsweep.workflows.records.baseline_result import BaselineResult
 
 
@@ -121,6 +120,7 @@ def evaluate_baselines(
     confirmed: Mapping[str, ReevaluatedTrial],
     estimators: Mapping[str, ConfirmedEstimator],
     sweep: SweepContext,
+    refitted: Mapping[str, Sequence[ModelMember]],
 ) -> list[BaselineResult]:
     """Every baseline's scores on the folds of the confirmation and on the test rows, in order.
 
@@ -129,12 +129,13 @@ def evaluate_baselines(
         confirmed: By name, the networks among them with their confirmed scores.
         estimators: By label, the others with theirs.
         sweep: The sweep that they are compared with.
+        refitted: By name, the networks trained anew on all training rows; none where all diverged.
     """
     results = []
     for baseline in baselines:
         sweep.training.progress.on_stage(f"comparing with {baseline.label}")
         results.append(
-            _network_result(confirmed[baseline.name], sweep)
+            _network_result(confirmed[baseline.name], sweep, refitted.get(baseline.name, ()))
             if baseline.experiment
             else _estimator_result(estimators[baseline.label], sweep)
         )
@@ -149,10 +150,8 @@ def _estimator_result(confirmed: ConfirmedEstimator, sweep: SweepContext) -> Bas
     return replace(result, params=flat_params(confirmed.chosen.params), trials=confirmed.chosen.trials)
 
 
-def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:
+def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext, members: Sequence[ModelMember]) -> BaselineResult:
     experiment, score = confirmed.candidate.experiment, confirmed.score
-    requests = [RefitRequest.of_confirmed(confirmed)] if score.is_complete else []
-    members = [member for own in refit(requests, experiment, sweep.training).members for member in own]
     test: Mapping[str, HeadScore] = {}
     if members:
         with temporary_model_folder() as folder:

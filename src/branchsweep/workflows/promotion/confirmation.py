@@ -21,7 +21,7 @@ from branchsweep.training.lanes import LaneKey, LaneOutcome
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.train_lanes import LaneGroup, train_groups
+from branchsweep.workflows.train_lanes import LaneGroup, equal_groups, train_groups
 from branchsweep.workflows.trial_runner import score_trial
 
 
@@ -54,7 +54,7 @@ def reevaluate(
     folds, seeds = range(experiment.folds, len(training.rows.folds)), experiment.confirmation.seeds
     confirmed: dict[int, ReevaluatedTrial] = {}
     lanes = [candidate.lanes(folds, seeds) for candidate in candidates]
-    groups = _by_experiment(candidates)
+    groups = equal_groups({index: candidate.experiment for index, candidate in enumerate(candidates)})
     to_train = [
         LaneGroup(
             [lane for index in group for lane in lanes[index]],
@@ -68,18 +68,6 @@ def reevaluate(
             own = {lane.key: outcomes[lane.key] for lane in lanes[index]}
             confirmed[index] = _reevaluated(candidates[index], own, training.rows)
     return [confirmed[index] for index in range(len(candidates))]
-
-
-def _by_experiment(candidates: Sequence[ConfirmationCandidate]) -> list[list[int]]:
-    """The indices of candidates of equal experiments, which are trained side by side."""
-    groups: list[list[int]] = []
-    for index, candidate in enumerate(candidates):
-        alike = next((group for group in groups if candidates[group[0]].experiment == candidate.experiment), None)
-        if alike is None:
-            groups.append([index])
-        else:
-            alike.append(index)
-    return groups
 
 
 def choose_finalist(

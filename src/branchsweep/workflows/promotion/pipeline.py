@@ -20,7 +20,7 @@ from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
-from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
@@ -44,7 +44,7 @@ from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, choos
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.intervals import check_intervals, prediction_intervals
-from branchsweep.workflows.promotion.refit import ExportMembers, train_members
+from branchsweep.workflows.promotion.refit import ExportMembers, RefitRequest, refit, train_members
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
 from branchsweep.workflows.records.sweep_summary import PromotionResult
@@ -123,8 +123,16 @@ class PromotionPipeline:
         sweep.stages.begin("baselines")
         estimators = self._estimators(baselines, champion)
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
-        compared = (*evaluated, *evaluate_baselines(baselines, by_name, estimators, sweep))
+        beside = {name: RefitRequest.of_confirmed(result) for name, result in by_name.items() if result.score.is_complete}
+
+        def compare(refitted: Sequence[Sequence[ModelMember]]) -> tuple[BaselineResult, ...]:
+            sweep.stages.begin("baselines")
+            members = dict(zip(beside, refitted, strict=True))
+            return (*evaluated, *evaluate_baselines(baselines, by_name, estimators, sweep, members))
+
         finalist = choose_finalist(confirmed, experiment, self.evaluator)
+        if finalist is None or dry_run:
+            compared = compare(refit([*beside.values()], experiment, sweep.training).members)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None, baselines=compared)
         sweep.stages.begin("ensemble" if self._policy else "confirmation")
@@ -135,7 +143,8 @@ class PromotionPipeline:
             decision = self._require_sound(decision, FirstVersion(judged, None, compared), rival)
             return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
         sweep.stages.begin("refit")
-        trained = train_members(chosen, experiment, sweep.training)
+        trained = train_members(chosen, experiment, sweep.training, [*beside.values()])
+        compared = compare(trained.others)
         if not trained.members:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         ensemble = self._ensemble(trained, judged)

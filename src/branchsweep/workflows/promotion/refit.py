@@ -25,7 +25,7 @@ from branchsweep.workflows.promotion.ensemble import ChosenMember
 from branchsweep.workflows.promotion.estimators import fit_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.records.ensemble_summary import EnsembleMember
-from branchsweep.workflows.train_lanes import train_lanes
+from branchsweep.workflows.train_lanes import LaneGroup, equal_groups, train_groups
 
 SPARE_SEEDS = 2
 """Fresh seeds that are tried beyond those that are needed, in case a refit diverges or collapses."""
@@ -41,6 +41,7 @@ class RefitRequest:
         epochs: For how long.
         count: How many networks, each from a seed of its own.
         confirmed: By head, the scores of the recipe's networks on the folds of the confirmation.
+        experiment: How it is trained, if otherwise than the sweep's own trials.
     """
 
     name: str
@@ -48,6 +49,7 @@ class RefitRequest:
     epochs: int
     count: int = 1
     confirmed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    experiment: Experiment | None = None
 
     def seeds(self, is_spare: bool) -> range:
         """The seeds of its networks, or those that replace networks which diverge. They do not depend on other requests."""
@@ -59,8 +61,8 @@ class RefitRequest:
 
         No validation rows are left to stop by.
         """
-        epochs = max(1, round(confirmed.score.epochs))
-        return cls(confirmed.candidate.name, confirmed.candidate.recipe, epochs, count, confirmed.score.lane_scores)
+        candidate, epochs = confirmed.candidate, max(1, round(confirmed.score.epochs))
+        return cls(candidate.name, candidate.recipe, epochs, count, confirmed.score.lane_scores, candidate.experiment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,16 @@ class Refits:
 
     Args:
         members: Of each request, as many as neither diverged nor collapsed; the best one where all collapsed.
-        collapses: The networks that collapsed, each in a sentence that says what became of it.
+        collapses_of: Of each request, the networks that collapsed, each in a sentence that says what became of it.
     """
 
     members: list[list[ModelMember]]
-    collapses: tuple[str, ...] = ()
+    collapses_of: list[list[str]]
+
+    @property
+    def collapses(self) -> tuple[str, ...]:
+        """The collapsed networks of all requests."""
+        return tuple(sentence for own in self.collapses_of for sentence in own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +89,22 @@ class ExportMembers:
 
     Args:
         members: The networks, with their shares; none if all diverged.
-        collapses: As of `Refits`.
+        collapses: The networks that collapsed, each in a sentence that says what became of it.
         estimators: The estimators of scikit-learn beside them.
         described: The recipes and estimators with their weights, the largest first.
+        others: The networks of other requests that were trained beside them, as of `Refits`.
     """
 
     members: Sequence[ModelMember]
     collapses: tuple[str, ...] = ()
     estimators: Sequence[EstimatorMember] = ()
     described: tuple[EnsembleMember, ...] = ()
+    others: Sequence[list[ModelMember]] = ()
 
 
-def train_members(chosen: Sequence[ChosenMember], experiment: Experiment, training: TrainingContext) -> ExportMembers:
+def train_members(
+    chosen: Sequence[ChosenMember], experiment: Experiment, training: TrainingContext, others: Sequence[RefitRequest] = ()
+) -> ExportMembers:
     """The members of the exported model, trained anew on all training rows.
 
     Members of which all networks diverge leave their shares to the others.
@@ -102,11 +113,12 @@ def train_members(chosen: Sequence[ChosenMember], experiment: Experiment, traini
         chosen: What is trained.
         experiment: Of the sweep.
         training: Trains them.
+        others: Trained beside them, such as the networks that the model is compared with.
     """
     networks = [(member, member.candidate.network) for member in chosen]
     requests = [RefitRequest.of_confirmed(source, member.count) for member, source in networks if source]
-    refits = refit(requests, experiment, training)
-    groups = iter(refits.members)
+    refits = refit([*requests, *others], experiment, training)
+    groups = iter(refits.members[: len(requests)])
     trained = [(member, next(groups) if source else None) for member, source in networks]
     standing = [(member, group) for member, group in trained if group is None or group]
     heads = list(experiment.heads)
@@ -125,7 +137,8 @@ def train_members(chosen: Sequence[ChosenMember], experiment: Experiment, traini
         count = len(group)
         of_network = {head: own / count for head, own in by_head.items()}
         members += [replace(network, share=share / count, head_shares=of_network) for network in group]
-    return ExportMembers(members, refits.collapses, estimators, tuple(described))
+    collapses = tuple(sentence for own in refits.collapses_of[: len(requests)] for sentence in own)
+    return ExportMembers(members, collapses, estimators, tuple(described), refits.members[len(requests) :])
 
 
 def _standing_shares(chosen: Sequence[ChosenMember], heads: Sequence[str]) -> list[tuple[float, Mapping[str, float]]]:
@@ -149,21 +162,22 @@ def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: Tr
 
     Args:
         requests: What is trained.
-        experiment: Of all of them.
+        experiment: Of all of them that have none of their own.
         training: Trains them.
     """
+    experiments = [request.experiment or experiment for request in requests]
     members: list[list[ModelMember]] = [[] for _ in requests]
     collapsed: list[list[_ScoredMember]] = [[] for _ in requests]
-    sentences: list[str] = []
+    sentences: list[list[str]] = [[] for _ in requests]
     for is_spare in (False, True):
         lanes = {
-            index: refit_lanes(request.recipe, experiment, request.seeds(is_spare), request.epochs)
+            index: refit_lanes(request.recipe, experiments[index], request.seeds(is_spare), request.epochs)
             for index, request in enumerate(requests)
             if len(members[index]) < request.count
         }
-        for index, found in _train_on_all_rows(lanes, requests, experiment, training).items():
+        for index, found in _train_on_all_rows(lanes, requests, experiments, training).items():
             request = requests[index]
-            scored = _scored(found, experiment, training)
+            scored = _scored(found, experiments[index], training)
             for candidate in scored:
                 collapse = _collapse(candidate, scored, request)
                 if not collapse:
@@ -171,13 +185,13 @@ def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: Tr
                     continue
                 collapsed[index].append(candidate)
                 remedy = "no seed is left" if is_spare else "it is trained again from another seed"
-                sentences.append(f"a refit of {request.name} collapsed ({collapse}); {remedy}")
-                training.progress.on_message(sentences[-1])
+                sentences[index].append(f"a refit of {request.name} collapsed ({collapse}); {remedy}")
+                training.progress.on_message(sentences[index][-1])
             del members[index][request.count :]
     for own, fallen in zip(members, collapsed, strict=True):
         if not own and fallen:
             own.append(max(fallen, key=lambda candidate: mean_score(candidate.scores)).member)
-    return Refits(members, tuple(sentences))
+    return Refits(members, sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +225,27 @@ def _collapse(candidate: _ScoredMember, siblings: Sequence[_ScoredMember], reque
 
 
 def _train_on_all_rows(
-    lanes: Mapping[int, Sequence[Lane]], requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext
+    lanes: Mapping[int, Sequence[Lane]],
+    requests: Sequence[RefitRequest],
+    experiments: Sequence[Experiment],
+    training: TrainingContext,
 ) -> dict[int, list[ModelMember]]:
     """By the index of a request, the networks that did not diverge, in order of their seeds."""
-    every_lane = [lane for own in lanes.values() for lane in own]
-    if not every_lane:
-        return {}
-    names = ", ".join(requests[index].name for index in lanes)
-    outcomes = train_lanes(every_lane, experiment, training, f"{names}, on all training rows", keep_weights=True)
+    alike = equal_groups({index: experiments[index] for index, own in lanes.items() if own})
+    groups = [
+        LaneGroup(
+            [lane for index in group for lane in lanes[index]],
+            experiments[group[0]],
+            f"{', '.join(requests[index].name for index in group)}, on all training rows",
+        )
+        for group in alike
+    ]
+    trained = train_groups(groups, training, keep_weights=True)
+    outcomes = {index: own for group, own in zip(alike, trained, strict=True) for index in group}
     members: dict[int, list[ModelMember]] = {index: [] for index in lanes}
     for index, own in lanes.items():
         for lane in own:
-            outcome = outcomes[lane.key]
+            outcome = outcomes[index][lane.key]
             if outcome.failed_at:
                 where = f"{requests[index].name} diverged after epoch {outcome.failed_at}"
                 training.progress.on_message(f"a refit of {where}; it is trained again from another seed")
