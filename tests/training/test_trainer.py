@@ -838,6 +838,12 @@ OPTIONS_SPACE: Mapping[str, Any] = {
 }
 
 
+def with_options_space(experiment: Experiment) -> Experiment:
+    """The same experiment, where a trial may have any option of a program."""
+    dimensions = {**experiment.space.dimensions, **OPTIONS_SPACE}
+    return experiment.model_copy(update={"space": experiment.space.model_copy(update={"dimensions": dimensions})})
+
+
 def with_options(lanes: list[Lane]) -> list[Lane]:
     """The same lanes: some with dropout, a moving average, another beta_2, clipping, factors or noise, some with none."""
     return [
@@ -865,8 +871,7 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
 @pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
 def test_lanes_with_and_without_options_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
     """And those that have none of them equal those of a program that has no such options."""
-    dimensions = {**TWO_HEADS.space.dimensions, **OPTIONS_SPACE}
-    experiment = TWO_HEADS.model_copy(update={"space": TWO_HEADS.space.model_copy(update={"dimensions": dimensions})})
+    experiment = with_options_space(TWO_HEADS)
     lanes = with_options(mixed_lanes(10, widths))
     together = train(lanes, experiment)
     for lane in lanes[:4]:
@@ -1123,6 +1128,16 @@ def test_a_lane_that_pauses_continues_as_if_it_had_not_to_the_last_bit(
     paused = PopulationTrainer(make_rows()).train_one(population)
     assert [result.state.epoch for result in paused.lanes if result.state] == [4] * 6
     rest, outcome = resumed(paused, lanes, experiment)
+    assert assert_equal_bits(outcome, rest, uninterrupted, lanes) == 6
+
+
+@pytest.mark.slow
+def test_a_lane_with_dropout_factors_noise_or_averages_that_pauses_continues_as_if_it_had_not_to_the_last_bit() -> None:
+    experiment = with_options_space(make_experiment({"PE": {}, "V": {}}, epochs=13, keep="last"))
+    lanes = [replace(lane, epochs=13, stop=13) for lane in with_options(mixed_lanes(6))]
+    uninterrupted = train(lanes, experiment)
+    (population,) = packing.pack([replace(lane, stop=4, pauses=True) for lane in lanes], experiment)
+    rest, outcome = resumed(PopulationTrainer(make_rows()).train_one(population), lanes, experiment)
     assert assert_equal_bits(outcome, rest, uninterrupted, lanes) == 6
 
 
