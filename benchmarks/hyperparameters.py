@@ -35,6 +35,9 @@ CHANGES: dict[str, Params] = {
     "clipnorm 1": {"clipnorm": 1.0},
     "input_factor_rate 1": {"input_factor_rate": 1.0},
     "input_factor_rate 6": {"input_factor_rate": 6.0},
+    "residual": {"residual": "equal_widths"},
+    "depth 4": {"trunk.depth": 4},
+    "depth 4, residual": {"trunk.depth": 4, "residual": "equal_widths"},
     "target_noise 0.1": {"target_noise": 0.1},
     "target_noise 0.3": {"target_noise": 0.3},
 }

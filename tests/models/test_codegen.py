@@ -68,6 +68,7 @@ REGULARISED = member(
         "clipnorm": 0.5,
         "output_clipping": "training_range",
         "input_factor_rate": 6.0,
+        "residual": "equal_widths",
         "target_noise": 0.1,
         "epochs": 2,
     }

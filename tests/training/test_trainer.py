@@ -352,6 +352,28 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             marks=pytest.mark.slow,
         ),
         pytest.param(
+            {"residual": "equal_widths", "activation": "silu", "learning_rate": 0.01, "trunk.depth": 3, "V.depth": 2},
+            LAST_EPOCH,
+            id="residual connections",
+        ),
+        pytest.param(
+            {
+                "residual": "equal_widths",
+                "trunk.depth": 3,
+                "trunk.width": 40,
+                "trunk.taper": 0.5,
+                "PE.exit": 2,
+                "PE.width": 20,
+                "branch.width": 10,
+                "V.depth": 2,
+                "activation": "tanh",
+                "learning_rate": 0.01,
+            },
+            LAST_EPOCH,
+            id="residual connections of a branch as wide as a layer of a tapered trunk",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"input_factor_rate": 6.0, "learning_rate": 0.01, "weight_decay": 0.02, "ema_momentum": 0.9, "clipnorm": 0.05},
             LAST_EPOCH,
             id="learned factors of the inputs",
@@ -834,6 +856,7 @@ OPTIONS_SPACE: Mapping[str, Any] = {
     "clipnorm": Float(type="float", low=0.0, high=1.0),
     "input_factor_rate": Float(type="float", low=0.0, high=10.0),
     "target_noise": Float(type="float", low=0.0, high=0.5),
+    "residual": Choice(type="choice", choices=["none", "equal_widths"]),
     "output_clipping": Choice(type="choice", choices=["none", "training_range"]),
 }
 
@@ -845,7 +868,7 @@ def with_options_space(experiment: Experiment) -> Experiment:
 
 
 def with_options(lanes: list[Lane]) -> list[Lane]:
-    """The same lanes: some with dropout, a moving average, another beta_2, clipping, factors or noise, some with none."""
+    """The same lanes; each has some of the options of a program (dropout, a moving average, clipping, …), or none."""
     return [
         replace(
             lane,
@@ -856,6 +879,7 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
                     trunk_dropout=0.2 * (number % 3 == 0),
                     branch_dropouts={"V": 0.4} if number % 3 == 0 else {},
                     input_factor_rate=6.0 * (number % 6 in (0, 1)),
+                    residual=number % 6 in (0, 4),
                 ),
                 ema_momentum=0.9 * (number % 3 == 1),
                 beta_2=0.95 if number % 2 else 0.999,

@@ -188,6 +188,13 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             choices=("static", "uncertainty", "gradient_norm"),
         ),
         Hyperparameter(
+            "residual",
+            "none",
+            Binding.DYNAMIC,
+            "which hidden layers add what they read to what they compute: none, or those as wide as the layer that they read",
+            choices=("none", "equal_widths"),
+        ),
+        Hyperparameter(
             "input_factor_rate",
             0.0,
             Binding.DYNAMIC,

@@ -54,6 +54,7 @@ class Architecture:
         trunk_dropout: The share of each trunk layer's outputs that a training step sets to 0.
         branch_dropouts: By head with layers, the same for these, where it is not 0.
         exits: By head, the trunk layer (from 1) that its branch reads, where it is not the last one.
+        residual: Whether a hidden layer that is as wide as the one that it reads adds what it reads to what it computes.
         input_factor_rate: The learning rate of a learned factor of each input, as a multiple of that of the weights; 0 where
             inputs have no factors.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
@@ -73,6 +74,7 @@ class Architecture:
     exits: Mapping[str, int] = field(default_factory=dict)
     reads: Mapping[str, str] = field(default_factory=dict)
     input_factor_rate: float = 0.0
+    residual: bool = False
 
     def __post_init__(self) -> None:
         """Check where the branches begin, which recorded architectures that someone edited may not say soundly."""
@@ -126,6 +128,12 @@ class Architecture:
         """The dropout rate of every hidden layer: the trunk, then head by head its branch."""
         branches = (self.branch_dropout(head) for head, branch in self.branches.items() for _ in branch)
         return (*(self.trunk_dropout for _ in self.trunk), *branches)
+
+    @property
+    def residual_layers(self) -> tuple[bool, ...]:
+        """Whether each hidden layer adds what it reads: the trunk, then head by head its branch."""
+        hidden = (layer for layer in self.layers(0) if isinstance(layer.kind, Layer))
+        return tuple(self.residual and layer.read == layer.units for layer in hidden)
 
     def layers(self, inputs: int) -> Iterator[LayerShape]:
         """Every layer over `inputs` encoded columns: their factors, the trunk, then head by head its branch and its output."""

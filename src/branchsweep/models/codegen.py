@@ -256,6 +256,19 @@ class _Network:
         architecture = self.recipe.architecture
         return architecture.branch_dropout(head) if head else architecture.trunk_dropout
 
+    def adds(self, layer: int, head: str = "") -> bool:
+        """Whether a layer adds what it reads.
+
+        Args:
+            layer: Its position, from 0.
+            head: In the branch of this head; in the trunk if not given.
+        """
+        architecture = self.recipe.architecture
+        heads = list(architecture.branches)
+        before = [len(architecture.branches[other]) for other in heads[: heads.index(head)]] if head else []
+        first = len(architecture.trunk) + sum(before) if head else 0
+        return architecture.residual_layers[first + layer]
+
     @property
     def branches(self) -> dict[str, list[SourceCall]]:
         """By head, the layers of its branch."""

@@ -140,6 +140,8 @@ def draw_network(
     """
     parameters = architecture.parameters(len(inputs) if width is None else width)
     captions = [f"{architecture.activation}, {parameters:,} parameters", *_dropout(architecture)]
+    if any(architecture.residual_layers):
+        captions.append("layers as wide as the one before add what they read")
     if architecture.input_factor_rate:
         captions.append("a learned factor of each input")
     pictures = [_picture(architecture, inputs, captions, style) for style in STYLES]

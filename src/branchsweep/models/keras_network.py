@@ -60,9 +60,7 @@ def build_network(
     if architecture.input_factor_rate:
         factors = INPUT_FACTORS.keras_layer(inputs)
         scaled = factors(columns)
-        if weights is not None:
-            factors.set_weights([weights[0][:, 0]])
-            weights = weights[2:]
+        layers.append(factors)
 
     def stack(kind: str, widths: Sequence[int], stem: str, dropout: float, read: Any) -> list[Any]:
         """What each of these layers computes, after what the first one reads."""
@@ -73,6 +71,8 @@ def build_network(
             if dropout:
                 # Seeded by the layer's number, so that equal networks are saved as equal files.
                 output = keras.layers.Dropout(dropout, seed=len(layers), name=f"{stem}_{depth}_dropout")(output)
+            if architecture.residual and tensors[-1] is not scaled and tensors[-1].shape[-1] == width:
+                output = keras.layers.Add(name=f"{stem}_{depth}_sum")([tensors[-1], output])
             tensors.append(output)
         return tensors
 
@@ -89,9 +89,13 @@ def build_network(
             outputs[head] = clipped_output(outputs[head], *output_ranges[head], name=f"{head}.range")
     model = keras.Model(columns, outputs, name=name)
     if weights is not None:
-        for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
-            layer.set_weights([kernel, bias])
+        _set_weights(layers, weights)
     return model
+
+
+def _set_weights(layers: Sequence[Any], weights: Weights) -> None:
+    for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
+        layer.set_weights([kernel[:, 0]] if layer.name == LAYER_NAME else [kernel, bias])
 
 
 def network_weights(model: keras.Model, architecture: Architecture) -> Weights:

@@ -121,6 +121,7 @@ class Recipe:
                 reads=points.reads,
                 trunk_dropout=float(value("trunk.dropout")),
                 input_factor_rate=float(value("input_factor_rate")),
+                residual=value("residual") == "equal_widths",
                 branch_dropouts={head: rate for head, rate in dropouts.items() if rate and branches[head]},
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},

@@ -29,6 +29,7 @@ from branchsweep.training.population import (
     MOVING_AVERAGE,
     OPTIONS,
     OUTPUT_CLIPPING,
+    RESIDUAL,
     TARGET_NOISE,
     Population,
     Program,
@@ -75,6 +76,7 @@ CODE_HYPERPARAMETERS = (
     "clipnorm",
     "input_factor_rate",
     "target_noise",
+    "residual",
 )
 """Hyperparameters that need code in a program. A program contains the code of every value that some trial of the experiment may
 have, also of those for one head (`PE.layer`)."""
@@ -179,6 +181,7 @@ def options_of(recipe: Recipe) -> set[str]:
         CLIPNORM: recipe.clipnorm > 0,
         INPUT_FACTORS: architecture.input_factor_rate > 0,
         TARGET_NOISE: recipe.target_noise > 0,
+        RESIDUAL: architecture.residual,
     }
     return {option for option, needed in needs.items() if needed}
 

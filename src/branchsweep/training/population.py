@@ -12,7 +12,7 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
-OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACTORS, TARGET_NOISE = (
+OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACTORS, TARGET_NOISE, RESIDUAL = (
     "dropout",
     "moving_average",
     "beta_2",
@@ -20,10 +20,11 @@ OPTIONS = DROPOUT, MOVING_AVERAGE, BETA_2, OUTPUT_CLIPPING, CLIPNORM, INPUT_FACT
     "clipnorm",
     "input_factors",
     "target_noise",
+    "residual",
 )
 """What costs time or memory in a program, so that only those contain it whose lanes may have it: dropout, the moving average of
 the weights, a memory of squared gradients other than Adam's default, the clipping of predictions and that of gradients,
-learned factors of the inputs, and noise of the targets."""
+learned factors of the inputs, noise of the targets, and residual connections."""
 
 
 @dataclass(frozen=True, slots=True)

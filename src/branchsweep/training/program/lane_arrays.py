@@ -27,6 +27,7 @@ from branchsweep.training.population import (
     INPUT_FACTORS,
     MOVING_AVERAGE,
     OUTPUT_CLIPPING,
+    RESIDUAL,
     TARGET_NOISE,
     Population,
     Program,
@@ -75,6 +76,7 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         beta_2=tf.constant(per_lane([recipe.beta_2 for recipe in population.recipes])[:, None, None])
         if BETA_2 in program.options
         else None,
+        residual=tf.constant(_residual_layers(population, schedule)) if RESIDUAL in program.options else None,
         input_factor_rate=tf.constant(
             per_lane([recipe.architecture.input_factor_rate for recipe in population.recipes])[:, None, None]
         )
@@ -137,6 +139,15 @@ def _dropout_rates(population: Population, schedule: LayerSchedule) -> Floats32:
     for lane, recipe in enumerate(population.recipes):
         rates[_activation_rows(program, schedule, lane)] = recipe.architecture.dropout_rates
     return rates
+
+
+def _residual_layers(population: Population, schedule: LayerSchedule) -> NDArray[np.bool_]:
+    """`(K + N,)` by activation row, whether its layer adds what it reads."""
+    program = population.program
+    adds = np.zeros(program.lanes + layer_capacity(program), bool)
+    for lane, recipe in enumerate(population.recipes):
+        adds[_activation_rows(program, schedule, lane)] = recipe.architecture.residual_layers
+    return adds
 
 
 def _layer_numbers(population: Population, schedule: LayerSchedule) -> NDArray[np.int32]:

@@ -113,6 +113,8 @@ class Networks:
             activation = tf.gather(plan.activation, lanes)[:, None, None]
             output, of_output = self.layers_forward(self.layer_index(plan, row), activation, block, x)
             output = self.dropped(plan, row, lanes, key, output)
+            if plan.residual is not None:
+                output = self.with_residual(plan, row, x[:, 1:], output)
             return write_rows(A, row, output, unit=1), *(write_rows(D, row, of_output) for D in saved)
 
         def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
@@ -150,6 +152,22 @@ class Networks:
             return values
         rates, numbers = read_rows(plan.dropout, row, self.S), read_rows(plan.number, row, self.S)
         return values * kept_share(rates, tf.gather(key, lanes), numbers, values.shape[1], self.B)
+
+    def with_residual(self, plan: Plan, row: Tensor, values: Tensor, to: Tensor) -> Tensor:
+        """`to`, `(S, U, B)`, plus `values`, `(S, V, B)`, where a layer adds what it reads.
+
+        Outputs of the layer that is read, or gradients by the outputs of the one that reads. What is beyond a layer's own width
+        is zero, so that the wider of the two may be cut.
+
+        Args:
+            plan: Says which layers do.
+            row: The activation row of the first of S layers.
+            values: See above.
+            to: See above.
+        """
+        units = to.shape[1]
+        added = tf.pad(values[:, :units], [[0, 0], [0, max(0, units - values.shape[1])], [0, 0]])
+        return tf.where(read_rows(plan.residual, row, self.S)[:, None, None], to + added, to)
 
     def layer_index(self, plan: Plan, row: Tensor) -> Tensor | None:
         """`(S, 1, 1)` the index, among the program's kinds of layers, of the S layers from activation row `row` on.
@@ -337,12 +355,14 @@ class Networks:
                 row = K + place
                 lanes = read_rows(plan.lane, place, S)
                 gradient, saved = self.arrived(plan, G, row, stage.units), read_rows(D, row, S)[:, : stage.units]
-                gradient = self.dropped(plan, row, lanes, step.key, gradient)
+                by_output, gradient = gradient, self.dropped(plan, row, lanes, step.key, gradient)
                 x = tf.gather(A, read_rows(plan.reads, place, S))[:, : 1 + stage.reads]
                 block = read_rows(layers.value, o, S)
                 sent, to_weights = self.layers_backward(self.layer_index(plan, row), block, x, saved, gradient)
                 settings = self.trained_layers(plan, row, settings_of(lanes))
                 layers = self.optimizer.update(layers, to_weights, o, settings, infinity, sent)
+                if plan.residual is not None:
+                    sent = self.with_residual(plan, row, by_output, sent)
                 return o - S, write_rows(G, self.zero_row + 1 + place, sent), layers
 
             # The row is a loop variable: computed from the number of waves, it would make that number a constant of the

@@ -91,6 +91,7 @@ class Plan(NamedTuple):
     )  # (H*K + 1 + N,) a gradient row's share where several meet, see lane_arrays; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
     beta_2: Tensor | None  # (K, 1, 1); None where all lanes have the default
+    residual: Tensor | None  # (K + N,) whether a layer adds what it reads, by activation row; None where none does
     input_factor_rate: Tensor | None  # (K, 1, 1) multiple of the step size, 0 for no factors; None where no lane has any
     clipnorm: Tensor | None  # (K, 1, 1) the most norm of a gradient, 0 for any; None where no lane has a limit
     dropout: Tensor | None  # (K + N,) the dropout rate, by activation row; None where no lane has any
