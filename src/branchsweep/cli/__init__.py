@@ -28,7 +28,7 @@ from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
 from branchsweep.cli.watch import watch
 from branchsweep.reporting.text.literal_console import LiteralConsole
-from branchsweep.runtime import own_temporary_files, process_age, rare_garbage_collection
+from branchsweep.runtime import own_temporary_files, process_age
 
 app = typer.Typer(
     name="branchsweep",
@@ -55,8 +55,7 @@ def main() -> None:
     BEGAN.set(time.perf_counter() - process_age())
     print_plain_characters()
     console = LiteralConsole(stderr=True)
-    # To its end, where Python would look for garbage among all that libraries have made for two seconds more.
-    with ends_with_one_message(console), rare_garbage_collection():
+    with ends_with_one_message(console):
         try:
             with warnings_about_yaml_as_notes(console):
                 app()
