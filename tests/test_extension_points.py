@@ -21,6 +21,7 @@ from sklearn.linear_model import PoissonRegressor
 import second_order_encoding
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import NUMERIC
+from branchsweep.config.sections.heads import Head as HeadSettings
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.encoders import registry as encoders
 from branchsweep.data.encoders.encoder import Encoder
@@ -186,6 +187,10 @@ class TestHead(HeadContract):
     @pytest.fixture
     def targets(self) -> Floats:
         return np.random.default_rng(0).poisson(2.0, (40, 1)).astype(np.float64) + 0.5
+
+    @pytest.fixture
+    def settings(self, head: Head) -> HeadSettings:
+        return HeadSettings(loss=head.name)
 
 
 def experiment() -> Experiment:

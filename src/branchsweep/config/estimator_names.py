@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
+
+from branchsweep.config.kinds import BINARY, COUNT, QUANTILE
 
 EstimatorName = Literal[
     "linear_regression",
@@ -18,6 +21,25 @@ EstimatorName = Literal[
 
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
 """All of them."""
+
+_OF_TASKS: Mapping[str, tuple[EstimatorName, ...]] = {
+    BINARY: ("linear_regression", "k_nearest_neighbors", "random_forest", "extra_trees", "histogram_gradient_boosting"),
+    COUNT: ("linear_regression", "k_nearest_neighbors", "random_forest", "extra_trees", "histogram_gradient_boosting"),
+    QUANTILE: ("linear_regression", "histogram_gradient_boosting"),
+}
+
+
+def estimators_of_task(task: str | None) -> tuple[str, ...]:
+    """The names that are estimators for heads of a task.
+
+    For other tasks than regression they are the estimators that go with it: linear_regression of a binary head is logistic
+    regression, of a count head Poisson regression, of a quantile head quantile regression.
+
+    Args:
+        task: As of `Head`; all names where it is None, which is a regression as far as one knows.
+    """
+    return _OF_TASKS.get(task or "", ESTIMATORS)
+
 
 JOINT = "joint_"
 """The beginning of the name of an estimator that learns all heads together; the others are fitted for each head."""

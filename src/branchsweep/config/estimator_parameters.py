@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from branchsweep.config.config_model import KeyMistake, KeyPath
 from branchsweep.config.estimator_names import JOINT
+from branchsweep.config.kinds import REGRESSION
 from branchsweep.config.sections.dimensions import Dimension, Float, extreme_values
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
@@ -155,6 +156,15 @@ ESTIMATOR_PARAMETERS: Mapping[str, Mapping[str, EstimatorParameter]] = {
 def estimator_parameters(estimator: str) -> Mapping[str, EstimatorParameter]:
     """What an estimator takes, whether it learns each head by itself or all together."""
     return ESTIMATOR_PARAMETERS[estimator.removeprefix(JOINT)]
+
+
+_OF_REGRESSION = ("criterion", "loss", "positive")
+"""Hyperparameters that the estimators for other tasks do not have, or with other values."""
+
+
+def of_regression_alone(task: str | None, names: Iterable[str]) -> str:
+    """The first of these hyperparameters that estimators for heads of this task do not have; empty if they have all."""
+    return next((name for name in names if task not in (None, REGRESSION) and name in _OF_REGRESSION), "")
 
 
 def estimator_mistakes(estimator: str, fixed: Mapping[str, ParamValue], space: Mapping[str, Dimension]) -> Iterator[KeyMistake]:

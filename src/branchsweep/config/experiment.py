@@ -6,14 +6,15 @@ every message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from branchsweep.config.config_model import LONG_TEXT, ConfigModel, Name, Seed
-from branchsweep.config.experiment_checks import experiment_mistakes
+from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes
+from branchsweep.config.kinds import BINARY
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
@@ -50,7 +51,9 @@ class Experiment(ConfigModel):
     targets: Targets = Field(default_factory=Targets, description="What happens to rows without the target of some head.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     objective: Objective = Field(
-        default_factory=Objective, description="What the search maximizes; the mean of the heads' R² if absent."
+        default_factory=Objective,
+        validate_default=True,
+        description="What the search maximizes; the mean of the heads' scores (R² of regressions) if absent.",
     )
     search: Search = Field(default_factory=Search, description="Which trials are tried, and how many.")
     fit: Fit = Field(default_factory=Fit, description="How each network is trained.")
@@ -92,6 +95,12 @@ class Experiment(ConfigModel):
 
         return cls.model_validate(load_experiment(Path(path)))
 
+    @field_validator("objective")
+    @classmethod
+    def _of_the_heads_scores(cls, objective: Objective, info: ValidationInfo) -> Objective:
+        heads: Mapping[str, Head] = info.data.get("heads", {})
+        return objective.for_scores(head.score_metric for head in heads.values()) if heads else objective
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._raise_mistakes(experiment_mistakes(self))
@@ -106,9 +115,37 @@ class Experiment(ConfigModel):
         """The same experiment with these input columns."""
         return self.model_copy(update={"table": self.table.model_copy(update={"inputs": dict(inputs), "exclude": []})})
 
-    def resolved_by(self, inputs: Mapping[str, Column]) -> Experiment:
-        """The same experiment with what its table says of the inputs; itself where that is nothing more than it says."""
-        return self if as_written(inputs) == as_written(self.table.inputs) else self.with_inputs(inputs)
+    def resolved_by(self, inputs: Mapping[str, Column], classes: Mapping[str, Sequence[str]]) -> Experiment:
+        """The same experiment with what its table says; itself where that is nothing more than it says.
+
+        Args:
+            inputs: What the inputs are.
+            classes: As of `with_classes`.
+
+        Raises:
+            ConfigError: As of `with_classes`.
+        """
+        resolved = self if as_written(inputs) == as_written(self.table.inputs) else self.with_inputs(inputs)
+        return resolved.with_classes(classes)
+
+    def with_classes(self, classes: Mapping[str, Sequence[str]]) -> Experiment:
+        """The same experiment with the classes of its binary heads.
+
+        Args:
+            classes: By head, of the binary ones, the classes that its column has, the positive one last.
+
+        Raises:
+            ConfigError: The objective or a baseline does not fit the heads that the table made binary.
+        """
+        heads = {
+            name: head.model_copy(update={"task": BINARY, "classes": list(classes[name])}) if name in classes else head
+            for name, head in self.heads.items()
+        }
+        objective = self.objective.for_scores(head.score_metric for head in heads.values())
+        resolved = self.model_copy(update={"heads": heads, "objective": objective}) if classes else self
+        for path, message in resolved_head_mistakes(resolved):
+            raise ConfigError(message, ".".join(map(str, path)))
+        return resolved
 
     @property
     def resolved_split(self) -> RowSplit:
@@ -270,7 +307,7 @@ class Experiment(ConfigModel):
                         for text, constraint in zip(self.objective.constraints, self.objective.parsed_constraints, strict=True)
                         if ObjectiveMetric.parsed(constraint.metric).head == head
                     ]
-                ),
+                ).for_scores([self.heads[head].score_metric]),
             }
         )
 

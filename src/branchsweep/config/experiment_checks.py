@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
-from branchsweep.config.estimator_names import ESTIMATORS
+from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
+from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.metric_names import MEAN, objective_metrics
+from branchsweep.config.kinds import BINARY, TASK_SCORES
+from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
 from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
+from branchsweep.config.sections.heads import probability_column
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
@@ -66,7 +69,7 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     reserved = {name.split(".")[0] for name in HYPERPARAMETERS} | {MEAN}
-    heads_by_column: dict[str, str] = {}
+    heads_by_target: dict[tuple[str, str], str] = {}
     for head, column in experiment.columns.items():
         path = ("heads", head)
         if head in reserved:
@@ -78,9 +81,35 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
             yield path, "the name is that of a layer in the exported network; choose another (and give its column)"
         if column in experiment.table.inputs:
             yield path, f"column '{column}' is an input; a network may not read what it predicts"
-        if column in heads_by_column:
-            yield path, f"column '{column}' is already the target of {heads_by_column[column]}"
-        heads_by_column[column] = head
+        target = (column, experiment.heads[head].kind)
+        if target in heads_by_target:
+            yield path, f"column '{column}' is already the target of {heads_by_target[target]}"
+        heads_by_target[target] = head
+    yield from _prediction_name_mistakes(experiment)
+
+
+def _prediction_name_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """Heads with the name of another one's second column in predictions."""
+    for head, settings in experiment.heads.items():
+        name = probability_column(head)
+        if settings.task == BINARY and name in experiment.heads:
+            message = f"the name is that of the probabilities of head {head}; choose another (and give its column)"
+            yield ("heads", name), message
+
+
+def resolved_head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """What is wrong with an experiment because of what its table says of the heads."""
+    yield from _prediction_name_mistakes(experiment)
+    yield from _metric_mistakes(experiment, objective_metrics(experiment.score_metrics))
+    yield from _estimator_mistakes(experiment)
+
+
+def _possible_metrics(experiment: Experiment) -> list[str]:
+    """The metrics that an objective may name: also those of heads that the table may make binary."""
+    known = experiment.score_metrics
+    could_be = {name: TASK_SCORES[BINARY] if head.may_be_binary else known[name] for name, head in experiment.heads.items()}
+    mixed = [f"{prefix}{MIXED}" for prefix in (MEAN_PREFIX, MIN_PREFIX)] if could_be != known and len(known) > 1 else []
+    return list(dict.fromkeys([*objective_metrics(known), *objective_metrics(could_be), *mixed]))
 
 
 def _weight_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -153,20 +182,11 @@ def _hyperparameter_values(experiment: Experiment) -> Iterator[tuple[KeyPath, st
 
 def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     objective, search = experiment.objective, experiment.search
-    metrics = objective_metrics(experiment.score_metrics)
-    named_metrics: list[tuple[KeyPath, str]] = [
-        (("maximize", index), metric) for index, metric in enumerate(objective.maximize)
-    ]
-    named_metrics += [(("choose",), objective.choose)] if objective.choose is not None else []
-    constraints = list(enumerate(objective.parsed_constraints))
-    named_metrics += [(("constraints", index), constraint.metric) for index, constraint in constraints]
-    for path, metric in named_metrics:
-        if metric not in metrics:
-            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(metrics)}{did_you_mean(metric, metrics)}"
+    yield from _metric_mistakes(experiment, _possible_metrics(experiment))
     for head in objective.weights:
         if head not in experiment.heads:
             yield ("objective", "weights", head), f"got '{head}', expected a head{did_you_mean(head, experiment.heads)}"
-    for index, constraint in constraints:
+    for index, constraint in enumerate(objective.parsed_constraints):
         reference, initial_trials = constraint.reference, search.initial_trials
         if reference and reference not in initial_trials:
             message = f"got '{reference}', expected the name of an initial trial (search.initial_trials)"
@@ -175,6 +195,21 @@ def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         valid = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
         message = f"{experiment.algorithm} of {search.driver} supports one objective; of optuna these support several: {valid}"
         yield ("objective", "maximize"), message
+
+
+def _metric_mistakes(experiment: Experiment, possible: Sequence[str]) -> Iterator[KeyMistake]:
+    """Metrics of the objective that are none of the possible ones."""
+    objective = experiment.objective
+    named_metrics: list[tuple[KeyPath, str]] = [
+        (("maximize", index), metric) for index, metric in enumerate(objective.maximize)
+    ]
+    named_metrics += [(("choose",), objective.choose)] if objective.choose is not None else []
+    constraints = enumerate(objective.parsed_constraints)
+    named_metrics += [(("constraints", index), constraint.metric) for index, constraint in constraints]
+    metrics = objective_metrics(experiment.score_metrics)
+    for path, metric in named_metrics:
+        if metric not in possible:
+            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(metrics)}{did_you_mean(metric, metrics)}"
 
 
 def _driver_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -232,6 +267,24 @@ def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         elif baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
             expected = f"expected one of {', '.join(ESTIMATORS)}, or a path to an experiment (.yaml)"
             yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, ESTIMATORS)}"
+
+    yield from _estimator_mistakes(experiment)
+
+
+def _estimator_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """Baselines that are no estimators for the task of some head."""
+    for index, baseline in enumerate(experiment.baselines):
+        name = baseline if isinstance(baseline, str) else baseline.estimator
+        for head, settings in experiment.heads.items() if name in ESTIMATORS else ():
+            if name not in (possible := estimators_of_task(settings.task)):
+                message = f"got '{name}', which is no estimator for the {settings.task} head {head}"
+                yield ("baselines", index), f"{message}; expected one of {', '.join(possible)}"
+                break
+            given = () if isinstance(baseline, str) else (*baseline.fixed, *baseline.space)
+            if of_regression := of_regression_alone(settings.task, given):
+                message = f"{of_regression} is for regressions, and head {head} is a {settings.task} head; leave it out"
+                yield ("baselines", index), message
+                break
 
 
 def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

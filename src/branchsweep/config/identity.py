@@ -18,6 +18,10 @@ STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
 """The keys of `search` that say how much is searched, and not what is asked."""
 
 
+_FIRST_KEYS = ("column", "unit", "loss")
+"""What the first versions said of a head, even where it was nothing."""
+
+
 def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
     """All that decides which trials are asked and what they score, apart from the rows.
 
@@ -103,9 +107,9 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
         del experiment["split"]
     experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its keys
     del experiment["targets"]  # decides which rows there are, whose digest says more
-    for weighed in (experiment["table"], *experiment["heads"].values()):
-        if weighed["weight"] is None:  # the first versions had no such key
-            del weighed["weight"]
+    if experiment["table"]["weight"] is None:  # the first versions had no such key
+        del experiment["table"]["weight"]
+    experiment["heads"] = {name: _with_first_keys(head) for name, head in experiment["heads"].items()}
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
     for key in ("csv", "query"):  # likewise
         if experiment["table"].get(key) is None:
@@ -113,3 +117,8 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]
     return experiment
+
+
+def _with_first_keys(head: dict[str, Any]) -> dict[str, Any]:
+    """A head's fields without those that say nothing and that the first versions did not have."""
+    return {key: value for key, value in head.items() if key in _FIRST_KEYS or value is not None}

@@ -9,10 +9,11 @@ import; the built-in ones are listed, in the order of messages.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar, overload
 
-from branchsweep.config.metric_names import R2
+from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
 
 
 class KindNames(Sequence[str]):
@@ -124,7 +125,27 @@ HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
 """By loss, the name of the metric that is the head's score."""
 
 HEADS = KindNames(HEAD_SCORES)
-"""What a head's `loss` may be. The loss names the kind of the head: those of today are all regressions."""
+"""What the `loss` of a regression head may be. It names the kind of the head."""
+
+REGRESSION, BINARY, COUNT, QUANTILE = "regression", "binary", "count", "quantile"
+"""What a head's `task` may be. Each but regression has one loss, and names the kind of the head."""
+
+TASK_SCORES = {BINARY: D2_LOG_LOSS, COUNT: D2_POISSON, QUANTILE: D2_PINBALL}
+"""By task other than regression, the name of the metric that is the head's score."""
+
+_QUANTILE_KIND = re.compile(rf"{QUANTILE}\((?P<level>[0-9.e-]+)\)")
+
+
+def quantile_kind(level: float) -> str:
+    """The name of the kind of the heads that predict this quantile: `quantile(0.9)`."""
+    return f"{QUANTILE}({level!r})"
+
+
+def quantile_level(kind: str) -> float | None:
+    """The level of a kind that `quantile_kind` named; None for another kind."""
+    found = _QUANTILE_KIND.fullmatch(kind)
+    return float(found["level"]) if found else None
+
 
 DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"
 """The default kinds."""

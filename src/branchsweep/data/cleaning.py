@@ -84,7 +84,7 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
     """
     keys = column_keys(experiment)
     require_columns(frame.columns, keys | split_key(experiment), where)
-    columns = list(keys)
+    columns = [*experiment.table.inputs, *experiment.columns.values(), *experiment.weight_columns]
     complete = _without_invalid(frame[columns], experiment, where)
     numbering = row_numbering(frame.index)
     check_weights(experiment, complete.values, complete.numbers, where, numbering)
@@ -198,6 +198,9 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
     table, policy = experiment.table, experiment.targets.missing
     inputs, invalid_inputs = input_values(frame, table.inputs, table.missing)
     others = to_numbers(frame.iloc[:, len(table.inputs) :], table.missing)
+    for position, head in enumerate(experiment.heads.values()):
+        if head.classes is not None:  # whose 0 and 1 are codes of classes, and none for missing
+            others[:, [position]] = to_numbers(frame.iloc[:, [len(table.inputs) + position]])
     values = np.concatenate([inputs, others], axis=1)
     missing = missing_targets(experiment, frame, values)
     invalid = np.concatenate([invalid_inputs, np.isnan(others)], axis=1) & ~missing

@@ -71,6 +71,7 @@ class Dataset:
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
+        classes: By binary head, whose target is 0 or 1 here, what these are in the table.
         test_table: Where the test rows come from, if they have a table of their own: they are the last rows then, and
             `splitter` divides the others.
     """
@@ -89,6 +90,7 @@ class Dataset:
     weights: Floats | None = field(default=None, repr=False)
     columns: tuple[Column, ...] = ()
     test_table: SeparateTable | None = None
+    classes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def partial_targets(self) -> bool:

@@ -32,6 +32,7 @@ from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.data.target_cells import columns_of_targets, head_weights
+from branchsweep.data.target_classes import target_classes, with_codes, zero_one_warnings
 from branchsweep.data.test_table import HOLDS_BETWEEN_TABLES, check_test_rows, with_test_table
 from branchsweep.errors import DataError
 
@@ -69,7 +70,7 @@ def load_dataset(
         return dataset
     path = Path(experiment.test.path)
     split = experiment.split if experiment.split.kind in HOLDS_BETWEEN_TABLES else RowSplit()
-    alone = experiment.with_inputs(dataset.input_columns).model_copy(update={"split": split})
+    alone = experiment.resolved_by(dataset.input_columns, dataset.classes).model_copy(update={"split": split})
     selection = ColumnSelection(column_keys(alone) | split_key(alone), others_as_text=True)
     test_table = read_file(path, FileOptions.of(experiment.table).that_apply_to(path), selection)
     return with_test_table(dataset, _checked_rows(alone, test_table, are_divided=False))
@@ -86,6 +87,10 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     require_columns(table.frame.columns, column_keys(experiment) | split_key(experiment), table.location)
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     experiment = _with_kinds(experiment, table)
+    classes = target_classes(experiment, table.frame, table.location)
+    hints = zero_one_warnings(experiment, table.frame, classes)
+    experiment = experiment.with_classes(classes)
+    table = replace(table, frame=with_codes(experiment, table.frame, table.location))
     kinds = experiment.table.inputs
     inputs, targets = list(kinds), list(experiment.columns.values())
     columns = [*inputs, *targets, *experiment.weight_columns]
@@ -119,12 +124,13 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
         x=read_only(values[:, : len(inputs)].copy()),
         y=read_only(y),
         digest=digest,
-        warnings=(*table.warnings, *rows.warnings, *constant_warnings, *unknown_categories(kinds, values), *guesses),
+        warnings=(*table.warnings, *rows.warnings, *constant_warnings, *unknown_categories(kinds, values), *hints, *guesses),
         path=table.path,
         splitter=splitter,
         csv_arguments=table.csv_arguments,
         weights=None if weights is None else read_only(weights),
         columns=tuple(kinds.values()),
+        classes=classes,
     )
 
 

@@ -8,13 +8,31 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from statistics import fmean
+from typing import Any, Protocol
 
 import numpy as np
 
-from branchsweep.config.metric_names import R2
-from branchsweep.metrics.names import MAE, METRICS, RMSE, Metric
+from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
+from branchsweep.metrics import classification
+from branchsweep.metrics.deviance_scores import d2_log_loss, d2_pinball, d2_poisson, pinball_deviance, poisson_deviance
+from branchsweep.metrics.names import (
+    ACCURACY,
+    AVERAGE_PRECISION,
+    BALANCED_ACCURACY,
+    BRIER,
+    COVERAGE,
+    LOG_LOSS,
+    MAE,
+    METRICS,
+    PINBALL_LOSS,
+    POISSON_DEVIANCE,
+    RMSE,
+    ROC_AUC,
+    Metric,
+)
 from branchsweep.types import Floats
 
 MetricFunction = Callable[..., float]
@@ -81,11 +99,98 @@ def mean(values: Iterable[float], weights: Iterable[float] | None = None) -> flo
         return math.copysign(math.inf, sum(value * 1e-10 for value in values))
 
 
-METRIC_FUNCTIONS: dict[str, MetricFunction] = {R2: _r2, RMSE: _rmse, MAE: _mae}
+def _of_one(along_axis: Callable[..., Floats]) -> MetricFunction:
+    """The metric of one prediction, from the function of many."""
+
+    def function(actual: Floats, predicted: Floats, weights: Floats | None = None, **arguments: float) -> float:
+        return float(along_axis(actual, predicted, -1, weights, **arguments))
+
+    return function
+
+
+def _poisson_deviance(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
+    return float(np.average(poisson_deviance(actual, predicted), weights=weights))
+
+
+def _pinball_loss(actual: Floats, predicted: Floats, weights: Floats | None = None, *, level: float) -> float:
+    return float(np.average(pinball_deviance(level)(actual, predicted), weights=weights))
+
+
+def _coverage(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
+    """The share of rows whose actual value is not above the predicted one: near the level of a good quantile."""
+    return float(np.average(actual <= predicted, weights=weights))
+
+
+METRIC_FUNCTIONS: dict[str, MetricFunction] = {
+    R2: _r2,
+    RMSE: _rmse,
+    MAE: _mae,
+    D2_LOG_LOSS: _of_one(d2_log_loss),
+    LOG_LOSS: classification.log_loss,
+    ACCURACY: classification.accuracy,
+    BALANCED_ACCURACY: classification.balanced_accuracy,
+    ROC_AUC: classification.roc_auc,
+    AVERAGE_PRECISION: classification.average_precision,
+    BRIER: classification.brier,
+    D2_POISSON: _of_one(d2_poisson),
+    POISSON_DEVIANCE: _poisson_deviance,
+    D2_PINBALL: _of_one(d2_pinball),
+    PINBALL_LOSS: _pinball_loss,
+    COVERAGE: _coverage,
+}
 """The function of each metric of one head."""
 
-FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {R2: r2}
+FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {
+    R2: r2,
+    D2_LOG_LOSS: d2_log_loss,
+    D2_POISSON: d2_poisson,
+    D2_PINBALL: d2_pinball,
+}
 """Functions of many predictions at once, of metrics that have one: its arguments are those of `r2`."""
+
+
+class ScoredKind(Protocol):
+    """What is known of a head's kind here (see `models/heads/head.py`): its metrics, and which is its score."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all that are computed of its predictions."""
+        ...
+
+    @property
+    def score(self) -> str:
+        """The one among them that is its score."""
+        ...
+
+    @property
+    def metric_arguments(self) -> Mapping[str, Mapping[str, float]]:
+        """By metric what its function takes besides values and weights, such as the level of a quantile."""
+        ...
+
+
+def metric_function(kind: ScoredKind, metric: str) -> MetricFunction:
+    """The function of a metric of heads of this kind."""
+    return _with_arguments(METRIC_FUNCTIONS[metric], kind, metric)
+
+
+ScoreKey = tuple[str, tuple[tuple[str, float], ...]]
+"""What the function of a score is determined by: the metric, and what it takes besides values and weights."""
+
+
+def score_key(kind: ScoredKind) -> ScoreKey:
+    """Equal for kinds of heads whose scores are computed alike."""
+    return kind.score, tuple(kind.metric_arguments.get(kind.score, {}).items())
+
+
+def score_along_axis(kind: ScoredKind) -> Callable[..., Floats] | None:
+    """The function of many predictions at once that computes the score of a kind's heads; None if there is none."""
+    found = FUNCTIONS_ALONG_AXIS.get(kind.score)
+    return None if found is None else _with_arguments(found, kind, kind.score)
+
+
+def _with_arguments(function: Callable[..., Any], kind: ScoredKind, metric: str) -> Callable[..., Any]:
+    arguments = kind.metric_arguments.get(metric)
+    return partial(function, **arguments) if arguments else function
 
 
 def takes_weights(name: str) -> bool:

@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from branchsweep.config.metric_names import MEAN, MIXED, R2, common_metric, metric_of_head
+from branchsweep.config.metric_names import (
+    D2_LOG_LOSS,
+    D2_PINBALL,
+    D2_POISSON,
+    MEAN,
+    MIXED,
+    R2,
+    common_metric,
+    metric_of_head,
+)
 
 RMSE, MAE = "rmse", "mae"
+LOG_LOSS, BRIER, ACCURACY, BALANCED_ACCURACY = "log_loss", "brier", "accuracy", "balanced_accuracy"
+ROC_AUC, AVERAGE_PRECISION = "roc_auc", "average_precision"
+POISSON_DEVIANCE, PINBALL_LOSS, COVERAGE = "poisson_deviance", "pinball_loss", "coverage"
 
 
 BEST, CURVE, HALF, MEDIAN, STANDARD_ERROR, TEST = "best_{}", "curve_{}", "half_{}", "{}_median", "{}_se", "test_{}"
@@ -37,8 +49,28 @@ METRICS: dict[str, Metric] = {
     R2: Metric("R²", higher_is_better=True, is_score=True),
     RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
     MAE: Metric("MAE", higher_is_better=False, is_score=False),
+    D2_LOG_LOSS: Metric("D² (log loss)", higher_is_better=True, is_score=True),
+    LOG_LOSS: Metric("log loss", higher_is_better=False, is_score=False),
+    ACCURACY: Metric("accuracy", higher_is_better=True, is_score=False),
+    BALANCED_ACCURACY: Metric("balanced accuracy", higher_is_better=True, is_score=False),
+    ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False),
+    AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False),
+    BRIER: Metric("Brier score", higher_is_better=False, is_score=False),
+    D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True),
+    POISSON_DEVIANCE: Metric("Poisson deviance", higher_is_better=False, is_score=False),
+    D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True),
+    PINBALL_LOSS: Metric("pinball loss", higher_is_better=False, is_score=False),
+    COVERAGE: Metric("coverage", higher_is_better=True, is_score=False),
 }
 """The metrics of heads by name, in the order of tables."""
+
+METRICS_BESIDE: Mapping[str, tuple[str, ...]] = {
+    R2: (RMSE, MAE),
+    D2_LOG_LOSS: (LOG_LOSS, ACCURACY, BALANCED_ACCURACY, ROC_AUC, AVERAGE_PRECISION, BRIER),
+    D2_POISSON: (POISSON_DEVIANCE, RMSE, MAE),
+    D2_PINBALL: (PINBALL_LOSS, COVERAGE),
+}
+"""By score of the built-in kinds of heads, what else is recorded of such a head."""
 
 _SCORE_FIELDS = {R2: "scores", f"{R2}_se": "scores_se", f"test_{R2}": "test_scores"}
 """Fields of kept results that earlier versions named after the one metric they had, and their names now."""
@@ -98,8 +130,13 @@ def score_names(score_metrics: Mapping[str, str], form: str = "{}", mean: bool =
 
 
 def other_metrics(score_metrics: Mapping[str, str]) -> list[str]:
-    """The metrics that are no head's score, in the order of tables."""
-    return [metric for metric in METRICS if metric not in score_metrics.values()]
+    """The metrics that heads with these scores have and that are no head's score, in the order of tables."""
+    scores = set(score_metrics.values())
+    own = {metric for score in scores for metric in METRICS_BESIDE.get(score, ())}
+    if not scores <= METRICS_BESIDE.keys():  # heads of added kinds may have the metrics of regressions
+        own |= {R2, *METRICS_BESIDE[R2]}
+    others = {metric for score, beside in METRICS_BESIDE.items() for metric in (score, *beside)} - own
+    return [metric for metric in METRICS if metric not in scores | others]
 
 
 def with_current_fields(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,30 +7,15 @@ units. Which metrics a head has is its kind's to say; `functions.py` computes th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import ByHalf
-from branchsweep.metrics.functions import FUNCTIONS_ALONG_AXIS, METRIC_FUNCTIONS
+from branchsweep.metrics.functions import ScoredKind, ScoreKey, metric_function, score_along_axis, score_key
 from branchsweep.metrics.names import METRICS
 from branchsweep.trial import HeadScore
 from branchsweep.types import Floats
-
-
-class ScoredKind(Protocol):
-    """What is known of a head's kind here (see `models/heads/head.py`): the names of its metrics, and which is its score."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """All that are computed of its predictions."""
-        ...
-
-    @property
-    def score(self) -> str:
-        """The one among them that is its score."""
-        ...
 
 
 def head_scores(actual: Floats | Actual, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Mapping[str, HeadScore]:
@@ -50,7 +35,7 @@ def head_scores(actual: Floats | Actual, predicted: Floats, heads: Mapping[str, 
 
 def _head_score(known: tuple[Floats, ...], kind: ScoredKind) -> HeadScore:
     """The score of the known values of a head: actual and predicted ones, and their weights if they have any."""
-    metrics = {name: METRIC_FUNCTIONS[name](*known) for name in kind.metrics}
+    metrics = {name: metric_function(kind, name)(*known) for name in kind.metrics}
     return HeadScore(score=metrics[kind.score], score_se=float("nan"), metrics=metrics)
 
 
@@ -65,24 +50,33 @@ def scores_of_many(actual: Floats | Actual, predicted: Floats, heads: Mapping[st
     Returns:
         `(predictions, heads)`.
     """
-    known = Actual.of(actual)
-    by_metric = {metric: _by_column(metric, known, predicted) for metric in dict.fromkeys(k.score for k in heads.values())}
-    return np.stack([by_metric[kind.score][:, column] for column, kind in enumerate(heads.values())], axis=1)
+    known, kinds = Actual.of(actual), list(heads.values())
+    values = np.empty((len(predicted), len(kinds)))
+    by_function: dict[ScoreKey, list[int]] = {}
+    for column, kind in enumerate(kinds):
+        by_function.setdefault(score_key(kind), []).append(column)
+    for columns in by_function.values():
+        values[:, columns] = _scores_of_kind(kinds[columns[0]], columns, known, predicted)
+    return values
 
 
-def _by_column(metric: str, actual: Actual, predicted: Floats) -> Floats:
-    """The metric of every column of many predictions `(predictions, rows, columns)`, at once where that is possible."""
-    if metric in FUNCTIONS_ALONG_AXIS and actual.is_plain:
-        return FUNCTIONS_ALONG_AXIS[metric](actual.values, predicted, -2)
-    columns = (actual.head(column, predicted[..., column]) for column in range(actual.values.shape[1]))
-    return np.stack([_of_column(metric, *known) for known in columns], axis=1)
+def _scores_of_kind(kind: ScoredKind, columns: Sequence[int], actual: Actual, predicted: Floats) -> Floats:
+    """The score of heads that have one in common, `(predictions, columns)`, at once where that is possible."""
+    along_axis = score_along_axis(kind)
+    if along_axis is not None and actual.is_plain:
+        all_columns = len(columns) == actual.values.shape[1]
+        of_kind = (actual.values, predicted) if all_columns else (actual.values[:, columns], predicted[..., columns])
+        return along_axis(*of_kind, -2)
+    known = (actual.head(column, predicted[..., column]) for column in columns)
+    return np.stack([_of_column(kind, *of_head) for of_head in known], axis=1)
 
 
-def _of_column(metric: str, actual: Floats, predicted: Floats, *weights: Floats) -> Floats:
-    """The metric of one head of many predictions `(predictions, known rows)`."""
-    if metric in FUNCTIONS_ALONG_AXIS:
-        return FUNCTIONS_ALONG_AXIS[metric](actual, predicted, -1, *weights)
-    return np.array([METRIC_FUNCTIONS[metric](actual, values, *weights) for values in predicted])
+def _of_column(kind: ScoredKind, actual: Floats, predicted: Floats, *weights: Floats) -> Floats:
+    """The score of one head of many predictions `(predictions, known rows)`."""
+    along_axis, function = score_along_axis(kind), metric_function(kind, kind.score)
+    if along_axis is not None:
+        return along_axis(actual, predicted, -1, *weights)
+    return np.array([function(actual, values, *weights) for values in predicted])
 
 
 def mean_score(heads: Mapping[str, HeadScore]) -> float:

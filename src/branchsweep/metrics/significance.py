@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from branchsweep.config.metric_names import R2
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.actual import Actual
-from branchsweep.metrics.functions import r2
+from branchsweep.metrics.functions import ScoredKind, metric_function, r2, score_along_axis
 from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value
 from branchsweep.types import Floats
@@ -83,10 +84,12 @@ class ComparedMetrics:
     Args:
         score_metrics: The name of the metric that is the score, by head.
         objective: The objective, by which models are ranked.
+        kinds: The kinds of the heads, where their scores are other than R².
     """
 
     score_metrics: Mapping[str, str]
     objective: Objective
+    kinds: Mapping[str, ScoredKind] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -97,6 +100,40 @@ class ComparedMetrics:
         """The values of the metrics, `(metrics, measurements)`, from scores `(measurements, heads)`."""
         by_head = [dict(zip(self.score_metrics, row, strict=True)) for row in scores.tolist()]
         return np.array([[metric_value(name, row, self.objective.weights) for row in by_head] for name in self.names])
+
+    def scores(self, actual: Floats, predicted: Floats, axis: int, *weights: Floats) -> Floats:
+        """The score of each head, of many predictions at once.
+
+        Args:
+            actual: `(heads, …)`, the rows along `axis`.
+            predicted: Of the same shape.
+            axis: The axis of the rows, counted from the end.
+            weights: Of the same shape, where there are any.
+
+        Returns:
+            `(heads, …)` without `axis`.
+        """
+        if all(kind.score == R2 for kind in self.kinds.values()):
+            return r2(actual, predicted, axis, *weights)
+        return np.stack(
+            [
+                _scores_of_head(self.kinds[head], axis, actual[index], predicted[index], *(own[index] for own in weights))
+                for index, head in enumerate(self.score_metrics)
+            ]
+        )
+
+
+def _scores_of_head(kind: ScoredKind, axis: int, *values: Floats) -> Floats:
+    """The score of one head, of many predictions at once, from actual values, predictions, and weights if there are any."""
+    along_axis = score_along_axis(kind)
+    if along_axis is not None:
+        actual, predicted, *weights = values
+        return np.asarray(along_axis(actual, predicted, axis, *weights))
+    function = metric_function(kind, kind.score)
+    moved = [np.moveaxis(own, axis, -1) for own in values]
+    rows = [own.reshape(-1, own.shape[-1]) for own in moved]
+    scores = [function(*of_one) for of_one in zip(*rows, strict=True)]
+    return np.array(scores).reshape(moved[0].shape[:-1])
 
 
 def mean_by_fold(values: Floats, folds: Sequence[int]) -> Floats:
@@ -206,7 +243,7 @@ def paired_bootstrap(
     """
 
     def differences(champion: Floats, challenger: Floats, actual: Floats, *weights: Floats, axis: int) -> Floats:
-        after, before = (r2(actual, predicted, axis, *weights).T for predicted in (challenger, champion))
+        after, before = (metrics.scores(actual, predicted, axis, *weights).T for predicted in (challenger, champion))
         return metrics.values(after) - metrics.values(before)
 
     known = Actual.of(predictions.actual)

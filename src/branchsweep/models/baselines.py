@@ -20,14 +20,15 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from branchsweep.config.estimator_names import JOINT, is_joint
-from branchsweep.config.estimator_parameters import estimator_parameters
+from branchsweep.config.estimator_names import JOINT, estimators_of_task, is_joint
+from branchsweep.config.estimator_parameters import estimator_parameters, of_regression_alone
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import FittedInputEncoder, InputEncoder, InputEncoding
-from branchsweep.errors import DataError
+from branchsweep.errors import ConfigError, DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
+from branchsweep.models.serving import estimated
 from branchsweep.trial import Params
 from branchsweep.types import Floats
 
@@ -85,8 +86,18 @@ def make_estimators(
         heads: The kinds of the heads.
         seed: Of an estimator that is random, from 0 and below 2³².
         params: By head, or under `ALL_HEADS` for all of them, hyperparameters other than scikit-learn's defaults.
+
+    Raises:
+        ConfigError: There is none of this name for the task of a head, or it has no such hyperparameter.
     """
     given = params or {}
+    for head, kind in heads.items():
+        if name not in (possible := estimators_of_task(kind.task)):
+            message = f"{name} is no estimator for the {kind.task} head {head}, expected one of {', '.join(possible)}"
+            raise ConfigError(message, "estimator")
+        of_regression = of_regression_alone(kind.task, (*given.get(head, ()), *given.get(ALL_HEADS, ())))
+        if of_regression:
+            raise ConfigError(f"{of_regression} is for regressions, and head {head} is a {kind.task} head; leave it out", name)
     if is_joint(name):
         first = next(iter(heads.values()))
         together: Estimator = _with_params(first.estimator(name.removeprefix(JOINT), seed), name, given.get(ALL_HEADS, {}))
@@ -158,7 +169,7 @@ class _EstimatorChain:
         predicted = np.empty((len(X), len(self.estimators)))
         for position, column in enumerate(self.order):
             read = np.column_stack([X, predicted[:, self.order[:position]]])
-            predicted[:, column] = self.estimators[column].predict(read)
+            predicted[:, column] = estimated(self.estimators[column], read)
         return predicted
 
 
@@ -170,7 +181,7 @@ class _SeparateEstimators:
 
     def predict(self, X: Floats) -> Floats:
         """Predictions `(n, H)`."""
-        return np.column_stack([estimator.predict(X) for estimator in self.estimators])
+        return np.column_stack([estimated(estimator, X) for estimator in self.estimators])
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +229,7 @@ def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Float
         _fit_head(estimators[column], read, targets, column)
         values = targets.values[:, column]
         known = ~np.isnan(values)
-        read = np.column_stack([read, values if known.all() else np.where(known, values, estimators[column].predict(read))])
+        read = np.column_stack([read, values if known.all() else np.where(known, values, estimated(estimators[column], read))])
     return _EstimatorChain(estimators, order)
 
 

@@ -21,8 +21,9 @@ import numpy as np
 
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.actual import Actual
+from branchsweep.metrics.functions import ScoredKind
 from branchsweep.metrics.objectives import ranking_value
-from branchsweep.metrics.scores import ScoredKind, scores_of_many
+from branchsweep.metrics.scores import scores_of_many
 from branchsweep.types import Floats
 
 Key = TypeVar("Key", bound=Hashable)

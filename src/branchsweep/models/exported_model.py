@@ -117,7 +117,7 @@ class Provenance:
         test = experiment.test
         return cls(
             columns=dict(experiment.columns),
-            losses={name: head.loss for name, head in experiment.heads.items()},
+            losses={name: head.kind for name, head in experiment.heads.items()},
             epochs=experiment.fit.epochs,
             test_fraction=test.fraction,
             test_seed=test.seed,
@@ -187,7 +187,7 @@ class ExportedModel:
             members,
             list(experiment.table.inputs),
             units={name: head.unit for name, head in experiment.heads.items()},
-            losses={name: head.loss for name, head in experiment.heads.items()},
+            losses={name: head.kind for name, head in experiment.heads.items()},
             provenance=Provenance.of(experiment, csv_arguments, partial_targets),
             columns=list(experiment.table.inputs.values()),
             estimators=estimators,

@@ -229,7 +229,7 @@ class KerasFit:
             recipe: The network, its losses and its optimizer, whose schedule is laid out for the recipe's epochs.
             compile_arguments: Further arguments of `compile`.
         """
-        losses = {name: head.loss for name, head in self.experiment.heads.items()}
+        losses = {name: head.kind for name, head in self.experiment.heads.items()}
         model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.input_columns), losses=losses)
         outputs = dict(model.output)
         if recipe.target_noise:

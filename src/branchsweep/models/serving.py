@@ -152,9 +152,16 @@ def with_estimators(
     if known.any():
         predictions[known] = networks[known] * [described["network_shares"][head] for head in heads]
         for member, own in zip(described["members"], estimators, strict=True):
-            of_heads = np.column_stack([estimator.predict(encoded[known]) for estimator in own])
+            of_heads = np.column_stack([estimated(estimator, encoded[known]) for estimator in own])
             predictions[known] += of_heads * [member["shares"][head] for head in heads]
     return predictions
+
+
+def estimated(estimator: Any, values: Floats) -> Floats:
+    """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1."""
+    if not hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict(values))
+    return np.asarray(estimator.predict_proba(values) @ estimator.classes_, dtype=np.float64)
 
 
 def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:

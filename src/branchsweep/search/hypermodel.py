@@ -71,7 +71,7 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
         table = Path(data) if data is not None else None
         experiment = completed_by_table(load_experiment(Path(path), overrides), table)
         dataset = load_dataset(experiment, table)
-        experiment = experiment.resolved_by(dataset.input_columns)
+        experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
         return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, metrics)
 
     @property

@@ -17,7 +17,7 @@ from typing import Any
 from branchsweep.config.codec import from_data, to_json
 from branchsweep.config.metric_names import R2
 from branchsweep.errors import TrackingError
-from branchsweep.metrics.names import METRICS, STANDARD_ERROR
+from branchsweep.metrics.names import METRICS_BESIDE, STANDARD_ERROR
 from branchsweep.tracking.mlflow.serialization import LANE_SCORES_TAG
 from branchsweep.trial import Result
 
@@ -107,5 +107,5 @@ def _current(result: dict[str, Any]) -> dict[str, Any]:
 def _current_head_score(measured: dict[str, Any]) -> dict[str, Any]:
     if "metrics" in measured:
         return measured
-    metrics = {metric: measured[metric] for metric in METRICS}
+    metrics = {metric: measured[metric] for metric in (R2, *METRICS_BESIDE[R2])}
     return {"score": metrics[R2], "score_se": measured[STANDARD_ERROR.format(R2)], "metrics": metrics}

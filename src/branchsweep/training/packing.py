@@ -228,7 +228,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         lanes=lanes,
         slots=slots,
         inputs=recipe.encoded_width(experiment.table.inputs.values()),
-        losses=tuple(head.loss for head in experiment.heads.values()),
+        losses=tuple(head.kind for head in experiment.heads.values()),
         activations=bounds.activations,
         balancing=bounds.balancing,
         trunk_depth=bounds.trunk_depth,

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from branchsweep.metrics.actual import Actual
-from branchsweep.metrics.scores import ScoredKind, average_scores, head_scores
+from branchsweep.metrics.functions import ScoredKind
+from branchsweep.metrics.scores import average_scores, head_scores
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import EndCause, Score, Status
 from branchsweep.types import Floats

@@ -90,7 +90,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -122,7 +122,7 @@ def launch_cross_validation(experiment: Experiment, session: Session) -> CrossVa
         message = "an outer cross-validation estimates scores and registers no model; to register one, run without test.folds"
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -169,7 +169,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
         experiment, split, outer_folds = experiment.for_outer_fold(1), splits[0], len(splits)
     else:
         dataset, split = load_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns)
+    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -269,7 +269,7 @@ def launch_comparison(
     comparison = comparison.quick() if quick else comparison
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
     dataset, _ = load_rows(comparison.experiment, session)
-    comparison = comparison.with_experiments(lambda experiment: experiment.resolved_by(dataset.input_columns))
+    comparison = comparison.with_experiments(lambda experiment: experiment.resolved_by(dataset.input_columns, dataset.classes))
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:

@@ -98,8 +98,8 @@ MISTAKES = {
         "x.yaml:8: heads.V.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?",
     ),
     "choice, nothing near": (
-        ("loss: huber", "loss: quantile"),
-        "x.yaml:8: heads.V.loss: got 'quantile', expected one of mse, mae, huber",
+        ("loss: huber", "loss: squares"),
+        "x.yaml:8: heads.V.loss: got 'squares', expected one of mse, mae, huber",
     ),
     "choice, a number": (("loss: huber", "loss: 3"), "x.yaml:8: heads.V.loss: got 3, expected one of mse, mae, huber"),
     "text": (("unit: cm Hg", "unit: 3"), "x.yaml:7: heads.V.unit: got 3, expected a text"),
@@ -218,11 +218,14 @@ MISTAKES = {
     ),
     "unknown key": (
         ("    loss: huber", "    los: huber"),
-        "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight; did you mean 'loss'?",
+        (
+            "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, positive,"
+            " classes; did you mean 'loss'?"
+        ),
     ),
     "unknown key, nothing near": (
         ("    loss: huber", "    form: 1"),
-        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight",
+        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, positive, classes",
     ),
     "unknown key of the file": (
         ("search:", "serach:"),
@@ -349,7 +352,10 @@ MISTAKES = {
         ("  PE: {unit: MW}", "  PE: {unit: MW, column: AT}"),
         "x.yaml:5: heads.PE: column 'AT' is an input; a network may not read what it predicts",
     ),
-    "two heads of one column": (("unit: cm Hg", "column: PE"), "x.yaml:6: heads.V: column 'PE' is already the target of PE"),
+    "two heads of one column": (
+        ("unit: cm Hg\n    loss: huber", "column: PE"),
+        "x.yaml:6: heads.V: column 'PE' is already the target of PE",
+    ),
     "head with a taken name": (
         ("  PE: {unit: MW}", "  PE: {unit: MW}\n  trunk: {}"),
         "x.yaml:6: heads.trunk: the name is taken by a hyperparameter or a metric; choose another (and give its column)",

@@ -19,10 +19,16 @@ class TestHeads(HeadContract):
 
 
 def test_every_configurable_name_has_a_kind() -> None:
-    assert [head.name for head in head_kinds()] == list(kinds.HEADS)
+    assert [head.name for head in head_kinds() if head.task == kinds.REGRESSION] == list(kinds.HEADS)
+    assert {head.task: head.score for head in head_kinds() if head.task != kinds.REGRESSION} == kinds.TASK_SCORES
 
 
-@pytest.mark.parametrize("head", head_kinds(), ids=lambda head: head.name)
+def test_a_quantile_is_one_object_for_each_level() -> None:
+    assert head_kind(kinds.quantile_kind(0.25)) is head_kind("quantile(0.25)")
+    assert head_kind("quantile(0.25)").metric_arguments["d2_pinball"] == {"level": 0.25}
+
+
+@pytest.mark.parametrize("head", [head_kind(name) for name in kinds.HEADS], ids=lambda head: head.name)
 def test_the_score_of_a_regression_is_r2_whatever_its_loss(head: Head) -> None:
     random = np.random.default_rng(0)
     actual, predicted = random.normal(size=(30, 1)), random.normal(size=(30, 1))

@@ -1,17 +1,17 @@
-"""A head of the network: its target column, unit and loss."""
+"""A head of the network: its target column, its task, its unit and loss."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 import warnings
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from branchsweep.config import kinds
-from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, ConfigModel
+from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, ConfigModel, KeyMistake
 from branchsweep.errors import HeadNameWarning, did_you_mean
 
 MAX_HEADS = 256
@@ -73,6 +73,15 @@ def _name_the_losses(schema: dict[str, Any]) -> None:
     schema["enum"] = list(kinds.HEADS)
 
 
+Task = Literal["regression", "binary", "count", "quantile"]
+"""The question that a head answers."""
+
+CLASSES = 2
+"""The classes of a binary head."""
+
+Label = Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]
+
+
 class Head(ConfigModel):
     """One output of the network."""
 
@@ -81,22 +90,100 @@ class Head(ConfigModel):
     )
     unit: str = Field("", max_length=MAX_UNIT, description="The target's unit, for people (MW, cm Hg).")
     loss: str = Field(
-        kinds.DEFAULT_HEAD, description="The head's loss on the scaled target.", json_schema_extra=_name_the_losses
+        kinds.DEFAULT_HEAD,
+        description="The loss of a regression head on the scaled target; each other task has one loss.",
+        json_schema_extra=_name_the_losses,
     )
     weight: Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)] | None = Field(
         None,
         description="A column of numbers from 0 that weigh each row of this head in loss and metrics (Keras's and "
         "scikit-learn's sample_weight); multiplied with table.weight where both are given.",
     )
+    task: Task | None = Field(
+        None,
+        description="regression: a number; binary: the probability of one of two classes; count: the mean of whole numbers "
+        "from 0; quantile: the number that a share of the targets does not exceed. If absent, binary where the column holds "
+        "two words or booleans, else regression.",
+    )
+    quantile: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="The level of a quantile head, such as 0.9: the share of the targets at or below what it predicts."
+    )
+    positive: Label | None = Field(
+        None, description="The class of a binary head whose probability is predicted; inferred from the column if absent."
+    )
+    classes: list[Label] | None = Field(
+        None,
+        min_length=CLASSES,
+        max_length=CLASSES,
+        description="The classes of a binary head, the positive one last; inferred from the table.",
+        json_schema_extra={"readOnly": True},
+    )
 
     @field_validator("loss")
     @classmethod
     def _is_known(cls, loss: str) -> str:
+        if loss in _TASKS_OF_LOSSES and loss not in kinds.HEADS:
+            raise ValueError(f"got '{loss}', which is the loss of another task; write task: {_TASKS_OF_LOSSES[loss]} instead")
         if loss not in kinds.HEADS:
             raise ValueError(f"got '{loss}', expected one of {', '.join(kinds.HEADS)}{did_you_mean(loss, kinds.HEADS)}")
         return loss
 
+    @model_validator(mode="before")
+    @classmethod
+    def _class_as_text(cls, written: Any) -> Any:
+        """In YAML, `positive: yes` is a boolean and `positive: 1` a number: classes are texts."""
+        if not isinstance(written, Mapping) or not isinstance(positive := written.get("positive"), (bool, int, float)):
+            return written
+        return {**written, "positive": str(positive)}
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Self:
+        self._raise_mistakes(self._task_mistakes())
+        return self
+
+    def _task_mistakes(self) -> Iterator[KeyMistake]:
+        if self.task not in (None, kinds.REGRESSION) and self.loss != kinds.DEFAULT_HEAD:
+            message = f"'{self.loss}' is a loss of regression, and this head is a {self.task} head: leave out loss or task"
+            yield ("loss",), message
+        if self.task == kinds.QUANTILE and self.quantile is None:
+            yield ("quantile",), "which quantile does the head predict? Give its level, such as quantile: 0.9"
+        if self.task != kinds.QUANTILE and self.quantile is not None:
+            yield ("quantile",), "only quantile heads have a level: write task: quantile, too, or leave it out"
+        if self.positive is not None and self.task != kinds.BINARY:
+            yield ("positive",), "only binary heads have a positive class: write task: binary, too, or leave it out"
+        if self.classes is not None and self.task != kinds.BINARY:
+            yield ("classes",), "only binary heads have classes: leave them out, they are read from the table"
+        if self.classes is not None and self.positive not in (None, self.classes[-1]):
+            yield ("classes",), f"the last one is the positive class, which is '{self.positive}'; leave them out"
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind in `models/heads/registry.py`: its loss, or its task where that has one loss."""
+        if self.quantile is not None:
+            return kinds.quantile_kind(self.quantile)
+        return self.loss if self.task in (None, kinds.REGRESSION) else self.task
+
     @property
     def score_metric(self) -> str:
         """The name of the metric that is the head's score."""
-        return kinds.HEAD_SCORES[self.loss]
+        return kinds.HEAD_SCORES[self.loss] if self.task in (None, kinds.REGRESSION) else kinds.TASK_SCORES[self.task]
+
+    @property
+    def may_be_binary(self) -> bool:
+        """Whether the table decides what the head predicts, or which classes it has."""
+        is_open = self.task is None and self.loss == kinds.DEFAULT_HEAD
+        return is_open or (self.task == kinds.BINARY and self.classes is None)
+
+
+def probability_column(head: str) -> str:
+    """The column of a prediction that has the probabilities of a binary head's positive class."""
+    return f"{head}_probability"
+
+
+_TASKS_OF_LOSSES = {
+    "binary_crossentropy": kinds.BINARY,
+    "poisson": kinds.COUNT,
+    "pinball": kinds.QUANTILE,
+    "quantile": kinds.QUANTILE,
+}
+"""Names that one may give as `loss` where a task is meant."""

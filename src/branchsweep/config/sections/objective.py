@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, field_validator
 
 from branchsweep.config.config_model import SHORT_TEXT, ConfigModel, Name
-from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, WEIGHTED
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, MEAN_PREFIX, WEIGHTED, common_metric
 from branchsweep.config.sections.heads import MAX_HEADS
 
 MAX_OBJECTIVES, MAX_CONSTRAINTS = 32, 100
@@ -61,7 +61,8 @@ class Objective(ConfigModel):
         default_factory=lambda: [DEFAULT_OBJECTIVE],
         min_length=1,
         max_length=MAX_OBJECTIVES,
-        description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front.",
+        description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front. Scores of other tasks "
+        "are called d2_log_loss (binary), d2_poisson (count) and d2_pinball (quantile), the mean of unlike ones mean_score.",
     )
     weights: Mapping[Name, Annotated[float, Field(gt=0, le=MAX_WEIGHT)]] = Field(
         default_factory=dict, max_length=MAX_HEADS, description="The weights of the heads in `weighted`; 1 where none is given."
@@ -75,6 +76,19 @@ class Objective(ConfigModel):
         max_length=MAX_CONSTRAINTS,
         description="What the best trial must meet, such as r2/PE >= 0.99 * article (an initial trial).",
     )
+
+    def for_scores(self, metrics: Iterable[str]) -> Self:
+        """The same, its defaults those of heads whose scores are these metrics: their mean.
+
+        Args:
+            metrics: The metric that is the score, of each head.
+        """
+        mean = f"{MEAN_PREFIX}{common_metric(metrics)}"
+        if mean == DEFAULT_OBJECTIVE:
+            return self
+        defaults: dict[str, Any] = {} if "maximize" in self.model_fields_set else {"maximize": [mean]}
+        defaults |= {"choose": mean} if self.is_multi_objective and self.choose is None else {}
+        return self.model_copy(update=defaults)
 
     @field_validator("constraints")
     @classmethod

@@ -8,11 +8,13 @@ and NumPy share them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
+from branchsweep.metrics.functions import score_key
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.types import Floats, SourceCall
 
@@ -21,7 +23,7 @@ class Head(ABC):
     """One kind of output. It has no state: a kind is one object, found by its name in `registry`.
 
     Attributes:
-        name: As `loss` in YAML.
+        name: As `loss` in YAML; the task where that has one loss, with what else it is given (`binary`, `quantile(0.9)`).
         task: The question that it answers (`regression`).
         units: Units of the output layer. The compiled program learns heads of one unit.
         output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
@@ -30,6 +32,8 @@ class Head(ABC):
             `metrics/functions.py` what computes them.
         score: The name among `metrics` that objectives, rungs and reports compare: a share of explained deviance, 1 for a
             perfect prediction and 0 for the best constant.
+        metric_arguments: By metric what its function takes besides values and weights.
+        is_probability: Whether the prediction is the probability of one of two classes.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Head(ABC):
     has_intervals: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
     score: ClassVar[str]
+    metric_arguments: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+    is_probability: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
@@ -89,6 +95,10 @@ class Head(ABC):
     def loss_source(self) -> str:
         """The same in generated code, as source."""
 
+    def loss_definition(self) -> str:
+        """The code that defines what `loss_source` names; empty where Keras has it."""
+        return ""
+
     @abstractmethod
     def score_source(self) -> SourceCall:
         """The function of (actual, predicted) values that computes the score in generated code."""
@@ -96,6 +106,8 @@ class Head(ABC):
     @abstractmethod
     def estimator(self, name: str, seed: int) -> Any:
         """The scikit-learn estimator that a baseline of this name is for such a head, not fitted.
+
+        Of a classifier of 0 and 1 the probability of a 1 counts as its prediction.
 
         Args:
             name: Of `config/estimator_names.py`, such as `random_forest`; without `joint_`, since such an estimator is the same
@@ -122,8 +134,12 @@ def null_deviances(heads: Sequence[Head], targets: Floats, weights: Floats | Non
         return np.ones(len(heads))
     if weights is not None:
         return np.array([_null_deviance(*columns) for columns in zip(heads, targets.T, weights.T, strict=True)])
-    by_kind = {kind: kind.null_deviance(targets) for kind in dict.fromkeys(heads)}
-    return np.array([by_kind[head][column] for column, head in enumerate(heads)])
+    deviances = np.empty(len(heads))
+    for key in {score_key(head): None for head in heads}:
+        columns = [column for column, head in enumerate(heads) if score_key(head) == key]
+        of_score = targets if len(columns) == len(heads) else targets[:, columns]
+        deviances[columns] = heads[columns[0]].null_deviance(of_score)
+    return deviances
 
 
 def _null_deviance(head: Head, targets: Floats, weights: Floats) -> float:

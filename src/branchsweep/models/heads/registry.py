@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 from branchsweep.config import kinds
 from branchsweep.config.experiment import Experiment
+from branchsweep.models.heads.binary import BINARY
+from branchsweep.models.heads.count import COUNT
 from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.quantile import Quantile
 from branchsweep.models.heads.regression import HUBER, MAE, MSE
 
 _HEADS: kinds.KindRegistry[Head] = kinds.KindRegistry(kinds.HEADS, (MSE, MAE, HUBER))
+
+_OF_TASKS: Mapping[str, Head] = {head.name: head for head in (BINARY, COUNT)}
+"""The kinds of the tasks that have one loss, by the task."""
 
 
 def register_head(head: Head) -> None:
@@ -29,17 +36,26 @@ def unregister_head(name: str) -> None:
 
 
 def head_kind(name: str) -> Head:
-    """The kind of the heads with this loss.
+    """The kind of this name (see `Head.kind` of `config/sections/heads.py`).
 
     Raises:
         KeyError: No kind has this name; an experiment was checked long before.
     """
-    return _HEADS[name]
+    level = kinds.quantile_level(name)
+    if level is not None:
+        return _quantile(level)
+    return _OF_TASKS[name] if name in _OF_TASKS else _HEADS[name]
+
+
+@cache
+def _quantile(level: float) -> Head:
+    """The kind of the heads that predict a quantile: one object for each level."""
+    return Quantile(level)
 
 
 def head_kinds() -> list[Head]:
-    """Every kind."""
-    return list(_HEADS)
+    """Every kind; of quantiles the median and an outer one."""
+    return [*_HEADS, *_OF_TASKS.values(), _quantile(0.5), _quantile(0.9)]
 
 
 def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:
@@ -49,4 +65,4 @@ def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:
 
 def kinds_by_head(experiment: Experiment) -> dict[str, Head]:
     """The kind of each head of an experiment, in order."""
-    return {name: head_kind(head.loss) for name, head in experiment.heads.items()}
+    return {name: head_kind(head.kind) for name, head in experiment.heads.items()}

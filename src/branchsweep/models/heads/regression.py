@@ -14,6 +14,7 @@ from branchsweep.config.metric_names import R2
 from branchsweep.metrics.names import MAE as MEAN_ABSOLUTE_ERROR
 from branchsweep.metrics.names import RMSE
 from branchsweep.models.arrays import Array, ArrayOperations
+from branchsweep.models.heads.estimator_scaling import standardized
 from branchsweep.models.heads.head import Head
 from branchsweep.types import Floats, SourceCall
 
@@ -93,56 +94,31 @@ def _linear_regression(_: int) -> Any:
 def _k_nearest_neighbors(_: int) -> Any:
     from sklearn.neighbors import KNeighborsRegressor  # noqa: PLC0415  # as above
 
-    return _standardized(KNeighborsRegressor())
+    return standardized(KNeighborsRegressor())
 
 
 def _random_forest(seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415  # as above
 
-    return _standardized(RandomForestRegressor(random_state=seed, n_jobs=-1))
+    return standardized(RandomForestRegressor(random_state=seed, n_jobs=-1))
 
 
 def _support_vector_regression(_: int) -> Any:
     from sklearn.svm import SVR  # noqa: PLC0415  # as above
 
-    return _standardized(SVR())
+    return standardized(SVR())
 
 
 def _extra_trees(seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesRegressor  # noqa: PLC0415  # as above
 
-    return _standardized(ExtraTreesRegressor(random_state=seed, n_jobs=-1))
+    return standardized(ExtraTreesRegressor(random_state=seed, n_jobs=-1))
 
 
 def _histogram_gradient_boosting(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415  # as above
 
-    return _standardized(HistGradientBoostingRegressor(random_state=seed))
-
-
-def _standardized(estimator: Any) -> Any:
-    """The estimator on inputs and targets of mean 0 and standard deviation 1, so that their units decide nothing.
-
-    A tree of scikit-learn's takes a column as constant whose values differ by less than 1e-7, and a node as pure whose variance
-    is below 2e-16; neighbors are the nearest in whatever has the largest numbers. Values are rounded to 32 bits: another unit
-    changes the last of 64, and by that which of two equal splits is taken, or which of two neighbors at the same distance.
-    """
-    from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415  # as above
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-    return TransformedTargetRegressor(
-        make_pipeline(StandardScaler(), *_rounding(), estimator),
-        transformer=make_pipeline(StandardScaler(), *_rounding()),
-        check_inverse=False,  # it would warn that rounding cannot be undone
-    )
-
-
-def _rounding() -> list[Any]:
-    """Steps that round values to 32 bits. They are NumPy's, so that a fitted estimator is read where this package is not."""
-    from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415  # as above
-
-    return [FunctionTransformer(np.asarray, kw_args={"dtype": name}) for name in ("float32", "float64")]
+    return standardized(HistGradientBoostingRegressor(random_state=seed))
 
 
 ESTIMATORS: Mapping[str, Callable[[int], Any]] = {

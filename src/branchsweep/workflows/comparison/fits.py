@@ -103,7 +103,7 @@ def fit_networks(networks: Sequence[NetworkToFit], seeds: int, training: Trainin
     fits = [FittedNetwork(network) for network in networks]
     alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for index, network in enumerate(networks):
-        losses = tuple((name, head.loss) for name, head in network.part.experiment.heads.items())
+        losses = tuple((name, head.kind) for name, head in network.part.experiment.heads.items())
         alike.setdefault(losses, []).append(index)
     for group in alike.values():
         lanes = {index: networks[index].lanes(seeds) for index in group}

@@ -35,6 +35,7 @@ from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
 from branchsweep.metrics.actual import Actual
+from branchsweep.metrics.functions import ScoredKind
 from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.significance import (
     ComparedMetrics,
@@ -93,12 +94,14 @@ class GateMeasurements:
         challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
         actual: The targets of the test rows, as of `PairedPredictions`; None where they are not to be used.
         validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
+        kinds: The kinds of the heads, where their scores are other than R².
     """
 
     champion: GateCandidate | None
     challenger: GateCandidate
     actual: Floats | Actual | None
     validation_share: float
+    kinds: Mapping[str, ScoredKind] = field(default_factory=dict)
 
 
 def decide_promotion(gate: Gate, objective: Objective, measured: GateMeasurements, seed: int) -> PromotionDecision:
@@ -118,7 +121,7 @@ def decide_promotion(gate: Gate, objective: Objective, measured: GateMeasurement
     """
     champion, challenger, actual = measured.champion, measured.challenger, measured.actual
     rule = objective.ranking_metric
-    metrics = ComparedMetrics(challenger.score_metrics, objective)
+    metrics = ComparedMetrics(challenger.score_metrics, objective, measured.kinds)
     policy: dict[str, Any] = {
         "alpha": gate.alpha,
         "margin": gate.margin,

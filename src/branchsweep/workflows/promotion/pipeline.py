@@ -332,6 +332,7 @@ class PromotionPipeline:
             challenger=_gate_candidate(finalist, None if actual is None else predictions),
             actual=actual,
             validation_share=len(validation) / (len(train) + len(validation)),
+            kinds=kinds_by_head(experiment),
         )
         return gate.decide_promotion(experiment.promotion.gate, experiment.objective, measured, experiment.seed)
 

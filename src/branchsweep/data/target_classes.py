@@ -1,0 +1,144 @@
+"""The classes of binary targets: which columns have two, which of them is the positive one, and their cells as 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.kinds import BINARY
+from branchsweep.config.sections.heads import CLASSES, Head
+from branchsweep.data.column_kinds import MOST_NAMED, inferred_kind
+from branchsweep.data.columns import format_cell, to_numbers
+from branchsweep.data.encoders.categories import UNKNOWN, category_codes, category_label
+from branchsweep.errors import DataError, did_you_mean
+from branchsweep.types import Floats
+
+Classes = tuple[str, str]
+"""The labels of a binary head's classes: the negative one, then the positive one, whose probability is predicted."""
+
+_POSITIVE = frozenset(
+    {"yes", "y", "true", "t", "1", "positive", "pos", "on", "present", "failed", "fail", "failure", "fault", "faulty", "error"}
+    | {
+        "defect",
+        "defective",
+        "bad",
+        "abnormal",
+        "anomaly",
+        "alarm",
+        "trip",
+        "tripped",
+        "sick",
+        "ill",
+        "dead",
+        "died",
+        "churned",
+    }
+)
+_NEGATIVE = frozenset(
+    {"no", "n", "false", "f", "0", "-1", "negative", "neg", "off", "absent", "ok", "okay", "good", "pass", "passed", "success"}
+    | {"normal", "none", "healthy", "alive", "survived", "intact"}
+)
+
+
+def target_classes(experiment: Experiment, frame: pd.DataFrame, where: str) -> dict[str, Classes]:
+    """By binary head its classes: of the heads that say so, and of those that say nothing and whose column has two words.
+
+    Args:
+        experiment: The heads.
+        frame: The table; texts that stand for a missing value are none any more.
+        where: The table, for messages.
+
+    Raises:
+        DataError: The column of a binary head has not two classes, or not the one that is given as positive.
+    """
+    found = {}
+    for name, column in experiment.columns.items():
+        head = experiment.heads[name]
+        if head.classes is not None:
+            found[name] = (head.classes[0], head.classes[1])
+        elif head.task == BINARY:
+            found[name] = _stated(name, head, _labels(frame[column], experiment), where)
+        elif head.may_be_binary and inferred_kind(frame[column]) == "categorical":
+            labels = _labels(frame[column], experiment)
+            if len(labels) == CLASSES:
+                found[name] = _ordered(labels)
+    return found
+
+
+def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table whose binary targets are 0 and 1, NaN where one is missing.
+
+    Args:
+        experiment: Its binary heads have their classes.
+        frame: The table.
+        where: The table, for messages.
+
+    Raises:
+        DataError: A cell is neither of the two classes.
+    """
+    coded: dict[str, Floats] = {}
+    for name, head in experiment.heads.items():
+        if head.classes is None:
+            continue
+        column = experiment.columns[name]
+        codes = category_codes(frame[column].astype(object), head.classes)
+        for row in map(int, np.flatnonzero(codes == UNKNOWN)):
+            if category_label(frame[column].iat[row]) not in _missing_labels(experiment):
+                got, expected = format_cell(frame[column].iat[row]), " or ".join(head.classes)
+                raise DataError(
+                    f"column '{column}' (heads.{name}) row {frame.index[row]}: got {got}, expected {expected}", where
+                )
+            codes[row] = np.nan
+        coded[column] = codes
+    return frame.assign(**coded)
+
+
+def zero_one_warnings(experiment: Experiment, frame: pd.DataFrame, classes: Mapping[str, Classes]) -> list[str]:
+    """Hints at numeric targets of 0 and 1 alone, which nobody says are classes."""
+    open_heads = [name for name, head in experiment.heads.items() if name not in classes and head.may_be_binary]
+    return [
+        f"heads.{name}: the target is 0 or 1 in every row, and is predicted as a number; to predict the probability of a 1,"
+        f" write task: binary."
+        for name in open_heads
+        if set(np.unique(to_numbers(frame[[experiment.columns[name]]], experiment.table.missing))) == {0.0, 1.0}
+    ]
+
+
+def _labels(cells: pd.Series, experiment: Experiment) -> list[str]:
+    """The different labels of a column, sorted, without what stands for a missing value."""
+    labels = {category_label(cell) for cell in cells.drop_duplicates().astype(object)} - _missing_labels(experiment)
+    return sorted(label for label in labels if label is not None)
+
+
+def _missing_labels(experiment: Experiment) -> set[str | None]:
+    """The labels of what stands for a missing value."""
+    return {category_label(code) for code in experiment.table.missing}
+
+
+def _stated(name: str, head: Head, labels: Sequence[str], where: str) -> Classes:
+    """The classes of a head that is said to be binary."""
+    if len(labels) != CLASSES:
+        named = ", ".join(labels[:MOST_NAMED]) + (", …" if len(labels) > MOST_NAMED else "")
+        many = f"{len(labels):,} different values ({named})" if labels else "no values"
+        message = f"heads.{name}: column '{head.column or name}' has {many}, and a binary head needs exactly two"
+        raise DataError(f"{message}; correct the column, or give the head another task", where)
+    if head.positive is None:
+        return _ordered(labels)
+    positive = category_label(head.positive)
+    codes = category_codes([head.positive], labels)
+    if codes[0] == UNKNOWN:
+        message = f"heads.{name}.positive: got '{positive}', expected one of {labels[0]}, {labels[1]}"
+        raise DataError(f"{message}{did_you_mean(str(positive), labels)}", where)
+    at = int(codes[0])
+    return labels[1 - at], labels[at]
+
+
+def _ordered(labels: Sequence[str]) -> Classes:
+    """The classes with the positive one last: by what the words mean, else by the alphabet."""
+    first, last = labels
+    says_first = first.lower() in _POSITIVE or last.lower() in _NEGATIVE
+    says_last = last.lower() in _POSITIVE or first.lower() in _NEGATIVE
+    return (last, first) if says_first and not says_last else (first, last)
