@@ -141,6 +141,11 @@ def quantile_kind(level: float) -> str:
     return f"{QUANTILE}({level!r})"
 
 
+def is_of_task(kind: str) -> bool:
+    """Whether this is the name of a kind that belongs to a task with one loss, which are all built in."""
+    return kind in (BINARY, COUNT) or quantile_level(kind) is not None
+
+
 def quantile_level(kind: str) -> float | None:
     """The level of a kind that `quantile_kind` named; None for another kind."""
     found = _QUANTILE_KIND.fullmatch(kind)

@@ -180,11 +180,11 @@ def invalid_remedy(
     found += [remedy for pattern, remedy in _REMEDIES.items() if any(pattern.fullmatch(text) for text in texts)]
     if any(name in dates and not is_missing(cell) for name, cell in cells):
         found.append(DATE_FORM)
-    without_values = [str(name) for name, column in zip(frame.columns, values.T, strict=True) if np.isnan(column).all()]
+    without_values = [position for position, column in enumerate(values.T) if np.isnan(column).all()]
     if without_values and not found:
-        name = without_values[0]
+        name = str(frame.columns[without_values[0]])
         key = (keys or {}).get(name, "")
-        lacks = "has no values" if frame[name].map(is_missing).all() else "holds no numbers"
+        lacks = "has no values" if frame.iloc[:, without_values[0]].map(is_missing).all() else "holds no numbers"
         return f"column '{name}'{f' ({key})' if key else ''} {lacks}: {without_column(key)}"
     return ", and ".join(dict.fromkeys(found))
 

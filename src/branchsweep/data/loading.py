@@ -32,7 +32,7 @@ from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.data.target_cells import columns_of_targets, head_weights
-from branchsweep.data.target_classes import target_classes, with_codes, zero_one_warnings
+from branchsweep.data.target_classes import check_counts, target_classes, with_codes, zero_one_warnings
 from branchsweep.data.test_table import HOLDS_BETWEEN_TABLES, check_test_rows, with_test_table
 from branchsweep.errors import DataError
 
@@ -107,6 +107,7 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
     check_magnitudes(names, numbers, table.location, column_keys(experiment))
     constant_warnings = check_constants(columns[:end], values[:, :end], targets, table.location, kinds)
     y = values[:, columns_of_targets(experiment)].copy()
+    check_counts(experiment, y, rows.numbers, table.location)
     weights = head_weights(experiment, values)
     guesses = code_warnings(names, numbers)
     others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.data.columns import MOST_EXAMPLES, count_noun, to_numbers
+from branchsweep.data.encoders.categories import category_label
 
 
 def with_predictions(
@@ -52,7 +53,7 @@ def without_prediction(predicted: pd.DataFrame, further: Iterable[str] = ()) -> 
         predicted: As of `with_predictions`.
         further: Likewise.
     """
-    heads = predicted.drop(columns=list(further))
+    heads = predicted.drop(columns=list(further)).select_dtypes("float")  # a class is missing where its probability is
     is_missing = ~np.isfinite(heads.to_numpy(dtype=np.float64))
     rows = is_missing.any(axis=1)
     if not rows.any():
@@ -69,6 +70,8 @@ def _is_actual(table: pd.DataFrame, predicted: pd.DataFrame, head: str, targets:
     """Whether the column of a head's name has its actual values: it is the target column, and not this model's prediction."""
     if targets.get(head, head) != head:
         return False
+    if not pd.api.types.is_float_dtype(predicted[head].dtype):  # the classes of a binary head
+        return [category_label(cell) for cell in table[head]] != [category_label(cell) for cell in predicted[head]]
     values, predictions = to_numbers(table[[head]])[:, 0], predicted[head].to_numpy(dtype=np.float64)
     return not np.allclose(values, predictions, rtol=1e-5, atol=0.0, equal_nan=True)
 

@@ -1,4 +1,4 @@
-"""The classes of binary targets: which columns have two, which of them is the positive one, and their cells as 0 and 1."""
+"""Targets that are no plain numbers: the classes of binary heads, whose cells become 0 and 1, and counts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.kinds import BINARY
+from branchsweep.config.kinds import BINARY, COUNT
 from branchsweep.config.sections.heads import CLASSES, Head
 from branchsweep.data.column_kinds import MOST_NAMED, inferred_kind
 from branchsweep.data.columns import format_cell, to_numbers
@@ -105,6 +106,29 @@ def zero_one_warnings(experiment: Experiment, frame: pd.DataFrame, classes: Mapp
         for name in open_heads
         if set(np.unique(to_numbers(frame[[experiment.columns[name]]], experiment.table.missing))) == {0.0, 1.0}
     ]
+
+
+def check_counts(experiment: Experiment, targets: Floats, numbers: NDArray[np.int64], where: str) -> None:
+    """Check that the targets of count heads are whole numbers from 0.
+
+    Args:
+        experiment: The heads.
+        targets: `(rows, heads)`, NaN where one is missing.
+        numbers: The rows' numbers, for messages.
+        where: The table, for messages.
+
+    Raises:
+        DataError: Some is not.
+    """
+    for (name, head), values in zip(experiment.heads.items(), targets.T, strict=True):
+        wrong = np.flatnonzero((values < 0) | (values % 1.0 > 0))
+        if head.task == COUNT and len(wrong):
+            got = f"got {values[wrong[0]]:g} in row {numbers[wrong[0]]}"
+            raise DataError(
+                f"heads.{name}: {got} of column '{head.column or name}', expected whole numbers from 0, as a count head needs;"
+                f" correct the column, or leave out task: count",
+                where,
+            )
 
 
 def _labels(cells: pd.Series, experiment: Experiment) -> list[str]:

@@ -81,6 +81,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
     Raises:
         BackendError: There is no script for the kinds of the heads, or for how inputs are encoded.
     """
+    _check_heads(provenance)
     columns = InputSource(inputs)
     by_member = [_Network.of(member, columns, provenance) for member in members]
     networks = [network for index, network in enumerate(by_member) if network not in by_member[:index]]
@@ -88,8 +89,11 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
     scores = {head: kind.score_source() for head, kind in heads.items()}
     split = SplitSource.of(provenance, columns.has_missing_values)
     encoders = [call for network in networks for call in network.encoders]
-    calls = [*scores.values(), *encoders, *(own for call in encoders for own in call.uses)]
-    definitions = list(dict.fromkeys([*columns.definitions, *(call.definition for call in encoders if call.definition)]))
+    own = [*scores.values(), *encoders]
+    calls = [*own, *(used for call in own for used in call.uses)]
+    of_heads = [*(kind.loss_definition() for kind in heads.values()), *(score.definition for score in scores.values())]
+    of_encoders = [call.definition for call in encoders]
+    definitions = [code for code in dict.fromkeys([*columns.definitions, *of_encoders, *of_heads]) if code]
     return (
         _environment()
         .get_template("script.py.jinja")
@@ -121,6 +125,19 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             factors_name=LAYER_NAME,
         )
     )
+
+
+def _check_heads(provenance: Provenance) -> None:
+    """Check that the lines of a script can read and train the heads.
+
+    Raises:
+        BackendError: Targets are words, or several heads have one column.
+    """
+    remedy = "export the network (--format keras)"
+    if provenance.has_words:
+        raise BackendError(f"binary heads whose classes are not 0 and 1 have no script; {remedy}")
+    if len(set(provenance.columns.values())) < len(provenance.columns):
+        raise BackendError(f"several heads of one target column have no script; {remedy}")
 
 
 def _share_source(member: ModelMember, provenance: Provenance) -> str:

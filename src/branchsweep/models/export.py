@@ -65,7 +65,10 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         **({"columns": described} if isinstance(described, dict) else {}),
         **({"categories_without_rows": unseen} if (unseen := rows.categories_without_rows(columns)) else {}),
         "ranges": [list(ends) for ends in rows.ranges],
-        "heads": [{"name": head, "unit": unit} for head, unit in model.units.items()],
+        "heads": [
+            {"name": head, "unit": unit, **({"classes": list(model.classes[head])} if head in model.classes else {})}
+            for head, unit in model.units.items()
+        ],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": target_encoders[members[0].recipe.target_scaling].to_json(),
         "missing": list(model.provenance.missing) if model.provenance else [],

@@ -82,6 +82,7 @@ class Provenance:
         partial_targets: Whether there were rows that had the targets of some heads only, and were used.
         weights: By head, the columns whose product weighs its rows.
         has_test_table: Whether the test rows were a table of their own.
+        has_words: Whether classes of some binary head are others than 0 and 1 in the table.
         outer_fold: The number of the outer fold whose rows are the test rows, and how many there are; None without outer folds.
     """
 
@@ -103,6 +104,7 @@ class Provenance:
     weights: Mapping[str, Sequence[str]] = field(default_factory=dict)
     has_test_table: bool = False
     outer_fold: tuple[int, int] | None = None
+    has_words: bool = False
 
     @property
     def row_split(self) -> RowSplit:
@@ -133,6 +135,7 @@ class Provenance:
             split=experiment.resolved_split,
             partial_targets=partial_targets,
             weights=experiment.head_weight_columns,
+            has_words=any(head.classes not in (None, ["0", "1"]) for head in experiment.heads.values()),
         )
 
 
@@ -148,6 +151,7 @@ class ExportedModel:
         losses: Loss by head, which names its kind; regressions where absent.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
         estimators: What stands beside the networks.
+        classes: By binary head, what 0 and 1 are among its targets.
         intervals: The prediction intervals of its heads; None where there are none.
     """
 
@@ -158,6 +162,7 @@ class ExportedModel:
     losses: Mapping[str, str] = field(default_factory=dict)
     columns: Sequence[Column] = ()
     estimators: Sequence[EstimatorMember] = ()
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     intervals: PredictionIntervals | None = None
 
     @property
@@ -191,6 +196,7 @@ class ExportedModel:
             provenance=Provenance.of(experiment, csv_arguments, partial_targets),
             columns=list(experiment.table.inputs.values()),
             estimators=estimators,
+            classes={name: head.classes for name, head in experiment.heads.items() if head.classes},
         )
 
     def network_share(self, head: str) -> float:

@@ -9,7 +9,7 @@ encoder that the model has, and `serving.json`:
      "columns": {"season": {"kind": "categorical", "categories": […]}, …},   what each input is; absent where all are numbers
      "categories_without_rows": {"season": [3]},                positions of categories without a training row, if there are any
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
-     "heads": [{"name": "PE", "unit": "MW"}, …],
+     "heads": [{"name": "PE", "unit": "MW"}, …],                a binary head also has "classes": ["no", "yes"]
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
      "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
      "intervals": {"levels": [0.5, …, 0.999],                   shares of actual values inside; absent where there are none
@@ -78,6 +78,12 @@ ESTIMATOR_TYPES = (
 
 OUTSIDE_COLUMN = "outside"
 """The column of a prediction that says whether a row lies outside what the model has seen."""
+
+PROBABILITY_COLUMN = "{head}_probability"
+"""The column of the probability of a binary head's positive class, beside the class that is the likelier one."""
+
+THRESHOLD = 0.5
+"""The positive class is predicted where its probability is above this."""
 
 LOWER_COLUMN, UPPER_COLUMN = "{head}_low", "{head}_high"
 """The columns of the ends of a head's prediction interval."""
@@ -193,6 +199,11 @@ class Predictor:
         return {head["name"]: head["unit"] for head in self._manifest["heads"]}
 
     @property
+    def classes(self) -> dict[str, list[str]]:
+        """By binary head its classes, the positive one last."""
+        return {head["name"]: head["classes"] for head in self._manifest["heads"] if "classes" in head}
+
+    @property
     def estimators(self) -> list[str]:
         """The estimators of scikit-learn beside its networks, in words."""
         return [str(member["label"]) for member in self._manifest.get("estimators", {}).get("members", [])]
@@ -214,7 +225,7 @@ class Predictor:
         interval: float = 0.0,
         joint: bool = False,
     ) -> Table:
-        """One column per head in natural units, with the index of `table`.
+        """One column per head in natural units, with the index of `table`; of a binary head its class and `trip_probability`.
 
         Args:
             table: The input columns in any order and in natural units; other columns are ignored. A missing number or date, or
@@ -242,7 +253,21 @@ class Predictor:
             further[OUTSIDE_COLUMN] = self._outside(values)
         if taken := [name for name in further if name in predicted]:
             raise ValueError(f"the model has a head that is called '{taken[0]}', as a column is that was asked for")
-        return predicted.assign(**further)
+        return self._with_classes(predicted).assign(**further)
+
+    def _with_classes(self, predicted: Table) -> Table:
+        """The predictions, where a binary head has its class, and beside it the probability of the positive one."""
+        import pandas as pd  # noqa: PLC0415  # as above
+
+        columns: dict[str, Any] = {}
+        for head in self.units:
+            columns[head] = predicted[head]
+            if head in self.classes:
+                negative, positive = map(_class_value, self.classes[head])
+                labels = [None if np.isnan(value) else positive if value > THRESHOLD else negative for value in predicted[head]]
+                columns[head] = pd.Series(labels, index=predicted.index, dtype=object if None in labels else None)
+                columns[PROBABILITY_COLUMN.format(head=head)] = predicted[head]
+        return pd.DataFrame(columns, index=predicted.index)
 
     def _interval_ends(self, predicted: Table, level: float, joint: bool) -> dict[str, Any]:
         """The columns of the ends of the prediction intervals; see `predict`."""
@@ -384,6 +409,13 @@ class Predictor:
     @cached_property
     def _estimators(self) -> list[Any]:
         return read_estimators(self._folder, self._manifest)
+
+
+def _class_value(label: str) -> Any:
+    """A class as a table has it: a boolean, a whole number or a text."""
+    if label in ("True", "False"):
+        return label == "True"
+    return int(label) if label.lstrip("-").isdigit() else label
 
 
 def _load_pyfunc(path: str) -> Predictor:

@@ -43,7 +43,7 @@ def require_kinds(population: Population) -> None:
         ("encoder", sorted(scalings), kinds.ENCODERS),
         ("layer", program.layers, kinds.LAYERS),
         ("activation", program.activations, kinds.ACTIVATIONS),
-        ("head", program.losses, kinds.HEADS),
+        ("head", [name for name in program.losses if not kinds.is_of_task(name)], kinds.HEADS),
     )
     for extension_point, names, known in used:
         for name in names:

@@ -219,13 +219,13 @@ MISTAKES = {
     "unknown key": (
         ("    loss: huber", "    los: huber"),
         (
-            "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, positive,"
-            " classes; did you mean 'loss'?"
+            "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, positive;"
+            " did you mean 'loss'?"
         ),
     ),
     "unknown key, nothing near": (
         ("    loss: huber", "    form: 1"),
-        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, positive, classes",
+        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, positive",
     ),
     "unknown key of the file": (
         ("search:", "serach:"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.functions import METRIC_FUNCTIONS
-from branchsweep.metrics.names import label, other_metrics
+from branchsweep.metrics.functions import metric_function
+from branchsweep.metrics.names import label
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, INK, OCHRE, VERMILLION, Axes, Figure
 from branchsweep.reporting.figures.trials import MANY, WIDTH, SweepFigure, drawn_heads, drawn_heads_sentence
@@ -46,10 +48,12 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
     score_metrics = experiment.score_metrics
     for row, (head, of_head) in enumerate(predictions.items()):
         scatter, residuals, unit = panels[2 * row], panels[2 * row + 1], _unit(experiment.heads[head].unit)
+        values = _values(head_kind(experiment.heads[head].kind), of_head)
         _scatter(scatter, of_head, unit)
-        plot_style.title(scatter, f"{head}: {_with_value(score_metrics[head], of_head)} on {rows}")
+        score = score_metrics[head]
+        plot_style.title(scatter, f"{head}: {label(score)} {values[score]:.3g} on {rows}")
         _residuals(residuals, of_head, unit)
-        others = ", ".join(_with_value(metric, of_head) for metric in other_metrics(score_metrics))
+        others = ", ".join(f"{label(metric)} {value:.3g}" for metric, value in values.items() if metric != score_metrics[head])
         plot_style.title(residuals, f"{head}: {others}{unit}")
     return figure
 
@@ -59,9 +63,9 @@ def _thinned(predictions: HeadPredictions) -> tuple[Floats, Floats]:
     return predictions.actual[::step], predictions.predicted[::step]
 
 
-def _with_value(metric: str, predictions: HeadPredictions) -> str:
-    """A metric's label and its value."""
-    return f"{label(metric)} {METRIC_FUNCTIONS[metric](predictions.actual, predictions.predicted):.3g}"
+def _values(kind: Head, predictions: HeadPredictions) -> dict[str, float]:
+    """By metric of a head of this kind its value."""
+    return {name: metric_function(kind, name)(predictions.actual, predictions.predicted) for name in kind.metrics}
 
 
 def _scatter(panel: Axes, predictions: HeadPredictions, unit: str) -> None:

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, load_model
 from mlflow.pyfunc import save_model as save_pyfunc
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from branchsweep.config.addresses import Address
@@ -267,8 +267,20 @@ def _described_inputs(predictor: serving.Predictor) -> dict[str, dict[str, Any]]
     }
 
 
+def _outputs(predictor: serving.Predictor) -> list[ColSpec | TensorSpec]:
+    """The columns of predictions: a number for each head, of a binary one a class and a number."""
+    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
+    columns: list[ColSpec | TensorSpec] = []
+    for head in predictor.units:
+        is_binary = head in predictor.classes
+        columns.append(ColSpec(anything if is_binary else DataType.double, head))
+        if is_binary:
+            columns.append(ColSpec(DataType.double, serving.PROBABILITY_COLUMN.format(head=head)))
+    return columns
+
+
 def signature(predictor: serving.Predictor) -> ModelSignature:
-    """Named inputs, named outputs of type double, and the params of `serving.Predictor.predict`.
+    """Named inputs, outputs of type double (classes of any), and the params of `serving.Predictor.predict`.
 
     Inputs are of any type; those that may have gaps are optional. With inputs of type double MLflow refuses columns of whole
     numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`, and with type string columns of gaps alone and pandas's
@@ -278,7 +290,7 @@ def signature(predictor: serving.Predictor) -> ModelSignature:
     anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     return ModelSignature(
         inputs=Schema([ColSpec(anything, name, required=not predictor.may_be_missing(name)) for name in predictor.inputs]),
-        outputs=Schema([ColSpec(DataType.double, head) for head in predictor.units]),
+        outputs=Schema(_outputs(predictor)),
         params=ParamSchema(
             [
                 ParamSpec("warn", DataType.boolean, default=False),
