@@ -77,9 +77,13 @@ class TestExperiment:
             ({"rungs": [5, 5]}, ("pruning", "rungs"), []),
             ({"rungs": [5, 100]}, ("pruning", "rungs", 1), ["100", "100"]),
             ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), ["1"]),
+            ({"rungs": [5, 9], "folds": [1]}, ("pruning", "folds"), ["1", "2"]),
+            ({"rungs": [5, 9], "folds": [2, 1]}, ("pruning", "folds", 1), ["1", "2"]),
+            ({"rungs": [5, 9], "folds": [1, 4]}, ("pruning", "folds", 1), ["4", "3"]),
+            ({"rungs": [5, 9], "seeds": [1, 2]}, ("pruning", "seeds", 1), ["2", "1"]),
         ],
     )
-    def test_rungs_must_increase_and_end_before_the_last_epoch(
+    def test_rungs_increase_and_end_before_the_last_epoch_and_no_rung_has_fewer_networks_than_the_one_before(
         self, pruning: Any, location: tuple[str | int, ...], values: list[str]
     ) -> None:
         assert mistakes(pruning=pruning) == [(location, values)]

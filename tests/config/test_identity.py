@@ -41,6 +41,14 @@ def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
     assert digest(sweep_key_fields(experiment)) == PENDING_ROUNDS_DIGEST
 
 
+def test_pruning_by_all_folds_has_the_key_of_versions_without_another_way() -> None:
+    """What they recorded of `pruning` was its rungs and the share that is kept."""
+    rungs = load_experiment(EXPERIMENTS / "branched.yaml", ["pruning={rungs: [5, 10], keep: 0.5}"])
+    assert sweep_key_fields(rungs)["pruning"] == {"rungs": [5, 10], "keep": 0.5}
+    few = load_experiment(EXPERIMENTS / "branched.yaml", ["pruning={rungs: [5, 10], keep: 0.5, folds: [1, 2]}"])
+    assert sweep_key_fields(few)["pruning"] == {"rungs": [5, 10], "keep": 0.5, "folds": [1, 2]}
+
+
 def comparison_digest(*overrides: str) -> str:
     """The digest of the shipped comparison, without the contestants that the first versions did not have."""
     without_paths = [  # a baseline is an absolute path

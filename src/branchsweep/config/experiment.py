@@ -28,11 +28,11 @@ from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import Table
 from branchsweep.config.sections.targets import Targets
-from branchsweep.config.sections.training import Fit, Pruning, default_pruning
+from branchsweep.config.sections.training import Fit, Phase, Pruning, default_pruning
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.errors import ConfigError, did_you_mean
-from branchsweep.trial import Params
+from branchsweep.trial import Params, Score, Status
 
 MAX_BASELINES = 32
 """The most baselines."""
@@ -202,6 +202,26 @@ class Experiment(ConfigModel):
         if self.pruning is None and self.algorithm == "hyperband":
             return Pruning(rungs=[])
         return self.pruning or default_pruning(self.fit.epochs)
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The training of a trial from rung to rung, and to its end."""
+        return [self.phase_to(epoch) for epoch in (*self.pruning_schedule.rungs, self.fit.epochs)]
+
+    def phase_to(self, epoch: int) -> Phase:
+        """The training up to a rung; up to any other epoch a trial trains on all folds."""
+        schedule, folds, seeds = self.pruning_schedule, self.folds, self.validation.seeds
+        if epoch not in schedule.rungs:
+            return Phase(epoch, folds, seeds)
+        rung = schedule.rungs.index(epoch)
+        folds_at, seeds_at = (
+            counts[rung] if counts else most for counts, most in ((schedule.folds, folds), (schedule.seeds, seeds))
+        )
+        return Phase(epoch, min(folds_at, folds), min(seeds_at, seeds))
+
+    def phase_of(self, score: Score) -> Phase:
+        """The phase in which a trial was scored last: its scores are over the networks of that phase."""
+        return self.phase_to(score.ended_at if score.status is Status.PRUNED else self.fit.epochs)
 
     @property
     def folds(self) -> int:

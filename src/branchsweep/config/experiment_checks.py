@@ -252,6 +252,15 @@ def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         if rung >= experiment.fit.epochs:
             message = f"got {rung}, expected fewer epochs than a trial has (fit.epochs {experiment.fit.epochs})"
             yield ("pruning", "rungs", index), message
+    counts = {"folds": (experiment.pruning_schedule.folds, experiment.folds)}
+    counts["seeds"] = (experiment.pruning_schedule.seeds, experiment.validation.seeds)
+    for key, (at_rungs, most) in counts.items():
+        for index, count in enumerate(at_rungs or ()):
+            if count > most:
+                yield (
+                    ("pruning", key, index),
+                    f"got {count}, expected at most the {key} of the validation (validation.{key} {most})",
+                )
 
 
 def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

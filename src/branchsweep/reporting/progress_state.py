@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Self
 
 from rich.console import RenderableType
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
+from branchsweep.config.sections.training import epochs_by_phase
 from branchsweep.metrics.names import label
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.reporting.text import curves
@@ -207,8 +207,8 @@ def lane_epochs(experiment: Experiment, trials: int) -> list[float]:
         trials: Number of trials of the round.
     """
     remaining, phases = trials, []
-    for start, stop in pairwise([0, *experiment.pruning_schedule.rungs, experiment.fit.epochs]):
-        phases.append(float(remaining * experiment.lanes_per_trial * (stop - start)))
+    for of_trial in epochs_by_phase(experiment.phases):
+        phases.append(float(remaining * of_trial))
         remaining = surviving_count(remaining, experiment.pruning_schedule.keep)
     return phases
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from branchsweep.config.codec import to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.search import MAX_PENDING_ROUNDS
+from branchsweep.config.sections.training import epochs_by_phase
 from branchsweep.data.dataset import Split
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.successive_halving import surviving_count
@@ -193,11 +193,9 @@ def _standing(experiment: Experiment, count: int) -> list[int]:
 
 def _share(experiment: Experiment, count: int) -> float:
     """The share of all epochs of a round of `count` trials that is left to train after pruning."""
-    stops = [0, *experiment.pruning_schedule.rungs, experiment.fit.epochs]
-    trained = sum(
-        standing * (stop - start) for standing, (start, stop) in zip(_standing(experiment, count), pairwise(stops), strict=True)
-    )
-    return trained / (count * experiment.fit.epochs)
+    of_trial = epochs_by_phase(experiment.phases)
+    trained = sum(standing * epochs for standing, epochs in zip(_standing(experiment, count), of_trial, strict=True))
+    return trained / (count * experiment.phases[-1].networks * experiment.fit.epochs)
 
 
 def _by_program(planned: Sequence[tuple[Population, float]]) -> list[PlannedProgram]:

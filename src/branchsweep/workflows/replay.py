@@ -91,7 +91,7 @@ def retrain(result: Result, experiment: Experiment, training: TrainingContext) -
     running = RunningTrial(result.trial, search_lanes(result.trial, experiment))
     epochs = _recorded_epochs(result.score, experiment)
     for epoch in epochs:
-        lanes = running.lanes_to(epoch, pauses=epoch != epochs[-1])
+        lanes = running.lanes_of(experiment.phase_to(epoch), pauses=epoch != epochs[-1])
         for key, outcome in train_lanes(lanes, experiment, training, f"trial {result.trial.number}, to epoch {epoch}").items():
             running.collect(key, outcome)
         running.score_at(epoch, experiment, rows)

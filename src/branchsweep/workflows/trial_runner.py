@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.training import Phase
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.objectives import objective_heads, ranking_value
 from branchsweep.models.heads.registry import kinds_by_head
@@ -103,7 +105,7 @@ class SuccessiveHalving:
         self._groups, self._experiment, self._rows = groups, experiment, rows.for_heads(list(experiment.heads))
         self._batch, self._stop = batch, stop
         self._finished = [list(group.recorded) for group in groups]
-        self._epochs = iter((*experiment.pruning_schedule.rungs, experiment.fit.epochs))
+        self._phases = iter(experiment.phases)
         self._epoch = 0
         self._running: list[RunningTrial] = []
         self._by_lane: dict[LaneKey, RunningTrial] = {}
@@ -145,7 +147,7 @@ class SuccessiveHalving:
                 running.score_at(self._epoch, self._experiment, self._rows)
                 if running.is_over:
                     results.append(self._finish(running))
-        if self._batch.is_empty:
+        while self._batch.is_empty and self._running:
             results += self._halve()
         return results
 
@@ -154,13 +156,17 @@ class SuccessiveHalving:
         self._running = running
         if not running:
             return
-        epoch, last = next(self._epochs), self._experiment.fit.epochs
-        self._epoch = epoch
-        self._by_lane = {lane.key: trial for trial in running for lane in trial.lanes}
+        phase, last = next(self._phases), self._experiment.fit.epochs
+        self._epoch = phase.epoch
+        lanes = {trial: trial.lanes_of(phase, phase.epoch < last) for trial in running}
+        self._by_lane = {lane.key: trial for trial, of_trial in lanes.items() for lane in of_trial}
         self._missing = Counter(self._by_lane.values())
-        lanes = [lane for trial in running for lane in trial.lanes_to(epoch, epoch < last)]
-        name = f"to epoch {epoch} of {last}" if self._experiment.pruning_schedule.rungs else ""
-        self._batch.add(lanes, self._experiment, name)
+        for trial in running:
+            if not lanes[trial]:  # its lanes on these folds have ended, and those on other folds begin after this rung
+                trial.score_at(self._epoch, self._experiment, self._rows)
+        if self._by_lane:
+            name = f"to epoch {phase.epoch} of {last}" if self._experiment.pruning_schedule.rungs else ""
+            self._batch.add(chain.from_iterable(lanes.values()), self._experiment, name)
 
     def _halve(self) -> list[tuple[int, Result]]:
         """Prunes the worse trials of each group, and trains the better ones on."""
@@ -189,7 +195,7 @@ class RunningTrial:
 
     Args:
         trial: The trial.
-        lanes: Its lanes that train on, in their states.
+        lanes: Its lanes that have not ended: those that train on, in their states, and those that begin after a later rung.
         group: The index of the group in which it competes.
         outcomes: The last outcome of each of its lanes, by (fold, seed).
         rungs: Its R² by head at the rungs that it has come to, in the experiment's order of heads.
@@ -204,15 +210,24 @@ class RunningTrial:
     rungs: dict[int, tuple[float, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     score: Score = field(default_factory=lambda: Score(Status.FAILED))
+    folds: Sequence[int] = field(init=False)
 
-    def lanes_to(self, epoch: int, pauses: bool) -> list[Lane]:
-        """Its lanes, to be trained to an epoch or to their ends before it.
+    def __post_init__(self) -> None:
+        self.folds = list(dict.fromkeys(lane.key.fold for lane in self.lanes))
+
+    def lanes_of(self, phase: Phase, pauses: bool) -> list[Lane]:
+        """Its lanes that train in a phase, to be trained to the end of it or to their ends before.
 
         Args:
-            epoch: From 1.
+            phase: Says to which epoch, and on how many folds from how many seeds.
             pauses: Whether the trial may go on after it.
         """
-        return [replace(lane, stop=min(epoch, lane.epochs), pauses=pauses) for lane in self.lanes]
+        folds = self.folds[: phase.folds]
+        return [
+            replace(lane, stop=min(phase.epoch, lane.epochs), pauses=pauses)
+            for lane in self.lanes
+            if lane.key.fold in folds and lane.key.seed < phase.seeds
+        ]
 
     def collect(self, key: LaneKey, outcome: LaneOutcome) -> None:
         """Record the outcome of one of the trial's lanes."""
@@ -228,11 +243,13 @@ class RunningTrial:
             rows: The rows of the experiment's heads.
         """
         score = score_trial(experiment, self.outcomes, rows, self.seconds)
-        if score.is_complete and all(lane.epochs > epoch for lane in self.lanes):  # a rung is where a trial may go on
+        outcomes = [(lane, self.outcomes.get((lane.key.fold, lane.key.seed))) for lane in self.lanes]
+        begin_later = [lane for lane, outcome in outcomes if outcome is None]
+        if score.is_complete and (begin_later or all(lane.epochs > epoch for lane in self.lanes)):  # where a trial may go on
             self.rungs[epoch] = tuple(measured.score for measured in score.heads.values())
         self.score = replace(score, rungs=dict(self.rungs))
-        states = [(lane, self.outcomes[lane.key.fold, lane.key.seed].state) for lane in self.lanes]
-        self.lanes = [replace(lane, state=state) for lane, state in states if state and score.is_complete]
+        train_on = [replace(lane, state=outcome.state) for lane, outcome in outcomes if outcome and outcome.state]
+        self.lanes = [*train_on, *begin_later] if score.is_complete else []
 
     def prune(self, cause: EndCause | None, epoch: int, reason: str) -> None:
         """Prune the trial at the rung that it has reached.
@@ -279,7 +296,7 @@ def _pruning_decisions(
         {number: ranking_value(objective, by_head) for number, by_head in by_trial.items()},
     )
     survivors = surviving_count(len(ranking), experiment.pruning_schedule.keep)
-    rung = f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} (epoch {epoch})" if candidates else ""
+    rung = _rung_name(experiment, epoch) if candidates else ""
 
     def decision(candidate: RunningTrial) -> tuple[EndCause | None, str]:
         if stopped_because:
@@ -291,6 +308,14 @@ def _pruning_decisions(
 
     in_order = sorted(candidates, key=lambda candidate: candidate.trial.number)
     return [(candidate, *decision(candidate)) for candidate in in_order]
+
+
+def _rung_name(experiment: Experiment, epoch: int) -> str:
+    """A rung in a sentence, with the share of the folds and seeds that its scores are over if that is not all."""
+    here, everything = experiment.phase_to(epoch), experiment.phases[-1]
+    counts = (("fold", here.folds, everything.folds), ("seed", here.seeds, everything.seeds))
+    parts = [f"{count} of {most} {noun}s" for noun, count, most in counts if count < most]
+    return f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} ({', '.join([f'epoch {epoch}', *parts])})"
 
 
 def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:

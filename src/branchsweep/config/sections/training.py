@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from branchsweep.config.config_model import MAX_EPOCHS, ConfigModel
+from branchsweep.config.config_model import MAX_EPOCHS, ConfigModel, KeyMistake, NetworksPerFold
 
 NO_PRUNING = "none"
 """The value of `pruning` instead of rungs: every trial trains all its epochs."""
@@ -54,6 +56,17 @@ class Pruning(ConfigModel):
         max_length=MAX_RUNGS, description="Epochs after which trials are pruned, increasing."
     )
     keep: float = Field(0.5, gt=0, lt=1, description="The share of the trials at a rung that train on.")
+    folds: list[Annotated[int, Field(ge=1, le=100)]] | None = Field(
+        None,
+        max_length=MAX_RUNGS,
+        description="Folds that a trial is trained and scored on up to each rung, one number per rung, not decreasing; all "
+        "folds from the last rung on. A fold that is added later trains from the first epoch. Absent: all at every rung.",
+    )
+    seeds: list[NetworksPerFold] | None = Field(
+        None,
+        max_length=MAX_RUNGS,
+        description="Networks per fold up to each rung, likewise. Absent: validation.seeds at every rung.",
+    )
 
     @field_validator("rungs")
     @classmethod
@@ -61,6 +74,51 @@ class Pruning(ConfigModel):
         if any(after <= before for before, after in pairwise(rungs)):
             raise ValueError("rungs must increase")
         return rungs
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._raise_mistakes(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[KeyMistake]:
+        for key, counts in (("folds", self.folds), ("seeds", self.seeds)):
+            if counts is None:
+                continue
+            if len(counts) != len(self.rungs):
+                yield (key,), f"got {len(counts)} numbers, expected one for each of the {len(self.rungs)} rungs"
+            for index, (before, after) in enumerate(pairwise(counts), start=1):
+                if after < before:
+                    yield (key, index), f"got {after} after {before}, expected no fewer at a later rung"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The training of a trial up to a rung, or to its end.
+
+    Args:
+        epoch: The last one, from 1.
+        folds: The number of folds, of the first ones, that networks are trained on.
+        seeds: Networks per fold.
+    """
+
+    epoch: int
+    folds: int
+    seeds: int
+
+    @property
+    def networks(self) -> int:
+        """Networks of a trial."""
+        return self.folds * self.seeds
+
+
+def epochs_by_phase(phases: Sequence[Phase]) -> list[int]:
+    """Epochs that all networks of a trial train in each phase. Networks that a phase adds train from their first epoch.
+
+    Args:
+        phases: In order; none has fewer networks than the one before.
+    """
+    trained = [0, *(phase.networks * phase.epoch for phase in phases)]
+    return [after - before for before, after in pairwise(trained)]
 
 
 def default_pruning(epochs: int) -> Pruning:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN
-from branchsweep.config.sections.validation import KFold
 from branchsweep.metrics.significance import SignificanceSettings, corrected_t, mean_by_fold
 from branchsweep.trial import Score
 from branchsweep.workflows.records.compared_trial import ComparedTrial
@@ -76,9 +74,9 @@ def _by_fold(score: Score, head: str, folds: int) -> np.ndarray:
     return mean_by_fold(mean, [lane * folds // len(mean) for lane in range(len(mean))])
 
 
-def fold_count(experiment: Experiment) -> int:
-    """The number of folds that trials are validated on; 1 for a hold-out."""
-    return experiment.validation.folds if isinstance(experiment.validation, KFold) else 1
+def fold_count(compared: ComparedTrial) -> int:
+    """The number of folds that a trial was scored on last; 1 for a hold-out."""
+    return compared.experiment.phase_of(compared.result.score).folds
 
 
 def why_not_paired(first: ComparedTrial, second: ComparedTrial) -> str:
@@ -91,6 +89,8 @@ def why_not_paired(first: ComparedTrial, second: ComparedTrial) -> str:
     for compared in (first, second):
         if not compared.result.score.lane_scores:
             return f"{compared.name} has no scores by fold."
-    if first.experiment.validation != second.experiment.validation or scores[0].lanes != scores[1].lanes:
+    networks = [compared.experiment.phase_of(compared.result.score) for compared in (first, second)]
+    alike = (networks[0].folds, networks[0].seeds) == (networks[1].folds, networks[1].seeds)
+    if first.experiment.validation != second.experiment.validation or scores[0].lanes != scores[1].lanes or not alike:
         return "Both were validated differently (folds, seeds), so their scores are not of the same folds."
-    return "" if fold_count(first.experiment) > 1 else "There is one validation set, so the difference has no interval."
+    return "" if fold_count(first) > 1 else "There is one validation set, so the difference has no interval."

@@ -139,7 +139,7 @@ def trial_details(
         recipe=recipe,
         picture=draw_network(recipe.architecture, list(inputs), columns, recipe.encoded_width(inputs.values())),
         parameters=recipe.parameters(inputs.values()),
-        lanes=_lanes(result.score, experiment.validation.seeds),
+        lanes=_lanes(result.score, experiment.phase_of(result.score).seeds),
         curves=trial.curves,
         replay=f"branchsweep replay {trial.run_id[:12]}{where}",
     )

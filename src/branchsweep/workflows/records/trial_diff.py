@@ -84,7 +84,7 @@ def compare_trials(first: ComparedTrial, second: ComparedTrial) -> TrialDiff:
     """Compare two recorded trials."""
     metrics = {**first.record.score_metrics, **second.record.score_metrics}
     unpaired = why_not_paired(first, second)
-    folds = 0 if unpaired else fold_count(first.experiment)
+    folds = 0 if unpaired else fold_count(first)
     return TrialDiff(
         first=first.name,
         second=second.name,
