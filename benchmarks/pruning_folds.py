@@ -20,6 +20,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def of_pool(name: str, seed: int, options: argparse.Namespace) -> dict[str, Mapp
         order = generator.permutation(options.trials)
         for label, each in pruned.items():
             found[label].append(searched(pool, order, batch, budget, each))
-    measured = {
+    measured: dict[str, Mapping[str, float]] = {
         label: dict(zip(("best", "finalist", "trials"), np.mean(values, axis=0).tolist(), strict=True))
         | {"epochs of a round": of_round[label] / of_round["all folds"]}
         for label, values in found.items()
@@ -208,9 +209,7 @@ def of_table(name: str, options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measures and prints."""
     parser = _measure.parser(__doc__)
-    parser.add_argument(
-        "--tables", type=_measure.Path, help="a folder of arff files and targets.json; the power plant if absent"
-    )
+    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant if absent")
     parser.add_argument("--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura,slump")
     parser.add_argument("--pools", type=int, help="of trials, each with its own rows for the test: 3, or 1 with --quick")
     parser.add_argument("--trials", type=int, help="of a pool: 128, or 16 with --quick")

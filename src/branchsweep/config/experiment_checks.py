@@ -298,7 +298,13 @@ def _estimator_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     ensemble = experiment.promotion.ensemble if experiment.promotion else None
-    if ensemble is None or ensemble.members != "any":
+    if ensemble is None:
+        return
+    quantiles = [name for name, head in experiment.heads.items() if head.quantile is not None]
+    if ensemble.choose == "stack" and quantiles:
+        message = f"a stack minimises squared errors, and {quantiles[0]} predicts a quantile; expected choose: greedy or seeds"
+        yield ("promotion", "ensemble", "choose"), message
+    if ensemble.members != "any":
         return
     path = ("promotion", "ensemble", "members")
     if ensemble.choose == "seeds":

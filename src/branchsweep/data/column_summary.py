@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,7 +36,7 @@ class ColumnSummary:
     Args:
         name: An input's column, or a head's name.
         role: `input` or `head`.
-        kind: `numeric`, `categorical` or `date`.
+        kind: `numeric`, `categorical` or `date`; `binary` of a head with two classes.
         detail: The categories or the span of dates, how many values are missing and what becomes of these rows; empty for plain
             numbers.
         low: The smallest number; NaN where values are no numbers, as all that follow.
@@ -60,7 +60,8 @@ def summarize_columns(dataset: Dataset) -> Iterator[ColumnSummary]:
     for position, (name, column) in enumerate(dataset.input_columns.items()):
         yield _summary(name, "input", column, dataset.x[:, position])
     for position, name in enumerate(dataset.heads):
-        yield _summary(name, "head", NUMERIC, dataset.y[:, position])
+        summary = _summary(name, "head", NUMERIC, dataset.y[:, position])
+        yield _of_classes(summary, dataset.classes[name]) if name in dataset.classes else summary
 
 
 def _summary(name: str, role: Literal["input", "head"], column: Column, values: Floats) -> ColumnSummary:
@@ -73,6 +74,13 @@ def _summary(name: str, role: Literal["input", "head"], column: Column, values: 
     if kind == "numeric" and len(known):
         numbers = float(known.min()), float(known.mean()), float(known.max()), float(known.std())
     return ColumnSummary(name, role, kind, "; ".join(filter(None, phrases)), *numbers)
+
+
+def _of_classes(summary: ColumnSummary, classes: Sequence[str]) -> ColumnSummary:
+    """The summary of a binary head, whose values are 0 and 1 in place of its classes."""
+    other, positive = (escape_controls(name[:_MOST_CHARACTERS]) for name in classes)
+    detail = f"1 is {positive}, the positive class, whose probability is predicted; 0 is {other}"
+    return replace(summary, kind="binary", detail="; ".join(filter(None, [detail, summary.detail])))
 
 
 def _content(column: Column, known: Floats) -> str:

@@ -66,7 +66,25 @@ def target_classes(experiment: Experiment, frame: pd.DataFrame, where: str) -> d
             labels = _labels(frame[column], experiment)
             if len(labels) == CLASSES:
                 found[name] = _ordered(labels)
+    _check_other_heads(experiment, frame, found, where)
     return found
+
+
+def _check_other_heads(experiment: Experiment, frame: pd.DataFrame, found: Mapping[str, Classes], where: str) -> None:
+    """Check that the column of a binary head that holds words has no other head: words are no numbers.
+
+    Raises:
+        DataError: It has one.
+    """
+    of_words = {experiment.columns[name]: name for name in found if inferred_kind(frame[experiment.columns[name]]) != "numeric"}
+    for name, column in experiment.columns.items():
+        if name not in found and column in of_words:
+            classes = " and ".join(found[of_words[column]])
+            task = experiment.heads[name].task or "regression"
+            message = (
+                f"column '{column}' holds {classes}, which a {task} head cannot predict; give another column or leave it out"
+            )
+            raise DataError(f"heads.{name}: {message}", where)
 
 
 def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.DataFrame:

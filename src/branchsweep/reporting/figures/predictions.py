@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from branchsweep.metrics.classification import thresholds
 from branchsweep.metrics.functions import metric_function
 from branchsweep.metrics.names import label
 from branchsweep.models.heads.head import Head
@@ -19,6 +20,9 @@ from branchsweep.workflows.sweep_report import HeadPredictions, SweepReport
 MOST_POINTS = 20_000
 """Points per panel; of more rows, evenly spaced ones are drawn."""
 
+RELIABILITY_BINS = 10
+"""Groups of equally many rows by their predicted probability."""
+
 
 def predicted_against_actual(report: SweepReport) -> SweepFigure:
     """Predictions of the final model on the test rows."""
@@ -30,12 +34,19 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
         "the diagonal are predicted well, and colours show density, from blue to orange. Right: residuals, which should be "
         "spread evenly around zero along the whole axis."
     )
+    if any(head_kind(head.kind).is_probability for head in report.experiment.heads.values()):
+        caption += (
+            " Of a binary head, left: the ROC curve, the share of rows of the positive class that are found against the share"
+            " of other rows that are taken for one, at every threshold; the diagonal is a guess. Right: the share of rows of"
+            f" the positive class in {RELIABILITY_BINS} groups of rows by their predicted probability, with its standard error;"
+            " points on the diagonal are calibrated."
+        )
     figure = prediction_figure(report, report.predictions, "the test rows")
     return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
 def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictions], rows: str) -> Figure:
-    """Two panels for each drawn head: predicted against actual values, and residuals.
+    """Two panels for each drawn head: predicted against actual values and residuals, or of probabilities two curves.
 
     Args:
         report: Its experiment has the unit of each head, and the metrics that the titles show.
@@ -47,14 +58,18 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
     figure, panels = plot_style.panels(WIDTH, 400 * len(predictions), 2 * len(predictions), 2)
     score_metrics = experiment.score_metrics
     for row, (head, of_head) in enumerate(predictions.items()):
-        scatter, residuals, unit = panels[2 * row], panels[2 * row + 1], _unit(experiment.heads[head].unit)
-        values = _values(head_kind(experiment.heads[head].kind), of_head)
-        _scatter(scatter, of_head, unit)
-        score = score_metrics[head]
-        plot_style.title(scatter, f"{head}: {label(score)} {values[score]:.3g} on {rows}")
-        _residuals(residuals, of_head, unit)
-        others = ", ".join(f"{label(metric)} {value:.3g}" for metric, value in values.items() if metric != score_metrics[head])
-        plot_style.title(residuals, f"{head}: {others}{unit}")
+        left, right, unit = panels[2 * row], panels[2 * row + 1], _unit(experiment.heads[head].unit)
+        kind, score = head_kind(experiment.heads[head].kind), score_metrics[head]
+        values = _values(kind, of_head)
+        if kind.is_probability:
+            _roc(left, of_head)
+            _reliability(right, of_head)
+        else:
+            _scatter(left, of_head, unit)
+            _residuals(right, of_head, unit)
+        plot_style.title(left, f"{head}: {label(score)} {values[score]:.3g} on {rows}")
+        others = ", ".join(f"{label(metric)} {value:.3g}" for metric, value in values.items() if metric != score)
+        plot_style.title(right, f"{head}: {others}{unit}")
     return figure
 
 
@@ -87,6 +102,32 @@ def _residuals(panel: Axes, predictions: HeadPredictions, unit: str) -> None:
     _scatter_by_density(panel, predicted, predicted - actual)
     panel.set_xlabel(f"predicted{unit}")
     panel.set_ylabel(f"predicted minus measured{unit}")
+
+
+def _roc(panel: Axes, predictions: HeadPredictions) -> None:
+    """The ROC curve of probabilities."""
+    counts = thresholds(predictions.actual, predictions.predicted)
+    found, wrong = counts.true_positives, counts.false_positives
+    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
+    if found[-1] > 0 and wrong[-1] > 0:
+        panel.plot(np.append(0.0, wrong / wrong[-1]), np.append(0.0, found / found[-1]), color=BLUE, linewidth=2)
+    panel.set_aspect("equal", adjustable="box")
+    panel.set_xlabel("share of the other class (false positives)")
+    panel.set_ylabel("share of the positive class (true positives)")
+
+
+def _reliability(panel: Axes, predictions: HeadPredictions) -> None:
+    """The share of the positive class among rows of about the same predicted probability, with its standard error."""
+    order = np.argsort(predictions.predicted, kind="stable")
+    groups = np.array_split(order, min(RELIABILITY_BINS, len(order)))
+    predicted = [float(predictions.predicted[group].mean()) for group in groups]
+    actual = np.array([float(predictions.actual[group].mean()) for group in groups])
+    errors = np.sqrt(actual * (1 - actual) / [len(group) for group in groups])
+    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
+    panel.errorbar(predicted, actual, yerr=errors, color=BLUE, marker="o", markersize=5, linewidth=1.5)
+    panel.set_aspect("equal", adjustable="box")
+    panel.set_xlabel("predicted probability")
+    panel.set_ylabel("share of the positive class")
 
 
 def _scatter_by_density(panel: Axes, x: Floats, y: Floats) -> None:
