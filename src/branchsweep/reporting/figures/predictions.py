@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,9 @@ from branchsweep.workflows.sweep_report import HeadPredictions, SweepReport
 
 MOST_POINTS = 20_000
 """Points per panel; of more rows, evenly spaced ones are drawn."""
+
+TITLE = 56
+"""Characters of a line of a panel's title."""
 
 RELIABILITY_BINS = 10
 """Groups of equally many rows by their predicted probability."""
@@ -69,7 +73,7 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
             _residuals(right, of_head, unit)
         plot_style.title(left, f"{head}: {label(score)} {values[score]:.3g} on {rows}")
         others = ", ".join(f"{label(metric)} {value:.3g}" for metric, value in values.items() if metric != score)
-        plot_style.title(right, f"{head}: {others}{unit}")
+        plot_style.title(right, textwrap.fill(f"{head}: {others}{unit}", TITLE))
     return figure
 
 
