@@ -76,7 +76,7 @@ class Pool:
 
 def setting_of(name: str, seed: int, options: argparse.Namespace) -> tuple[Experiment, TrainingRows]:
     """The experiment of a table, as `init` writes it, and its training rows."""
-    found, dataset = table_of(name, options)
+    found, dataset = table_of(name, argparse.Namespace(**{**vars(options), "epochs": options.epochs or 1}))
     budget = budget_for(len(dataset.x))
     heads = list(found.heads)
     fields = found.model_dump(exclude_none=True) | {
