@@ -210,7 +210,7 @@ class FinishedSweep:
     @property
     def reproducible_summary(self) -> dict[str, Any]:
         """The summary without what differs from run to run."""
-        return {key: value for key, value in self.summary.items() if key not in {"run_id", "seconds"}}
+        return {key: value for key, value in self.summary.items() if key not in {"run_id", "seconds", "stages"}}
 
     @property
     def outbox_folder(self) -> Path:
