@@ -1,0 +1,84 @@
+"""Heads of several tasks from a YAML file to predictions over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.pyfunc import load_model, scoring_server
+from sklearn.metrics import d2_log_loss_score, r2_score
+
+import branchsweep
+from branchsweep.config.addresses import Address
+from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.tracking.mlflow.model import download_model, save_model
+from branchsweep.workflows.launch import launch_sweep
+from branchsweep.workflows.session import Session, load_rows
+
+YAML = """
+name: mixed
+table: {source: plant.csv, inputs: [a, b]}
+heads:
+  load: {unit: MW}
+  trip: {}
+  starts: {task: count}
+  load_q90: {column: load, task: quantile, quantile: 0.9}
+space: {dimensions: {learning_rate: {type: float, low: 3.0e-3, high: 3.0e-2, log: true}}}
+search: {driver: random, trials: 3, batch: 3}
+fit: {epochs: 30}
+pruning: none
+confirmation: {trials: 1, folds: 2, seeds: 1}
+baselines: [linear_regression]
+promotion: {model: mixed, gate: {first: any}}  # what is planted is linear, and regressions find it
+"""
+
+
+def plant(rows: int) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, rows))
+    load = 100 + 10 * a + 5 * b + random.normal(size=rows)
+    trip = np.where(a + 0.3 * random.normal(size=rows) > 0, "tripped", "ok")
+    return pd.DataFrame({"a": a, "b": b, "load": load, "trip": trip, "starts": random.poisson(np.exp(0.8 * b))})
+
+
+@pytest.mark.slow
+def test_heads_of_four_tasks_are_swept_promoted_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = plant(800)
+    table.to_csv("plant.csv", index=False)
+    Path("mixed.yaml").write_text(YAML, encoding="utf-8")
+    experiment, store = load_experiment(Path("mixed.yaml")), Address(f"sqlite:///{tmp_path}/mlflow.db")
+    summary = launch_sweep(experiment, Session(tracking_uri=store))
+    assert summary.registered is not None and summary.registered.promoted
+    assert dict(summary.score_metrics) == {
+        "load": "r2", "trip": "d2_log_loss", "starts": "d2_poisson", "load_q90": "d2_pinball",
+    }  # fmt: skip
+    assert summary.test_scores is not None
+    assert min(summary.test_scores.values()) > 0.2
+
+    _, split = load_rows(experiment, Session(tracking_uri=store))
+    test = table.iloc[split.test]
+    predicted = branchsweep.load_model("models:/mixed@champion", str(store)).predict(test)
+    assert list(predicted) == ["load", "trip", "trip_probability", "starts", "load_q90"]
+    assert r2_score(test["load"], predicted["load"]) == pytest.approx(summary.test_scores["load"])
+    explained = d2_log_loss_score(test["trip"] == "tripped", predicted["trip_probability"])
+    assert explained == pytest.approx(summary.test_scores["trip"], rel=1e-4)
+    assert set(predicted["trip"]) == {"ok", "tripped"}
+    assert ((predicted["trip"] == "tripped") == (predicted["trip_probability"] > 0.5)).all()
+    assert (predicted["starts"] > 0).all()
+    assert 0.8 <= (test["load"] <= predicted["load_q90"]).mean() <= 0.98
+
+    (tmp_path / "files").mkdir()
+    save_model(download_model("models:/mixed@champion", tmp_path / "files", store), tmp_path / "served")
+    served = load_model(str(tmp_path / "served"))
+    invoke: Any = scoring_server.invocations
+    body = json.dumps({"dataframe_records": test[["a", "b"]].to_dict("records")})
+    answered = invoke(body, "application/json", served, served.metadata.signature.inputs)
+    assert answered.status == 200, answered.response
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(json.loads(answered.response)["predictions"]), predicted.reset_index(drop=True), rtol=1e-5
+    )
