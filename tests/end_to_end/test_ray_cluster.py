@@ -45,6 +45,8 @@ from branchsweep.training.ray.cluster import count_places
 from branchsweep.training.ray.worker import LOST
 from branchsweep.training.ray.workers import RayWorkers
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class ClusterWorkers:
@@ -135,7 +137,6 @@ def test_a_model_is_exported_on_the_machine_of_the_driver_process(
     assert cluster_workers.trainer.measure_latency(tmp_path / "cluster", tiny_rows().x) > 0
 
 
-@pytest.mark.slow
 def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers
 ) -> None:

@@ -215,6 +215,7 @@ def significant_heads(rng: np.random.Generator, gain: float) -> list[str]:
     return [difference.head for difference in differences_to_reference(pair, "second", ALPHA) if difference.is_significant]
 
 
+@pytest.mark.slow
 def test_equal_contestants_rarely_differ_significantly() -> None:
     rng = np.random.default_rng(5)
     errors = sum(bool(significant_heads(rng, 0.0)) for _ in range(REPETITIONS))

@@ -483,6 +483,7 @@ def test_a_head_that_neither_gains_nor_loses_is_equal_or_undecided_by_its_noise(
         assert_verdict_everywhere(result, head, verdict)
 
 
+@pytest.mark.slow
 def test_a_recipe_rarely_differs_significantly_from_itself() -> None:
     """Over repetitions on fresh tables at most one in twenty may be significant."""
 
