@@ -12,7 +12,7 @@ PROCESSES ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) * 3 / 2 )))
 FUZZ_SECONDS ?= 100
 FAULTS ?= 40
 
-.PHONY: help sweep test slow fuzz faults check bench ui lock clean
+.PHONY: help sweep test slow fuzz faults check docs bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check: $(READY) ## formatter, linter, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+docs: $(READY) ## build the documentation site into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
 bench: $(READY) ## list the benchmarks
 	@for file in benchmarks/[a-z]*.py; do \
 	  if [ -e "$$file" ]; then echo "$(BIN)/python -m benchmarks.$$(basename "$$file" .py)"; fi; \
@@ -48,11 +51,11 @@ ui: $(READY) ## show the sweeps in MLflow's UI
 	@$(BIN)/branchsweep ui $(ARGS)
 
 lock: $(READY) ## pin all libraries again in requirements.lock (ARGS=--upgrade: to the newest)
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra draw --universal --python-version 3.11 --fork-strategy fewest \
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --extra draw --universal --python-version 3.11 --fork-strategy fewest \
 	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(ARGS)
 
 clean: ## remove the environment and caches; sweeps and data stay
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment: pinned libraries, this project in editable form, and bytecode of everything, without which TensorFlow

@@ -1,0 +1,26 @@
+"""The page of the Python API: every public name with its docstring, by mkdocstrings."""
+
+from __future__ import annotations
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import branchsweep
+
+PAGE = "reference/python.md"
+INTRODUCTION = """# Python
+
+The public names of `branchsweep`. The fields of an `Experiment` and a `Comparison` are the keys of the [YAML files](yaml.md).
+"""
+OPTIONS = dict.fromkeys(("Experiment", "Comparison"), "{filters: ['!^[a-z_]+$'], members: [from_yaml, to_yaml]}")
+"""Of these classes methods alone: their fields stand on another page."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the page."""
+    names = sorted(
+        (name for name in branchsweep.__all__ if not name.startswith("_")), key=lambda name: (name[0].isupper(), name)
+    )
+    entries = [f"::: branchsweep.{name}\n" + (f"    options: {OPTIONS[name]}\n" if name in OPTIONS else "") for name in names]
+    files.append(File.generated(config, PAGE, content="\n".join([INTRODUCTION, *entries])))
+    return files
