@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from mlflow.pyfunc import PyFuncModel, load_model, scoring_server
 
 import branchsweep
-from branchsweep.cli.models import predict
+from branchsweep.cli.models import check, predict
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.input_values import input_values
@@ -30,6 +31,7 @@ from branchsweep.tracking.mlflow.model import LoadedModel, load_predictor, save_
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.types import Floats
+from branchsweep.workflows.table_check import check_table
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 
@@ -289,6 +291,50 @@ def test_the_command_refuses_intervals_that_cannot_be_and_writes_nothing(
     with pytest.raises(UserError, match=named):
         predict(URI, tmp_path / "t.csv", tmp_path / "p.csv", tracking_uri=registered.store, **given)
     assert not (tmp_path / "p.csv").exists()
+
+
+def checked(model: Registered, given: pd.DataFrame, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """The exit code and the JSON of `branchsweep check`."""
+    given.to_csv(folder / "t.csv", index=False)
+    code = 0
+    try:
+        check(URI, folder / "t.csv", tracking_uri=model.store, as_json=True)
+    except typer.Exit as ended:
+        code = ended.exit_code
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_table_of_other_rows_is_told_from_the_training_rows(
+    registered: Registered, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    winters = pd.DataFrame([{**RECORDS[0], "temperature": degree, "load": degree} for degree in np.linspace(-9, 60, 100)])
+    winters.loc[:9, "temperature"] = np.nan
+    code, found = checked(registered, winters, tmp_path, capsys)
+    assert code == 1
+    assert (found["rows"], list(found["inputs"]), list(found["heads"])) == (100, list(COLUMNS), ["load"])
+    season, temperature = found["inputs"]["season"], found["inputs"]["temperature"]
+    assert season["stability"] == temperature["stability"] == "strongly changed"
+    assert (season["missing"], season["missing_in_training"]) == (0.0, 0.1)
+    assert (temperature["missing"], temperature["missing_in_training"]) == (0.1, 0.0)
+    assert temperature["outside"] > 0.3
+    assert (found["heads"]["load"]["score"], found["heads"]["load"]["rows"], found["heads"]["load"]["test"]) == ("r2", 90, {})
+
+
+def test_few_rows_are_not_called_changed(registered: Registered, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = checked(registered, table(RECORDS[:2]), tmp_path, capsys)
+    assert code == 0
+    assert {own["stability"] for own in found["inputs"].values()} == {"stable"}
+
+
+def test_a_model_without_distributions_has_no_stability_index(registered: Registered, tmp_path: Path) -> None:
+    files = shutil.copytree(registered.folder, tmp_path / "model")
+    manifest = json.loads((files / "serving.json").read_text(encoding="utf-8"))
+    del manifest["distributions"]
+    (files / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+    found = check_table(files, table(), "mixed", "t.csv", {})
+    assert {own.index for own in found.inputs.values()} == {None}
+    assert found.inputs["season"].missing == 0.75
+    assert (found.changed, found.rows_outside) == ([], 1)
 
 
 def test_a_registered_model_names_the_kinds_of_its_inputs(registered: Registered) -> None:

@@ -48,6 +48,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "branchsweep predict models:/ccpp-branched@champion TABLE.xlsx -o predictions.csv",
         "branchsweep predict models:/ccpp-branched/2 TABLE.xlsx -o predictions.csv --warn",
     ),
+    "check": (
+        "branchsweep check models:/ccpp-branched@champion NEW_ROWS.xlsx",
+        "branchsweep check models:/ccpp-branched@champion NEW_ROWS.csv --json",
+    ),
     "export": (
         "branchsweep export models:/ccpp-branched@champion --format keras -o model.keras",
         "branchsweep export models:/ccpp-branched@champion --format code -o train.py",

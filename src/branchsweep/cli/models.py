@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -15,6 +16,20 @@ from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
+
+if TYPE_CHECKING:
+    from branchsweep.data.tables import FileOptions
+
+CsvOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--csv",
+        rich_help_panel=EXPERIMENT_OPTIONS,
+        metavar="KEY=VALUE",
+        help="How a csv file is written (separator, decimal, thousands, encoding), such as decimal=,. Repeatable. "
+        "Default: what the model's experiment says (table.csv), else as it is recognised.",
+    ),
+]
 
 
 def predict(
@@ -29,16 +44,7 @@ def predict(
         ),
     ],
     sheet: Sheet = None,
-    csv: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--csv",
-            rich_help_panel=EXPERIMENT_OPTIONS,
-            metavar="KEY=VALUE",
-            help="How a csv file is written (separator, decimal, thousands, encoding), such as decimal=,. Repeatable. "
-            "Default: what the model's experiment says (table.csv), else as it is recognised.",
-        ),
-    ] = None,
+    csv: CsvOption = None,
     warn: Annotated[
         bool,
         typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training rows."),
@@ -63,10 +69,9 @@ def predict(
     A head's target column, if it has the name of the head, is kept as <head>_actual. Where another column has the name of the
     head, the prediction is <head>_predicted.
     """
-    from branchsweep.config.sections.csv_options import csv_options
     from branchsweep.data.files.written_table import write_table
     from branchsweep.data.prediction_columns import with_predictions, without_prediction
-    from branchsweep.data.tables import FileOptions, read_inputs, sheet_named
+    from branchsweep.data.tables import read_inputs
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor
@@ -79,9 +84,7 @@ def predict(
     predictor = load_predictor(model, tracking_uri)
     console = LiteralConsole(stderr=True)
     as_written = output.suffix.lower() == ".csv"
-    recorded = FileOptions(csv=csv_options(predictor.csv, model)).that_apply_to(table)
-    written_as = csv_options(dict(map(key_and_value, csv)), "--csv") if csv else recorded.csv
-    options = FileOptions(sheet_named(table, sheet), written_as)
+    options = _file_options(table, sheet, csv, predictor.csv, model)
     source = read_inputs(table, options, predictor.input_columns, predictor.missing, as_written)
     with silence_stderr():
         predicted = predictor(source.frame, warn, interval or 0.0, joint)
@@ -96,6 +99,69 @@ def predict(
         if name != head:
             message = f"the table has a column {head} already, so {name} is the new one"
             console.print(message, highlight=False, soft_wrap=True)
+
+
+def check(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A file with the input columns; read as an experiment's table.")
+    ],
+    sheet: Sheet = None,
+    csv: CsvOption = None,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a table with the rows that a registered model was trained on: has an input changed, is it still as accurate?
+
+    Shows for each input its population stability index, rows outside the range of the training rows, and missing values; for
+    each head whose targets the table has, its score beside that on the test rows. The exit code is 1 where an input has
+    changed strongly.
+    """
+    from branchsweep.data.tables import read_inputs_with_gaps
+    from branchsweep.errors import MALFORMED, DataError, UnreadableRecordError, first_line
+    from branchsweep.models.serving import MANIFEST_FILE
+    from branchsweep.models.table_reading import TableReading
+    from branchsweep.reporting.text.table_check import render_table_check
+    from branchsweep.runtime import silence_stderr, temporary_folder
+    from branchsweep.tracking.champion_history import downloaded_test_metrics
+    from branchsweep.tracking.open import download_model
+    from branchsweep.workflows.table_check import check_table
+
+    with temporary_folder() as folder, silence_stderr():
+        files = download_model(model, folder, tracking_uri)
+        try:
+            reading = TableReading.of(json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8")))
+        except MALFORMED as error:
+            raise UnreadableRecordError(
+                f"{MANIFEST_FILE} of {model} cannot be read ({error!r}): was it edited by hand?"
+            ) from error
+        source = read_inputs_with_gaps(
+            table, _file_options(table, sheet, csv, reading.csv, model), reading.inputs, reading.missing
+        )
+        try:
+            checked = check_table(files, source.frame, model, str(table), downloaded_test_metrics(folder))
+        except ValueError as error:
+            raise DataError(f"{model} cannot predict this table: {first_line(error)}", str(table)) from error
+    console = LiteralConsole(stderr=True)
+    for warning in source.warnings:
+        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
+    if as_json:
+        print_json(checked.to_json())
+    else:
+        OutputConsole().print(render_table_check(checked))
+    if checked.strongly_changed:
+        raise typer.Exit(1)
+
+
+def _file_options(
+    table: Path, sheet: str | None, csv: list[str] | None, recorded: Mapping[str, str], model: str
+) -> FileOptions:
+    """How a table is read: as the user says, else as the model's experiment was."""
+    from branchsweep.config.sections.csv_options import csv_options
+    from branchsweep.data.tables import FileOptions, sheet_named
+
+    options = FileOptions(csv=csv_options(recorded, model)).that_apply_to(table).csv
+    return FileOptions(sheet_named(table, sheet), csv_options(dict(map(key_and_value, csv)), "--csv") if csv else options)
 
 
 def export(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings as python_warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
 from branchsweep.config.sections.database import is_database
 from branchsweep.config.sections.table import Table
-from branchsweep.data.columns import describe_invalid, invalid_remedy, without_missing_texts
+from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers, without_missing_texts
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import arff_table, arrow_table, csv_table, json_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
@@ -200,11 +200,7 @@ def read_inputs(
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing, or no number or date.
     """
-    optional = [name for name, column in inputs.items() if column.fills_gaps]
-    names = column_names_of(path, options) if optional else []
-    absent = [name for name in optional if name not in names]
-    required = [name for name in inputs if name not in absent]
-    table = read_file(path, options, all_columns_with(dict.fromkeys(required, "an input of the model")))
+    table = _with_all_columns(path, options, inputs)
     measured = {name: column for name, column in inputs.items() if name in table.frame and column.kind != "categorical"}
     columns = without_missing_texts(table.frame[list(measured)], missing)
     values, invalid = input_values(columns, measured, missing)
@@ -221,9 +217,38 @@ def read_inputs(
     else:
         others = plain_values(further)
     numbers = {name: values[:, index] for index, name in enumerate(measured) if measured[name].kind != "date"}
-    frame = table.frame.assign(**numbers, **others)
+    return replace(table, frame=table.frame.assign(**numbers, **others))
+
+
+def read_inputs_with_gaps(
+    path: Path, options: FileOptions, inputs: Mapping[str, Column], missing: Sequence[float | str] = ()
+) -> SourceTable:
+    """A table whose input columns may have any gaps: what is no number in a numeric one is missing.
+
+    Args:
+        path: As of `read_file`.
+        options: As of `read_file`.
+        inputs: As of `read_inputs`.
+        missing: As of `read_inputs`.
+
+    Raises:
+        DataError: As of `read_file`; or an input column is not there.
+    """
+    table = _with_all_columns(path, options, inputs)
+    numeric = [name for name, column in inputs.items() if name in table.frame and column.kind == "numeric"]
+    values = to_numbers(without_missing_texts(table.frame[numeric], missing), missing)
+    return replace(table, frame=table.frame.assign(**dict(zip(numeric, values.T, strict=True))))
+
+
+def _with_all_columns(path: Path, options: FileOptions, inputs: Mapping[str, Column]) -> SourceTable:
+    """A table with the inputs of a model and all other columns; an input that may have gaps may be absent."""
+    optional = [name for name, column in inputs.items() if column.fills_gaps]
+    names = column_names_of(path, options) if optional else []
+    absent = [name for name in optional if name not in names]
+    required = [name for name in inputs if name not in absent]
+    table = read_file(path, options, all_columns_with(dict.fromkeys(required, "an input of the model")))
     notes = [f"there is no column '{name}': its values count as missing{did_you_mean(name, names)}" for name in absent]
-    return SourceTable(frame, "file", table.location, path, (*table.warnings, *notes))
+    return replace(table, warnings=(*table.warnings, *notes))
 
 
 def _is_like_database(path: Path) -> bool:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from branchsweep.config.codec import to_data
 from branchsweep.config.sections.columns import as_written
+from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of, fitted_inputs_from_json
 from branchsweep.data.encoders.registry import fit_target_encoder
@@ -65,6 +66,9 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         **({"columns": described} if isinstance(described, dict) else {}),
         **({"categories_without_rows": unseen} if (unseen := rows.categories_without_rows(columns)) else {}),
         "ranges": [list(ends) for ends in rows.ranges],
+        "distributions": {
+            name: to_data(distribution(rows.x[:, position], column)) for position, (name, column) in enumerate(columns.items())
+        },
         "heads": [
             {"name": head, "unit": unit, **({"classes": list(model.classes[head])} if head in model.classes else {})}
             for head, unit in model.units.items()

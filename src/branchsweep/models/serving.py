@@ -9,6 +9,7 @@ encoder that the model has, and `serving.json`:
      "columns": {"season": {"kind": "categorical", "categories": […]}, …},   what each input is; absent where all are numbers
      "categories_without_rows": {"season": [3]},                positions of categories without a training row, if there are any
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
+     "distributions": {"AT": {"counts": […], "edges": […]}, …}, training rows by bins of each input: not read here
      "heads": [{"name": "PE", "unit": "MW"}, …],                a binary head also has "classes": ["no", "yes"]
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
      "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
@@ -245,12 +246,12 @@ class Predictor:
         """
         import pandas as pd  # noqa: PLC0415  # as above
 
-        values = self._values(table)
+        values = self.values(table)
         predicted = pd.DataFrame(self.predict_array(values), index=table.index, columns=list(self.units))
         asked = {"warn": warn, "interval": interval, "joint": joint, **(params or {})}
         further = self._interval_ends(predicted, float(asked["interval"]), bool(asked["joint"])) if asked["interval"] else {}
         if asked["warn"]:
-            further[OUTSIDE_COLUMN] = self._outside(values)
+            further[OUTSIDE_COLUMN] = self.outside(values).any(axis=1)
         if taken := [name for name in further if name in predicted]:
             raise ValueError(f"the model has a head that is called '{taken[0]}', as a column is that was asked for")
         return self._with_classes(predicted).assign(**further)
@@ -321,8 +322,12 @@ class Predictor:
         column = self.columns()[name]
         return column.get("missing", "error") != "error" or bool(column.get("has_gaps", False))
 
-    def _values(self, table: Table) -> Floats:
-        """The inputs `(rows, inputs)` of a table: numbers, positions of categories, seconds of dates."""
+    def values(self, table: Table) -> Floats:
+        """The inputs `(rows, inputs)` of a table, as encoders know them: numbers, positions of categories, seconds of dates.
+
+        Raises:
+            ValueError: As of `predict`.
+        """
         by_name = {str(column): column for column in table.columns}  # a model knows columns by text, a DataFrame by any label
         absent = [name for name in self.inputs if name not in by_name and not self.may_be_missing(name)]
         if absent:
@@ -386,8 +391,8 @@ class Predictor:
         """`(inputs, 2)` the smallest and the largest training value."""
         return np.asarray(self._manifest["ranges"], dtype=np.float64)
 
-    def _outside(self, values: Floats) -> NDArray[np.bool_]:
-        """`(rows,)` whether any of a row's values is not within its range, or is none of the known categories.
+    def outside(self, values: Floats) -> NDArray[np.bool_]:
+        """`(rows, inputs)` whether a raw value is not within its range, or is none of the known categories.
 
         A missing value is within no range, unless its column may have gaps.
         """
@@ -397,7 +402,7 @@ class Predictor:
         for name, positions in self._manifest.get("categories_without_rows", {}).items():
             column = self.inputs.index(name)
             inside[:, column] &= ~np.isin(values[:, column], positions)
-        outside: NDArray[np.bool_] = ~inside.all(axis=1)
+        outside: NDArray[np.bool_] = ~inside
         return outside
 
     @cached_property

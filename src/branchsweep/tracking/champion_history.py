@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from branchsweep.config.codec import to_public_json
+from branchsweep.errors import MALFORMED
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 EVIDENCE, CANDIDATE = "evidence.json", "candidate"
@@ -139,6 +142,19 @@ def version_files(candidate: ModelCandidate, decision: PromotionDecision) -> dic
     """The text files that are kept with a version, by name: the candidate's, its sweep's experiment, and the evidence."""
     evidence = json.dumps({**decision.evidence, CANDIDATE: candidate_facts(candidate)}, indent=2, ensure_ascii=False)
     return {"experiment.yaml": candidate.experiment_yaml, EVIDENCE: evidence, **candidate.files}
+
+
+def downloaded_test_metrics(folder: Path) -> Mapping[str, float]:
+    """The metrics on the test rows of a version whose files were downloaded, by name; none where they are not recorded.
+
+    Args:
+        folder: Holds the file that `version_files` made of the evidence, at any depth.
+    """
+    for file in folder.rglob(EVIDENCE):
+        with suppress(*MALFORMED):
+            recorded = json.loads(file.read_text(encoding="utf-8"))[CANDIDATE]["test"]
+            return {str(name): float(value) for name, value in recorded.items()}
+    return {}
 
 
 def candidate_facts(candidate: ModelCandidate) -> dict[str, Any]:

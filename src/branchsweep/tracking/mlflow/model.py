@@ -7,7 +7,6 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +26,7 @@ from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.errors import MALFORMED, DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
+from branchsweep.models.table_reading import TableReading
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.champion_history import CHAMPION, lost_alias_message
 from branchsweep.tracking.mlflow.connection import connect, download_files
@@ -45,29 +45,6 @@ DEPLOYED_WITH_ESTIMATORS = (*DEPLOYED, "scikit-learn", "skops")
 
 NETWORK = "network"
 """The folder of the exported files in the logged model's `data`."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableReading:
-    """What a model records of how its table was read.
-
-    Args:
-        missing: The numbers and texts that stand for a missing input.
-        csv: The options of a csv file that the experiment gave (`table.csv`).
-        columns: By input what it is; empty where all are numbers.
-    """
-
-    missing: Sequence[float | str] = ()
-    csv: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, Column] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> TableReading:
-        """What a manifest records; of an earlier version nothing."""
-        csv = (manifest.get("provenance") or {}).get("csv", {})
-        missing = [code if isinstance(code, str) else float(code) for code in manifest.get("missing", [])]
-        columns = {str(name): Column.model_validate(column) for name, column in manifest.get("columns", {}).items()}
-        return cls(missing, {str(name): str(value) for name, value in csv.items()}, columns)
 
 
 class LoadedModel:
