@@ -27,12 +27,13 @@ from branchsweep.data.encoders import registry as encoders
 from branchsweep.data.encoders.encoder import Encoder
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
-from branchsweep.models import export, keras_network, serving
+from branchsweep.models import export, serving
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.codegen import script_from_manifest
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.heads import registry as heads
 from branchsweep.models.heads.head import Head
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.layers import registry as layers
 from branchsweep.models.layers.activations import Activation, Evaluated
 from branchsweep.models.layers.dense import DENSE
@@ -266,11 +267,9 @@ def test_a_layer_that_is_not_trained_keeps_its_initial_weights() -> None:
     (lane, *_) = search_lanes(Trial(0, chosen.search.initial_trials["projected"]), chosen)
     (population,) = packing.pack([lane], chosen)
     outcome = PopulationTrainer(rows).train_one(population, keep_weights=True).lanes[0]
-    initial_weights = keras_network.initial_weights(
-        lane.recipe.architecture, lane.recipe.encoded_width([NUMERIC, NUMERIC]), lane.weight_seed
-    )
+    before = initial_weights(lane.recipe.architecture, lane.recipe.encoded_width([NUMERIC, NUMERIC]), lane.weight_seed)
     assert outcome.weights is not None
-    unchanged = [np.array_equal(weight, initial) for weight, initial in zip(outcome.weights, initial_weights, strict=True)]
+    unchanged = [np.array_equal(weight, initial) for weight, initial in zip(outcome.weights, before, strict=True)]
     assert unchanged[:4] == [True] * 4  # the kernels and biases of the trunk
     assert not any(unchanged[4:])
 

@@ -104,3 +104,16 @@ print(*sorted(sys.modules.keys() & {HEAVY!r}))
 """
     done = run_python(code, str(ROOT / "experiments" / "branched.yaml"))
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_a_worker_that_starts_imports_no_keras() -> None:
+    code = """
+import sys
+import numpy as np
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.training import worker_process
+worker_process.start(TrainingRows(np.zeros((2, 1)), np.zeros((2, 1)), ()), print, None)
+print(*sorted(sys.modules.keys() & {"keras", "pandas", "sklearn", "tensorflow"}))
+"""
+    done = run_python(code)
+    assert (done.returncode, done.stdout.split()) == (0, ["tensorflow"]), done.stderr

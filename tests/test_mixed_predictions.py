@@ -24,8 +24,9 @@ from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import DataError, UserError
 from branchsweep.metrics.prediction_intervals import PredictionIntervals
-from branchsweep.models import export, keras_network, serving
+from branchsweep.models import export, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.tracking.mlflow.model import LoadedModel, load_predictor, save_model
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
@@ -102,7 +103,7 @@ def registered(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) 
     x = np.column_stack([codes[0], random.normal(15, 8, 200), random.gamma(2, 2, 200), when, codes[1], codes[2]])
     x[:20, 0], x[10:50, 2] = np.nan, np.nan
     recipe = Recipe.of({}, HEADS)
-    weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(COLUMNS.values()), (1,))
+    weights = initial_weights(recipe.architecture, recipe.encoded_width(COLUMNS.values()), (1,))
     provenance = Provenance(dict(zip(HEADS, HEADS, strict=True)), dict.fromkeys(HEADS, "mse"), 4, 0.2, 1, missing=[-9.0, "?"])
     members, units = [ModelMember(recipe, tuple(weights))], {"load": "MW", "price": "EUR"}
     model = ExportedModel(members, list(COLUMNS), units, provenance, columns=list(COLUMNS.values()), intervals=INTERVALS)
@@ -372,7 +373,7 @@ def test_a_category_without_a_training_row_is_outside(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = np.column_stack([random.choice([0.0, 2.0, 3.0], 60), random.normal(15, 8, 60)])  # no spring
     recipe = Recipe.of({}, ["load"])
-    weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(columns.values()), (1,))
+    weights = initial_weights(recipe.architecture, recipe.encoded_width(columns.values()), (1,))
     model = ExportedModel([ModelMember(recipe, tuple(weights))], list(columns), {"load": "MW"}, columns=list(columns.values()))
     every = np.arange(60)
     export.export_model(tmp_path, model, TrainingRows(x, random.normal(size=(60, 1)), ((every, every),)))

@@ -14,10 +14,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.models import keras_network, serving
+from branchsweep.models import serving
 from branchsweep.models.baselines import FittedBaseline, fit, make_estimators
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.regression import MAE, MSE
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.trainer import PopulationTrainer
 from served_alone import predict_alone
@@ -41,7 +42,7 @@ TABLE = pd.DataFrame(ROWS.x, columns=INPUTS)
 def network(share: float = 0.25, head_shares: dict[str, float] | None = None, seed: int = 1) -> ModelMember:
     """An untrained network."""
     recipe = Recipe.of({"trunk.width": 3}, list(UNITS))
-    weights = keras_network.initial_weights(recipe.architecture, 3, (seed,))
+    weights = initial_weights(recipe.architecture, 3, (seed,))
     return ModelMember(recipe, weights, share, epochs=1, head_shares=head_shares or {})
 
 
@@ -117,7 +118,7 @@ def test_categories_and_gaps_are_encoded_for_estimators_as_they_were_in_training
     own_rows = TrainingRows(x, ROWS.y, (), columns=columns)
     forest = fit(make_estimators("random_forest", HEADS), x, ROWS.y, columns=columns)
     recipe = Recipe.of({"trunk.width": 3}, list(UNITS))
-    weights = keras_network.initial_weights(recipe.architecture, recipe.encoded_width(columns), (1,))
+    weights = initial_weights(recipe.architecture, recipe.encoded_width(columns), (1,))
     member = ModelMember(recipe, weights, head_shares={"PE": 0.0, "V": 0.0})
     model = ExportedModel(
         [member], INPUTS, UNITS, columns=columns, estimators=[estimator("random_forest", {"PE": 1.0, "V": 1.0}, forest)]

@@ -20,6 +20,7 @@ from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.trainer import PopulationTrainer
 from served_alone import predict_alone
@@ -42,7 +43,7 @@ TABLE = pd.DataFrame(ROWS.x, columns=INPUTS)
 def member(seed: int, share: float = 1.0, **params: Any) -> ModelMember:
     """An untrained network."""
     recipe = Recipe.of({name.replace("__", "."): value for name, value in params.items()}, list(UNITS))
-    return ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (seed,)), share, epochs=7)
+    return ModelMember(recipe, initial_weights(recipe.architecture, 3, (seed,)), share, epochs=7)
 
 
 MIXED = [
@@ -214,7 +215,7 @@ class TestLimits:
 
     def test_a_head_with_the_name_of_the_warning_column_is_predicted(self, tmp_path: Path) -> None:
         recipe = Recipe.of({}, ["outside"])
-        single = ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (1,)))
+        single = ModelMember(recipe, initial_weights(recipe.architecture, 3, (1,)))
         targets = TrainingRows(ROWS.x, ROWS.y[:, :1], ())
         PopulationTrainer(targets).export(tmp_path, ExportedModel([single], INPUTS, {"outside": "°C"}))
         predictor = serving.Predictor(tmp_path)

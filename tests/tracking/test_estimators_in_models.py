@@ -11,10 +11,10 @@ import pandas as pd
 from mlflow.pyfunc import load_model, scoring_server
 
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.models import keras_network
 from branchsweep.models.baselines import fit, make_estimators
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.regression import MSE
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.tracking.mlflow.model import save_model
 from branchsweep.training.trainer import PopulationTrainer
@@ -27,9 +27,7 @@ def test_a_model_with_estimators_answers_alike_in_python_and_over_http(tmp_path:
     x, y = random.normal(size=(80, 3)), random.normal(size=(80, 2))
     trainer = PopulationTrainer(TrainingRows(x, y, ()))
     recipe = Recipe.of({"trunk.width": 3}, list(UNITS))
-    network = ModelMember(
-        recipe, keras_network.initial_weights(recipe.architecture, 3, (1,)), 0.5, head_shares={"PE": 0.25, "V": 0.75}
-    )
+    network = ModelMember(recipe, initial_weights(recipe.architecture, 3, (1,)), 0.5, head_shares={"PE": 0.25, "V": 0.75})
     forest = fit(make_estimators("extra_trees", dict.fromkeys(UNITS, MSE)), x, y)
     member = EstimatorMember("extra trees", "extra_trees", {}, forest, {"PE": 0.75, "V": 0.25})
     trainer.export(tmp_path / "network", ExportedModel([ModelMember(recipe, network.weights)], INPUTS, UNITS))

@@ -32,6 +32,7 @@ from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.architecture import branch_points
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.keras_fit import keras_optimizer
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
@@ -143,7 +144,7 @@ def keras_lane_before_training(
     x = x_encoder.transform(rows.x).astype(np.float32)
     y = np.nan_to_num(y_encoder.transform(rows.y).astype(np.float32))
     width = x.shape[1]
-    weights = keras_network.initial_weights(recipe.architecture, width, lane.weight_seed)
+    weights = initial_weights(recipe.architecture, width, lane.weight_seed)
     model = keras_network.build_network(recipe.architecture, width, weights)
     steps = -(-len(training) // recipe.batch_size)
     return model, keras_optimizer(recipe, steps * lane.epochs), y_encoder, x, y

@@ -1,6 +1,6 @@
-"""One branched network: its initial weights, and the same network as an ordinary Keras model.
+"""One branched network as an ordinary Keras model.
 
-`initial_weights`, `build_network` and `network_weights` have weights in the order of `types.Weights`.
+`build_network` and `network_weights` have weights in the order of `types.Weights`.
 """
 
 from __future__ import annotations
@@ -10,31 +10,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.heads.registry import head_kind
-from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.input_factors import INPUT_FACTORS, LAYER_NAME
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.output_clipping import clipped_output
 from branchsweep.types import Weights
-
-
-def initial_weights(architecture: Architecture, inputs: int, seed: Sequence[int]) -> Weights:
-    """The weights of a network before its first step, as its kinds of layers draw them; outputs are drawn as dense layers.
-
-    Args:
-        architecture: The network.
-        inputs: Encoded input columns.
-        seed: Whole numbers that name the network; equal ones give equal weights, on any machine.
-    """
-    random = np.random.default_rng(np.random.SeedSequence(list(seed)))
-    weights: list[NDArray[np.float32]] = []
-    for layer in architecture.layers(inputs):
-        weights += (layer.kind or DENSE).initial_weights(random, layer.read, layer.units)
-    return tuple(weights)
 
 
 def build_network(

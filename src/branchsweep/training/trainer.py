@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ProgramCacheError
-from branchsweep.models import export
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.training.lanes import LaneOutcome
@@ -83,14 +82,20 @@ class PopulationTrainer:
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Write lanes that were trained on all rows as one model, with encoders fitted on all rows."""
+        from branchsweep.models import export  # noqa: PLC0415  # imports Keras, which training does not need
+
         export.export_model(folder, model, self.rows.for_heads(list(model.units)))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
         """Predictions of the exported model."""
+        from branchsweep.models import export  # noqa: PLC0415  # as above
+
         return export.predict_exported(folder, x)
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows."""
+        from branchsweep.models import export  # noqa: PLC0415  # as above
+
         return export.measure_latency(folder, x)
 
     def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:

@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,8 @@ class ProcessSetup:
     card: Gpu | None
     modules: Sequence[str]
 
+
+_EAGERLY_IMPORTED = "keras.src.optimizers"  # by the end of `tensorflow/__init__.py`
 
 _trainer: PopulationTrainer | BackendError | None = None
 """The worker's own, made once per process, or why it could not be made."""
@@ -133,7 +136,7 @@ def start(
         os.environ.update(gpus.GROWTH)
     elif cache_folder:
         program_cache.use_cache_folder(cache_folder)
-    with silence_stderr(), rare_garbage_collection():
+    with silence_stderr(), rare_garbage_collection(), _without_keras():
         import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -145,6 +148,23 @@ def start(
             use_exact_arithmetic(tf)
         tf.zeros([])  # looks for devices, and logs about them
     return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
+
+
+@contextmanager
+def _without_keras() -> Iterator[None]:
+    """Context in which the import of TensorFlow does not import Keras, which takes as long again.
+
+    TensorFlow does so for the side effects of one module of Keras, and goes on where there is none. Training needs no Keras;
+    `tf.keras` and `import keras` work as ever after this.
+    """
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules[_EAGERLY_IMPORTED] = None  # type: ignore[assignment]  # Python's way to say that there is no such module
+    try:
+        yield
+    finally:
+        del sys.modules[_EAGERLY_IMPORTED]
 
 
 def use_exact_arithmetic(tf: Any) -> None:

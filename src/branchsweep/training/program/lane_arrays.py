@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from branchsweep.models import keras_network
 from branchsweep.models.architecture import Architecture, LayerShape
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.registry import kinds_of
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import WEIGHTED, score_weights
@@ -188,7 +188,7 @@ def _new_state(lane: Lane, program: Program) -> LaneState:
     nothing = np.zeros((0, len(program.losses)))
     return LaneState(
         epoch=0,
-        weights=keras_network.initial_weights(lane.recipe.architecture, program.inputs, lane.weight_seed),
+        weights=initial_weights(lane.recipe.architecture, program.inputs, lane.weight_seed),
         first_moment=(),
         second_moment=(),
         kept=(),

@@ -19,7 +19,6 @@ from operator import add
 from typing import Any
 
 import tensorflow as tf
-from keras import ops
 
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_of
@@ -45,7 +44,7 @@ from branchsweep.training.program.program_arrays import (
     Tensor,
 )
 from branchsweep.training.program.target_noise import noisy_targets
-from branchsweep.training.program.tensor_operations import TENSORS, read_rows, repeat, write_rows
+from branchsweep.training.program.tensor_operations import TENSORS, read_rows, repeat, write_block, write_rows
 from branchsweep.training.program.weight_rows import WeightRows
 
 
@@ -420,7 +419,7 @@ class Networks:
                         rows_of_batch = tf.cast(tf.gather(rows.validation_count[:, c], streams), tf.float32)
                         other *= share * rows_of_batch[:, None, None]
                     deviance = tf.einsum(OVER_ROWS, factor, other)[:, 0, 0]
-                    predictions = ops.slice_update(predictions, tf.stack([c, o, 0]), y[None, :, 0])
+                    predictions = write_block(predictions, tf.stack([c, o, 0]), y[None, :, 0])
                     return write_rows(deviances, o, read_rows(deviances, o, self.S) + deviance), predictions
 
                 deviances, predictions = repeat(plan.lane_waves, output, deviances, predictions)

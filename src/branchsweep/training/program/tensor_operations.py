@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from keras import ops
+from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice  # what keras.ops.slice_update calls, without Keras
 
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.training.program.program_arrays import Tensor
@@ -55,7 +55,12 @@ def read_rows(array: Tensor, index: Tensor, count: int) -> Tensor:
 
 def write_rows(array: Tensor, index: Tensor, rows: Tensor, unit: int = 0) -> Tensor:
     """`array` with `rows` written from row `index` on, and within each row from `unit` on."""
-    return ops.slice_update(array, _start(index, array, unit), rows)
+    return write_block(array, _start(index, array, unit), rows)
+
+
+def write_block(array: Tensor, start: Tensor, block: Tensor) -> Tensor:
+    """`array` with `block`, of the same rank, written from the position `start` on."""
+    return dynamic_update_slice(array, block, start)
 
 
 def with_ones(array: Tensor, infinity: Tensor) -> Tensor:
