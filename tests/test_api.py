@@ -5,30 +5,26 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 import branchsweep
-from branchsweep import Comparison, Experiment, SweepResult, UserError
+from branchsweep import Comparison, Experiment, Sweep, UserError
 from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import load_predictor
+from branchsweep.trial import Result
+from branchsweep.workflows.callbacks import RunningSearch
 
 NAMES = {
-    *(
-        "BranchedRegressor",
-        "Comparison",
-        "ComparisonResult",
-        "CrossValidationResult",
-        "Experiment",
-        "Model",
-        "SweepResult",
-        "UserError",
-    ),
-    *("__version__", "compare", "cross_validate", "load_model", "load_sweep", "sweep"),
+    *("BranchedRegressor", "Callback", "Choice", "Column", "Comparison", "ComparisonResult", "CrossValidationResult"),
+    *("Experiment", "Float", "Head", "Int", "Model", "ModelHistory", "Sweep", "UserError", "__version__", "compare"),
+    *("cross_validate", "history", "load_model", "load_sweep", "rollback", "sweep"),
 }
 
 HEAVY = ("pydantic", "numpy", "pandas", "tensorflow", "keras", "mlflow", "optuna", "sklearn", "rich", "matplotlib")
@@ -77,27 +73,83 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
 
 
+class Recorder(branchsweep.Callback):
+    """Keeps what it is called with; interrupts the search, or ends it, after so many trials."""
+
+    def __init__(self, interrupt_after: int = 0, stop_after: int = 0) -> None:
+        self.trials: list[int] = []
+        self.rounds: list[list[int]] = []
+        self._interrupt_after, self._stop_after = interrupt_after, stop_after
+
+    def on_trial(self, search: RunningSearch, result: Result) -> None:
+        self.trials.append(result.number)
+        if len(self.trials) == self._interrupt_after:
+            raise KeyboardInterrupt
+        if len(self.trials) == self._stop_after:
+            search.stop("enough")
+
+    def on_round(self, search: RunningSearch, results: Sequence[Result]) -> None:
+        self.rounds.append([result.number for result in results])
+
+
+PROMOTED = {"promotion": {"model": "boiler"}, "search": {"driver": "random", "trials": 4, "batch": 2}}
+
+
 @pytest.fixture(scope="module")
-def result(store: str) -> SweepResult:
-    """A sweep on a DataFrame that has registered its model."""
-    promoted = experiment(promotion={"model": "boiler"})
-    return branchsweep.sweep(promoted, boiler(), tracking_uri=store, workers=1, verbose=False)
+def result(store: str) -> Sweep:
+    """A sweep on a DataFrame that has registered its model; it was interrupted in its second round, and resumed."""
+    first, second = Recorder(interrupt_after=3), Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        branchsweep.sweep(experiment(**PROMOTED), boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[first])
+    interrupted = branchsweep.load_sweep("boiler", store)
+    assert (interrupted.status, interrupted.summary, len(interrupted.trials)) == ("INTERRUPTED", None, 3)
+    assert interrupted.best_trial == max(interrupted.trials, key=lambda trial: trial.value)
+    assert len(interrupted.plot("optimization_history")) == 2 and "interrupted" in interrupted._repr_html_()
+    with pytest.raises(UserError, match="finished"):
+        interrupted.best_model  # noqa: B018  # it has none
+    resumed = branchsweep.sweep(
+        experiment(**PROMOTED), boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[second]
+    )
+    assert resumed.run_id == interrupted.run_id and resumed.status == "FINISHED"
+    assert sorted(first.trials + second.trials) == [0, 1, 2, 3] and second.rounds == [[2, 3]]
+    return resumed
 
 
 class TestSweepOnADataFrame:
-    def test_trials_are_a_data_frame_with_the_best_first(self, result: SweepResult) -> None:
-        trials = result.trials
-        assert len(trials) == 3
+    def test_trials_are_a_data_frame_with_the_best_first(self, result: Sweep) -> None:
+        trials = result.trials_dataframe()
+        assert len(trials) == len(result.trials) == 4
         assert {"trial", "status", "r2/heat", "r2/steam", "r2/mean", "learning_rate"} <= set(trials.columns)
         complete = trials[trials["status"] == "COMPLETE"]
         assert complete["r2/mean"].is_monotonic_decreasing
 
-    def test_the_finalist_is_one_of_the_recorded_trials(self, result: SweepResult) -> None:
-        finalist = result.finalist
-        assert finalist is not None and finalist in result.results
-        assert math.isfinite(finalist.score.value)
+    def test_the_best_trial_is_one_of_the_recorded_ones(self, result: Sweep) -> None:
+        best = result.best_trial
+        assert best is not None and best in result.trials
+        assert math.isfinite(best.value) and result.best_params["learning_rate"] == best.params["learning_rate"]
+        assert f"best trial {best.number}" in repr(result)
 
-    def test_the_best_model_is_the_registered_one(self, result: SweepResult, store: str) -> None:
+    def test_the_scores_of_the_finalist_are_a_data_frame(self, result: Sweep) -> None:
+        scores, summary = result.scores_dataframe(), result.summary
+        assert summary is not None and summary.test_scores is not None
+        assert scores.loc[:, ("test", "steam")].iloc[0] == summary.test_scores["steam"]
+
+    def test_a_notebook_shows_its_best_trial_its_scores_and_its_trials(self, result: Sweep) -> None:
+        page, best = result._repr_html_(), result.best_trial
+        assert best is not None and f"finalist: trial {best.number}" in page
+        assert page.count("<table") == 2 and "heat" in page and "boiler version 1" in page
+
+    def test_figures_are_axes_that_pyplot_shows(self, result: Sweep) -> None:
+        panels = result.plot()
+        assert len(panels) == 4 and panels[0].figure.number in plt.get_fignums()
+        assert len(result.plot("parallel_coordinates")) == 1
+        plt.close("all")
+        with pytest.raises(UserError, match="20 trials"):
+            result.plot("importance")
+        with pytest.raises(UserError, match="learning_curves"):
+            result.plot("learning_curve")  # type: ignore[arg-type]  # what is refused
+
+    def test_the_best_model_is_the_registered_one(self, result: Sweep, store: str) -> None:
         predicted = result.best_model.predict(boiler())
         assert list(predicted.columns) == ["heat", "steam"]
         registered = branchsweep.load_model("models:/boiler@champion", store)
@@ -105,11 +157,29 @@ class TestSweepOnADataFrame:
         assert (registered.inputs, registered.units) == (["load", "wind"], {"heat": "MW", "steam": ""})
         served = load_predictor("models:/boiler@champion", Address(store))(boiler())
         np.testing.assert_allclose(predicted, served, rtol=1e-6)
+        assert list(registered.inputs_dataframe()["input"]) == ["load", "wind"] and "heat (MW)" in registered._repr_html_()
 
-    def test_the_same_call_resumes_and_trains_nothing(self, result: SweepResult, store: str) -> None:
-        again = branchsweep.sweep(experiment(promotion={"model": "boiler"}), boiler(), tracking_uri=store, verbose=False)
+    def test_the_same_call_resumes_and_trains_nothing(self, result: Sweep, store: str) -> None:
+        again = branchsweep.sweep(experiment(**PROMOTED), boiler(), tracking_uri=store, verbose=False)
         assert again.run_id == result.run_id
         assert branchsweep.load_sweep("boiler", store).run_id == result.run_id
+
+    def test_versions_and_champions_are_data_frames(self, result: Sweep, store: str) -> None:
+        history, best = branchsweep.history("boiler", store), result.best_trial
+        assert best is not None and history.versions_dataframe()["trial"].tolist() == [best.number]
+        assert history.champions_dataframe()["version"].tolist() == [1] and "boiler" in history._repr_html_()
+        with pytest.raises(UserError):
+            branchsweep.rollback("boiler", store)  # there is no earlier champion
+
+    @pytest.mark.slow
+    def test_a_trial_that_is_named_is_promoted_and_rolled_back(self, result: Sweep, store: str) -> None:
+        other = next(trial.number for trial in reversed(result.trials) if trial != result.best_trial)
+        outcome = result.promote(boiler(), trial=other, workers=1, verbose=False)
+        assert outcome.trial == other and outcome.registered is not None and outcome.test.keys() == {"heat", "steam"}
+        versions = branchsweep.history("boiler", store).versions_dataframe()
+        assert versions["trial"].iloc[0] == other
+        if outcome.promoted:
+            assert branchsweep.rollback("boiler", store).restored == 1
 
 
 @pytest.mark.slow
@@ -120,7 +190,7 @@ def test_an_outer_cross_validation_scores_every_row_and_is_not_run_again(store: 
     assert math.isfinite(first.scores["rrmse"].mean)
     again = branchsweep.cross_validate(outer, boiler(), tracking_uri=store, workers=1, verbose=False)
     assert again.run_id == first.run_id and again.scores == first.scores
-    assert len(branchsweep.load_sweep("outer-fold-2", store).results) == 1
+    assert len(branchsweep.load_sweep("outer-fold-2", store).trials) == 1
     for wrong, run in ((outer, branchsweep.sweep), (experiment(), branchsweep.cross_validate)):
         with pytest.raises(UserError, match=r"test\.folds"):
             run(wrong, boiler(), tracking_uri=store, workers=1, verbose=False)
@@ -138,7 +208,7 @@ def test_an_experiment_and_a_comparison_from_yaml() -> None:
     assert list(Comparison.from_yaml(str(root / "compare.yaml")).contestants)
 
 
-@pytest.mark.parametrize("wrong", [{"data": [1, 2]}, {"workers": 0}, {"workers": True}])
+@pytest.mark.parametrize("wrong", [{"data": [1, 2]}, {"workers": 0}, {"workers": True}, {"callbacks": [print]}])
 def test_arguments_of_the_wrong_kind_are_the_users_mistake(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError) as caught:
         branchsweep.sweep(experiment(), **wrong)

@@ -136,6 +136,17 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_code_of_the_python_page_runs(tmp_path: Path) -> None:
+    """Its blocks one after the other, on a table of its columns."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"load": rng.normal(10, 2, 200), "wind": rng.normal(0, 1, 200)})
+    frame.assign(heat=3 * frame["load"], steam=frame["load"] - frame["wind"]).to_csv(tmp_path / "boiler.csv", index=False)
+    code = "\n".join(blocks((ROOT / "docs" / "python.md").read_text(encoding="utf-8"), "python"))
+    output = run_script(f"{code}\nprint(branchsweep.load_sweep('boiler').summary.stopped_by)", tmp_path)
+    assert "trials, best: Result(" in output and output.split()[-1] in {"callback", "trials"}
+
+
+@pytest.mark.slow
 def test_the_keras_tuner_code_runs(tmp_path: Path) -> None:
     """As it stands, on the experiment and the table that it names."""
     (code,) = blocks((ROOT / "docs" / "search.md").read_text(encoding="utf-8"), "python")

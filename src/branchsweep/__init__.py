@@ -9,39 +9,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from branchsweep.api import Model, SweepResult, compare, cross_validate, load_model, load_sweep, sweep
+    from branchsweep.api import (
+        ComparisonResult,
+        Model,
+        ModelHistory,
+        Sweep,
+        compare,
+        cross_validate,
+        history,
+        load_model,
+        load_sweep,
+        rollback,
+        sweep,
+    )
     from branchsweep.config.comparison import Comparison
     from branchsweep.config.experiment import Experiment
+    from branchsweep.config.sections.columns import Column
+    from branchsweep.config.sections.dimensions import Choice, Float, Int
+    from branchsweep.config.sections.heads import Head
     from branchsweep.errors import UserError
     from branchsweep.estimators import BranchedRegressor
-    from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.workflows.callbacks import Callback
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BranchedRegressor",
+    "Callback",
+    "Choice",
+    "Column",
     "Comparison",
     "ComparisonResult",
     "CrossValidationResult",
     "Experiment",
+    "Float",
+    "Head",
+    "Int",
     "Model",
-    "SweepResult",
+    "ModelHistory",
+    "Sweep",
     "UserError",
     "__version__",
     "compare",
     "cross_validate",
+    "history",
     "load_model",
     "load_sweep",
+    "rollback",
     "sweep",
 ]
 
 _MODULES = {
     "BranchedRegressor": "branchsweep.estimators",
+    "Callback": "branchsweep.workflows.callbacks",
+    "Choice": "branchsweep.config.sections.dimensions",
+    "Column": "branchsweep.config.sections.columns",
     "Comparison": "branchsweep.config.comparison",
-    "ComparisonResult": "branchsweep.metrics.comparison_result",
     "CrossValidationResult": "branchsweep.workflows.records.cross_validation_result",
     "Experiment": "branchsweep.config.experiment",
+    "Float": "branchsweep.config.sections.dimensions",
+    "Head": "branchsweep.config.sections.heads",
+    "Int": "branchsweep.config.sections.dimensions",
     "UserError": "branchsweep.errors",
 }
 

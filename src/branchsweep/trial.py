@@ -158,6 +158,21 @@ class Result:
     trial: Trial
     score: Score
 
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    @property
+    def params(self) -> Params:
+        """The hyperparameters that the search chose."""
+        return self.trial.params
+
+    @property
+    def value(self) -> float:
+        """The mean of the heads' scores."""
+        return self.score.value
+
     def without_curves(self) -> Result:
         """The same without the learning curves, which are large and not needed once they are recorded."""
         return replace(self, score=replace(self.score, curves={}))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -46,6 +46,18 @@ KeyPath = tuple[str | int, ...]
 
 KeyMistake = tuple[KeyPath, str]
 """The path of a wrong value, and the message about it."""
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def for_python(init: Init) -> Init:
+    """Mark an `__init__` as one for callers in Python: documents are validated without it, with messages of their own.
+
+    Pydantic takes any other `__init__` of a model for its constructor when it validates a mapping, too.
+    """
+    init.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # as pydantic marks its own
+    return init
 
 
 class ConfigModel(BaseModel):

@@ -10,9 +10,9 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -41,16 +41,31 @@ WIDEST = 110
 """Maximum width of the panel in columns, for readability."""
 
 
+class LiveDisplay(Protocol):
+    """Shows the panel until it is stopped, again and again."""
+
+    def start(self) -> None:
+        """Show it from now on."""
+        ...
+
+    def stop(self) -> None:
+        """Remove it."""
+        ...
+
+
 class Terminal:
     """A `ProgressCallback` that shows progress on a console; a context manager that removes the panel at the end.
 
     Args:
         console: Where to write.
+        open_display: Makes what shows the panel, given a function that renders it; the console itself if None.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, open_display: Callable[[Callable[[], RenderableType]], LiveDisplay] | None = None
+    ) -> None:
         self._console = console
-        self._is_live = console.is_terminal and not console.is_dumb_terminal
+        self._is_live = open_display is not None or (console.is_terminal and not console.is_dumb_terminal)
         self._lock = threading.RLock()  # guards the state that the drawing thread reads; never held while printing
         self._experiment: Experiment | None = None
         self._search = SearchProgress()
@@ -63,11 +78,10 @@ class Terminal:
         self._busy, self._busy_since = 0.0, math.nan
         self._measurements: deque[tuple[float, float]] = deque([(0.0, 0.0)])  # busy seconds, lane-epochs trained by then
         self._spinner = Spinner("dots")
-        self._live = Live(
-            get_renderable=self.panel,
-            console=console,
-            refresh_per_second=REFRESHES,
-            transient=True,
+        self._live: LiveDisplay = (
+            open_display(self.panel)
+            if open_display
+            else Live(get_renderable=self.panel, console=console, refresh_per_second=REFRESHES, transient=True)
         )
 
     def __enter__(self) -> Self:

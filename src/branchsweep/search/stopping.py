@@ -17,6 +17,7 @@ class StoppedBy(StrEnum):
     TARGET = "target"
     PATIENCE = "patience"
     EXHAUSTED = "exhausted"
+    CALLBACK = "callback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.tracking.comparison_protocols import ComparisonTracker
 from branchsweep.tracking.protocols import Tracking
 from branchsweep.training.protocols import Trainer
+from branchsweep.workflows.callbacks import Callback
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 from branchsweep.workflows.stages import Stages
@@ -24,11 +25,13 @@ class TrainingContext:
         trainer: Trains populations.
         rows: The rows that it trains on, with all folds.
         progress: Is called while lanes are trained.
+        callbacks: The user's, which a search calls.
     """
 
     trainer: Trainer
     rows: TrainingRows
     progress: ProgressCallback
+    callbacks: tuple[Callback, ...] = ()
 
     def on_rows(self, rows: TrainingRows) -> TrainingContext:
         """The same trainer, which trains on these rows from now on."""

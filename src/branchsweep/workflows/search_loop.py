@@ -16,6 +16,7 @@ from branchsweep.tracking.protocols import Tracker
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
+from branchsweep.workflows.callbacks import SearchEvents
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.train_lanes import LaneBatch
@@ -106,6 +107,7 @@ class _Search:
         self._asked = self._asked_here = 0
         self._told, self._finished = (RunningEvaluation(experiment.objective) for _ in range(2))
         self._exhausted: StopReason | None = None
+        self._events = SearchEvents(experiment, training.callbacks)
         self._queue = PopulationQueue()
         self.rounds: deque[_Round] = deque()
         self.results: list[Result] = []
@@ -138,7 +140,8 @@ class _Search:
 
         It may no longer hold later: a trial that is under way may bring a new best, and patience with it.
         """
-        return self._exhausted or self._early_stop() or check_stop(self._experiment, self._told, self.seconds)
+        reason = self._exhausted or self._events.stop_reason or self._early_stop()
+        return reason or check_stop(self._experiment, self._told, self.seconds)
 
     @property
     def may_ask(self) -> bool:
@@ -153,6 +156,7 @@ class _Search:
         self._asked = _trials_of_whole_rounds(self._recorded, self._batch, self._total)
         in_order = [self._recorded[number] for number in sorted(self._recorded)]
         self._training.progress.on_search_begin(self._experiment, in_order)
+        self._events.begin(in_order)
         self._report_changed_settings()
         for number in range(self._asked):
             self._finished.add(self._recorded[number])
@@ -184,8 +188,10 @@ class _Search:
         while not oldest.halving.is_over:
             self._collect(*next(self._outcomes))
         self.rounds.popleft()
-        for result in sorted(oldest.results, key=lambda result: result.trial.number):
+        in_order = sorted(oldest.results, key=lambda result: result.trial.number)
+        for result in in_order:
             self._tell(result)
+        self._events.round_ended(in_order)
 
     def _collect(self, position: int, outcome: PopulationOutcome) -> None:
         self._busy_seconds += outcome.seconds + outcome.compile_seconds
@@ -195,6 +201,7 @@ class _Search:
             kept = result.without_curves()  # those of a long sweep would fill the memory
             self._training.progress.on_trial_end(kept)
             self._finished.add(kept)
+            self._events.trial_ended(kept)
             owner.results.append(kept)
 
     def _tell(self, result: Result) -> None:
@@ -204,6 +211,8 @@ class _Search:
 
     def _early_stop(self) -> StopReason | None:
         """Why nothing should be trained to its end; None for what ends a search only after its rounds."""
+        if self._events.stop_reason and self._finished.incumbent:  # else no trial would come to its end
+            return self._events.stop_reason
         stop = check_stop(self._experiment, self._finished, self.seconds)
         return stop if stop and stop.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else None
 

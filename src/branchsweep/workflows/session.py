@@ -27,6 +27,7 @@ from branchsweep.runtime import allow_open_files, available_memory, cache_folder
 from branchsweep.training.memory import training_need, workers_that_fit
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
+from branchsweep.workflows.callbacks import Callback
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress, ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
@@ -97,6 +98,7 @@ class Session:
         take_over: Whether to resume a sweep that another process runs; that process then stops.
         interface: Shows messages and progress.
         reporter: Makes the reporter of a sweep, given a function that shows messages.
+        callbacks: Are called while a search runs.
         began: When the command or call began, as a value of `time.perf_counter`; durations count from then.
     """
 
@@ -109,6 +111,7 @@ class Session:
     interface: UserInterface = SILENT
     reporter: Callable[[Callable[[str], None]], SweepReporter] = tables_only
     test_data: Path | None = None
+    callbacks: tuple[Callback, ...] = ()
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -198,7 +201,7 @@ def open_training(rows: TrainingRows, session: Session, experiment: Experiment |
     """
     workers = workers_of(session, experiment)
     with session.interface.progress() as progress, _trainer(rows, workers, progress, experiment) as trainer:
-        yield TrainingContext(trainer, rows, progress)
+        yield TrainingContext(trainer, rows, progress, session.callbacks)
 
 
 def workers_of(session: Session, experiment: Experiment | None) -> Workers:

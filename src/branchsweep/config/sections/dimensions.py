@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.config_model import ConfigModel, KeyPath, for_python
 from branchsweep.trial import ParamValue
 
 MAX_STEPS = 1_000_000
@@ -28,7 +28,7 @@ When = Annotated[Mapping[str, Annotated[list[ParamValue], Field(max_length=MAX_C
 
 
 class Float(ConfigModel):
-    """A real number between `low` and `high`, both included."""
+    """A real number between `low` and `high`, both included: `Float(1e-4, 1e-1, log=True)`."""
 
     type: Literal["float"]
     low: float = Field(description="The smallest value.")
@@ -36,6 +36,19 @@ class Float(ConfigModel):
     log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
     step: float | None = Field(None, gt=0, le=MAX_BOUND, description="Only low, low + step, low + 2 step, …")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
+
+    @for_python
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        log: bool = False,
+        step: float | None = None,
+        when: When | None = None,
+        type: Literal["float"] = "float",  # noqa: A002  # the key of YAML
+    ) -> None:
+        super().__init__(**_fields(type=type, low=low, high=high, log=log, step=step, when=when))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -58,7 +71,7 @@ class Float(ConfigModel):
 
 
 class Int(ConfigModel):
-    """A whole number between `low` and `high`, both included."""
+    """A whole number between `low` and `high`, both included: `Int(1, 4)`."""
 
     type: Literal["int"]
     low: int = Field(description="The smallest value.")
@@ -66,6 +79,19 @@ class Int(ConfigModel):
     log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
     step: int = Field(1, gt=0, le=MAX_BOUND, description="Only low, low + step, low + 2 step, …")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
+
+    @for_python
+    def __init__(
+        self,
+        low: int,
+        high: int,
+        *,
+        log: bool = False,
+        step: int = 1,
+        when: When | None = None,
+        type: Literal["int"] = "int",  # noqa: A002  # the key of YAML
+    ) -> None:
+        super().__init__(**_fields(type=type, low=low, high=high, log=log, step=step, when=when))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -85,12 +111,23 @@ class Int(ConfigModel):
 
 
 class Choice(ConfigModel):
-    """One of a list of values. With `ordered`, drivers treat neighbours in the list as similar."""
+    """One of a list of values: `Choice(["relu", "silu"])`. With `ordered`, drivers treat neighbours in the list as similar."""
 
     type: Literal["choice"]
     choices: list[ParamValue] = Field(min_length=1, max_length=MAX_CHOICES, description="The values, each once.")
     ordered: bool = Field(False, description="Neighbours in the list are similar (widths, batch sizes).")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
+
+    @for_python
+    def __init__(
+        self,
+        choices: Sequence[ParamValue],
+        *,
+        ordered: bool = False,
+        when: When | None = None,
+        type: Literal["choice"] = "choice",  # noqa: A002  # the key of YAML
+    ) -> None:
+        super().__init__(**_fields(type=type, choices=list(choices), ordered=ordered, when=when))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -122,6 +159,11 @@ def extreme_values(dimension: Dimension) -> Iterator[tuple[KeyPath, ParamValue]]
     else:
         yield ("low",), dimension.low
         yield ("high",), dimension.high
+
+
+def _fields(**values: Any) -> dict[str, Any]:
+    """The fields of a dimension, which a base class does not know."""
+    return values
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:

@@ -54,9 +54,20 @@ def validate_mapping(root: type[Model], values: dict[str, Any], parameters: Mapp
     """
     model, mistakes, further = _validate(root, values)
     if model is None:
-        named = [(dotted(mistake.named_path), mistake.message) for mistake in _distinct(mistakes)]
-        raise ConfigError.of([Mistake("", _as_given(key, parameters), message) for key, message in named], further)
+        raise_named(mistakes, further, parameters)
     return model
+
+
+def raise_named(mistakes: Iterable[ConfigMistake], further: int = 0, parameters: Mapping[str, str] | None = None) -> NoReturn:
+    """Raise ConfigError with mistakes that are in no file, one per line.
+
+    Args:
+        mistakes: The mistakes.
+        further: At least so many were found besides.
+        parameters: As of `validate_mapping`.
+    """
+    named = [(dotted(mistake.named_path), mistake.message) for mistake in _distinct(mistakes)]
+    raise ConfigError.of([Mistake("", _as_given(key, parameters or {}), message) for key, message in named], further)
 
 
 def _as_given(key: str, parameters: Mapping[str, str]) -> str:
@@ -88,14 +99,19 @@ def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, li
         # strict: YAML itself says what is a number
         return root.model_validate(data, strict=True, context=FROM_DOCUMENT), [], 0
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        return None, *worded_mistakes(root, data, error)
+
+
+def worded_mistakes(root: RootModel, data: dict[str, Any], error: ValidationError) -> tuple[list[ConfigMistake], int]:
+    """What pydantic found in data of this model in words, and the number of further errors that were not worded."""
+    errors = error.errors(include_url=False)
     mistakes: dict[KeyPath, ConfigMistake] = {}
     for position, details in enumerate(errors):  # several are of one path where a value may be of several types
         if len(mistakes) == MOST_WORDED:
-            return None, list(mistakes.values()), len({details["loc"] for details in errors[position:]})
+            return list(mistakes.values()), len({details["loc"] for details in errors[position:]})
         mistake = to_mistake(root, data, details)
         mistakes.setdefault(mistake.path, mistake)
-    return None, list(mistakes.values()), 0
+    return list(mistakes.values()), 0
 
 
 def _located(document: Document, mistake: ConfigMistake) -> Mistake:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -103,6 +103,16 @@ WRITERS: Mapping[str, Callable[[pd.DataFrame, Path], None]] = {
 """By ending, what writes a file of that kind."""
 
 
-def make_dataframe(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
-    """A DataFrame of rows with named columns."""
-    return pd.DataFrame([list(row) for row in rows], columns=pd.Index(list(columns)))
+def make_dataframe(
+    columns: Sequence[Hashable], rows: Sequence[Sequence[object]], index: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """A DataFrame of rows with named columns; tuples name columns of several levels.
+
+    Args:
+        columns: The names of the columns.
+        rows: The cells of each row.
+        index: The names of the rows; their numbers if None.
+    """
+    return pd.DataFrame(
+        [list(row) for row in rows], columns=pd.Index(list(columns)), index=None if index is None else pd.Index(index)
+    )

@@ -118,7 +118,8 @@ class SweepSummary:
         registered: The registered model; None where nothing was registered.
         seconds: Wall time of this run of the sweep, from the start of its command.
         search_seconds: Wall time of the search in it, and in earlier runs that came to their end.
-        stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, or `exhausted`.
+        stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, `exhausted`,
+            or `callback`.
         stopped_because: The same in words.
         budget: The stopping criteria that it had, by name; None for one that it had not.
         confirmed: The best trials, trained again from fresh seeds on fresh folds.

@@ -1,0 +1,57 @@
+"""What is passed to an experiment in Python, as a document has it, and its mistakes in the words of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.sections.table import DATAFRAME
+from branchsweep.config.yaml.document_validation import raise_named, worded_mistakes
+from branchsweep.config.yaml.schema_lookup import RootModel
+
+_SPACE_KEYS = {"dimensions", "fixed"}
+
+
+def python_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an experiment as plain data, their shorthands resolved.
+
+    Args:
+        values: By the experiment's keys: plain data, or values of the classes of an experiment's parts.
+    """
+    plain: dict[str, Any] = {key: _plain(value) for key, value in values.items()}
+    table, heads, space, promotion = (plain.get(key) for key in ("table", "heads", "space", "promotion"))
+    if isinstance(table, list):
+        plain["table"] = {"source": DATAFRAME, "inputs": table}
+    elif isinstance(table, dict):
+        plain["table"] = {"source": DATAFRAME, **table}
+    if isinstance(heads, list) and all(isinstance(head, str) for head in heads):
+        plain["heads"] = {head: {} for head in heads}
+    if isinstance(space, dict) and not _SPACE_KEYS & space.keys():
+        varied = {name: value for name, value in space.items() if isinstance(value, dict)}
+        plain["space"] = {"dimensions": varied, "fixed": {name: space[name] for name in space if name not in varied}}
+    if isinstance(promotion, str):
+        plain["promotion"] = {"model": promotion}
+    return plain
+
+
+def raise_mistakes(root: RootModel, values: dict[str, Any], error: ValidationError) -> NoReturn:
+    """Raise what pydantic found in these values as messages of documents have it.
+
+    Raises:
+        ConfigError: All mistakes, one per line.
+    """
+    raise_named(*worded_mistakes(root, values, error))
+
+
+def _plain(value: Any) -> Any:
+    """A value as a document has it."""
+    if isinstance(value, ConfigModel):
+        return value.model_dump(exclude_unset=True)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
