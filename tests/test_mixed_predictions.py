@@ -16,7 +16,7 @@ import typer
 from mlflow.pyfunc import PyFuncModel, load_model, scoring_server
 
 import branchsweep
-from branchsweep.cli.models import check, predict
+from branchsweep.cli.models import check, explain, predict
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.data.input_values import input_values
@@ -325,6 +325,28 @@ def test_few_rows_are_not_called_changed(registered: Registered, tmp_path: Path,
     code, found = checked(registered, table(RECORDS[:2]), tmp_path, capsys)
     assert code == 0
     assert {own["stability"] for own in found["inputs"].values()} == {"stable"}
+
+
+def test_what_predictions_rest_on_is_shown_and_drawn_for_inputs_of_every_kind(
+    registered: Registered, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = pd.date_range("2024-01-01", periods=60, freq="5D").astype(str)
+    given = pd.DataFrame([{**RECORDS[row % 3], "temperature": row, "when": day, "load": row} for row, day in enumerate(days)])
+    given.to_csv(tmp_path / "t.csv", index=False)
+    explain(URI, tmp_path / "t.csv", tmp_path / "figures", tracking_uri=registered.store, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["importance"]) == set(found["dependence"]) == set(COLUMNS)
+    assert {tuple(own) for own in found["importance"].values()} == {("load",)}
+    assert (found["rows"], found["heads"], found["dates"]) == (60, HEADS, ["when"])
+    assert found["dependence"]["heated"]["values"] == [0.0, 1.0]
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {"permutation_importance.png", "partial_dependence.png"}
+
+
+def test_a_table_without_targets_explains_nothing(registered: Registered, tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match="load, price"):
+        explain(URI, tmp_path / "t.csv", tmp_path / "figures", tracking_uri=registered.store)
+    assert not (tmp_path / "figures").exists()
 
 
 def test_a_model_without_distributions_has_no_stability_index(registered: Registered, tmp_path: Path) -> None:

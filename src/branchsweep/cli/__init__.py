@@ -20,7 +20,7 @@ from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
 from branchsweep.cli.help_texts import epilog
 from branchsweep.cli.init import init
-from branchsweep.cli.models import check, export, history, predict, rollback
+from branchsweep.cli.models import check, explain, export, history, predict, rollback
 from branchsweep.cli.output import flush_output
 from branchsweep.cli.plain_characters import print_plain_characters
 from branchsweep.cli.records import export_study, report, show
@@ -41,7 +41,7 @@ app = typer.Typer(
 COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
     "Sweeps and comparisons": (run, watch, compare, show, diff, report, replay, promote),
     "Experiment files": (init, data, space, draw, schema),
-    "Registered models": (predict, check, export, history, rollback),
+    "Registered models": (predict, explain, check, export, history, rollback),
     "Other tools": (ui, export_study),
 }
 """The commands by their group in `--help`, in its order."""

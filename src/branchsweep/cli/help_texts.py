@@ -48,6 +48,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "branchsweep predict models:/ccpp-branched@champion TABLE.xlsx -o predictions.csv",
         "branchsweep predict models:/ccpp-branched/2 TABLE.xlsx -o predictions.csv --warn",
     ),
+    "explain": (
+        "branchsweep explain models:/ccpp-branched@champion TABLE.xlsx",
+        "branchsweep explain models:/ccpp-branched@champion TABLE.xlsx -o figures",
+    ),
     "check": (
         "branchsweep check models:/ccpp-branched@champion NEW_ROWS.xlsx",
         "branchsweep check models:/ccpp-branched@champion NEW_ROWS.csv --json",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.text import Text
@@ -14,11 +14,17 @@ from branchsweep.cli.context import key_and_value, require_other_file, require_p
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
-from branchsweep.errors import UserError
+from branchsweep.errors import MALFORMED, DataError, UnreadableRecordError, UserError, first_line
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
+    from branchsweep.config.addresses import Address
     from branchsweep.data.tables import FileOptions
+    from branchsweep.models.serving import Table
+    from branchsweep.workflows.explanation import Explanation
+    from branchsweep.workflows.table_check import TableCheck
+
+Result = TypeVar("Result")
 
 CsvOption = Annotated[
     list[str] | None,
@@ -117,40 +123,122 @@ def check(
     each head whose targets the table has, its score beside that on the test rows. The exit code is 1 where an input has
     changed strongly.
     """
-    from branchsweep.data.tables import read_inputs_with_gaps
-    from branchsweep.errors import MALFORMED, DataError, UnreadableRecordError, first_line
-    from branchsweep.models.serving import MANIFEST_FILE
-    from branchsweep.models.table_reading import TableReading
     from branchsweep.reporting.text.table_check import render_table_check
-    from branchsweep.runtime import silence_stderr, temporary_folder
     from branchsweep.tracking.champion_history import downloaded_test_metrics
-    from branchsweep.tracking.open import download_model
     from branchsweep.workflows.table_check import check_table
 
-    with temporary_folder() as folder, silence_stderr():
+    def checked(folder: Path, files: Path, frame: Table) -> TableCheck:
+        return check_table(files, frame, model, str(table), downloaded_test_metrics(folder))
+
+    found = _of_table(checked, model, table, tracking_uri, lambda recorded: _file_options(table, sheet, csv, recorded, model))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        OutputConsole().print(render_table_check(found))
+    if found.strongly_changed:
+        raise typer.Exit(1)
+
+
+def explain(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A file with inputs and targets; best of rows that the model has not seen.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            rich_help_panel=OUTPUT_OPTIONS,
+            metavar="FOLDER",
+            help="Draw importance and partial dependence into this folder, as PNG.",
+        ),
+    ] = None,
+    sheet: Sheet = None,
+    csv: CsvOption = None,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which inputs the predictions of a registered model rest on, and how they depend on them.
+
+    The importance of an input for a head is what the head's score loses when the input is shuffled among the rows (permutation
+    importance), with a confidence interval.
+    """
+    from branchsweep.reporting.text.explanation import render_explanation
+    from branchsweep.runtime import write_files
+    from branchsweep.workflows.explanation import explain_files
+
+    def explained(_folder: Path, files: Path, frame: Table) -> tuple[Explanation, Mapping[str, bytes]]:
+        explanation = explain_files(files, frame, str(table))
+        return explanation, _explanation_pictures(explanation, files) if output else {}
+
+    found, pictures = _of_table(
+        explained, model, table, tracking_uri, lambda recorded: _file_options(table, sheet, csv, recorded, model)
+    )
+    if output:
+        write_files(output, pictures)
+        LiteralConsole(stderr=True).print(f"{', '.join(str(output / name) for name in pictures)} written", highlight=False)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        OutputConsole().print(render_explanation(found, f"{model} on rows of {table}"))
+
+
+def _explanation_pictures(explanation: Explanation, files: Path) -> dict[str, bytes]:
+    """By file name the figures of an explanation, as PNG; of those for which there is anything to draw."""
+    from branchsweep.models.serving import Predictor
+    from branchsweep.reporting.figures import explanation as figures
+    from branchsweep.reporting.figures.plot_style import png
+
+    pictures = {}
+    if figures.has_importance(explanation):
+        pictures["permutation_importance.png"] = png(figures.importance_figure(explanation))
+    if figures.has_curves(explanation):
+        pictures["partial_dependence.png"] = png(figures.dependence_figure(explanation, Predictor(files).units))
+    return pictures
+
+
+def _of_table(
+    compute: Callable[[Path, Path, Table], Result],
+    model: str,
+    table: Path,
+    tracking_uri: Address | None,
+    options: Callable[[Mapping[str, str]], FileOptions],
+) -> Result:
+    """What is computed of a registered model and a table whose cells may be missing.
+
+    Args:
+        compute: From the folder of the downloaded version, that of the exported files in it, and the table.
+        model: The model.
+        table: The table.
+        tracking_uri: The store.
+        options: From the csv options that the model records to how the table is read.
+
+    Raises:
+        UserError: The model or the table cannot be used.
+    """
+    from branchsweep.data.tables import read_inputs_with_gaps
+    from branchsweep.models.serving import MANIFEST_FILE
+    from branchsweep.models.table_reading import TableReading
+    from branchsweep.runtime import silence_stderr, temporary_folder
+    from branchsweep.tracking.open import download_model
+
+    with temporary_folder() as folder:
         files = download_model(model, folder, tracking_uri)
         try:
             reading = TableReading.of(json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8")))
         except MALFORMED as error:
-            raise UnreadableRecordError(
-                f"{MANIFEST_FILE} of {model} cannot be read ({error!r}): was it edited by hand?"
-            ) from error
-        source = read_inputs_with_gaps(
-            table, _file_options(table, sheet, csv, reading.csv, model), reading.inputs, reading.missing
-        )
+            message = f"{MANIFEST_FILE} of {model} cannot be read ({error!r}): was it edited by hand?"
+            raise UnreadableRecordError(message) from error
+        source = read_inputs_with_gaps(table, options(reading.csv), reading.inputs, reading.missing)
+        console = LiteralConsole(stderr=True)
+        for warning in source.warnings:
+            console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
         try:
-            checked = check_table(files, source.frame, model, str(table), downloaded_test_metrics(folder))
+            with silence_stderr():
+                return compute(folder, files, source.frame)
         except ValueError as error:
             raise DataError(f"{model} cannot predict this table: {first_line(error)}", str(table)) from error
-    console = LiteralConsole(stderr=True)
-    for warning in source.warnings:
-        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
-    if as_json:
-        print_json(checked.to_json())
-    else:
-        OutputConsole().print(render_table_check(checked))
-    if checked.strongly_changed:
-        raise typer.Exit(1)
 
 
 def _file_options(

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from branchsweep.config.codec import from_data, to_public_json
-from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.config.metric_names import metric_of_head
 from branchsweep.config.sections.columns import NUMERIC, Column, ColumnKind
-from branchsweep.data.columns import to_numbers, without_missing_texts
 from branchsweep.data.distributions import Distribution
-from branchsweep.data.encoders.categories import UNKNOWN, category_codes
+from branchsweep.data.encoders.categories import UNKNOWN
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.names import TEST
 from branchsweep.metrics.population_stability import Stability, largest_by_chance, population_stability_index, stability
 from branchsweep.metrics.scores import head_scores
-from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.types import Floats
+from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targets
 
 if TYPE_CHECKING:
     from branchsweep.models.serving import Table
@@ -149,29 +147,14 @@ def _checked_heads(
     manifest: Mapping[str, Any], frame: Table, predictions: Floats, test: Mapping[str, float]
 ) -> dict[str, CheckedHead]:
     """The heads whose target columns are in the table, with known values of which not all are equal."""
-    provenance = manifest.get("provenance") or {}
-    checked = {}
-    for position, described in enumerate(manifest["heads"]):
-        head = str(described["name"])
-        column = provenance.get("columns", {}).get(head)
-        if column not in frame.columns:
+    targets, checked = recorded_targets(manifest, frame).values, {}
+    for position, (head, kind) in enumerate(recorded_heads(manifest).items()):
+        known = np.isfinite(targets[:, position]) & np.isfinite(predictions[:, position])
+        if len(np.unique(targets[known, position])) < FEWEST_SCORED:
             continue
-        actual = _targets(frame[[column]], described.get("classes"), manifest.get("missing", []))
-        known = np.isfinite(actual) & np.isfinite(predictions[:, position])
-        if len(np.unique(actual[known])) < FEWEST_SCORED:
-            continue
-        kind = head_kind(provenance.get("losses", {}).get(head, DEFAULT_HEAD))
-        scored = head_scores(Actual(actual[known, None]), predictions[known, position][:, None], {head: kind})[head]
+        of_head = Actual(targets[known, position, None])
+        scored = head_scores(of_head, predictions[known, position][:, None], {head: kind})[head]
         names = {metric: metric_of_head(TEST.format(metric), head) for metric in scored.metrics}
         recorded = {metric: test[name] for metric, name in names.items() if name in test}
         checked[head] = CheckedHead(scored.metrics, kind.score, int(known.sum()), recorded)
     return checked
-
-
-def _targets(column: Table, classes: list[str] | None, missing: list[float | str]) -> Floats:
-    """The targets of a head `(rows,)`, NaN where there is none; of a head of classes their positions."""
-    frame = without_missing_texts(column, missing)
-    if classes:
-        codes = category_codes(frame.iloc[:, 0].astype(object), classes)
-        return np.where(codes == UNKNOWN, np.nan, codes)
-    return to_numbers(frame, missing)[:, 0]

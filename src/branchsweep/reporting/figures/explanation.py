@@ -1,0 +1,103 @@
+"""Figures of what a model's predictions rest on: importance of inputs, and partial dependence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from branchsweep.metrics.names import label
+from branchsweep.metrics.partial_dependence import PartialDependence
+from branchsweep.reporting.figures import plot_style
+from branchsweep.reporting.figures.plot_style import BLUE, INK, Axes, Figure
+from branchsweep.reporting.figures.trials import WIDTH
+from branchsweep.workflows.explanation import Explanation
+
+MOST_INPUTS = 20
+"""Inputs that are drawn, the most important ones."""
+
+MOST_HEADS = 6
+"""Heads that are drawn, the first ones."""
+
+MOST_CURVES = 4
+"""Inputs whose partial dependence is drawn."""
+
+_LONGEST_NAME = 24  # characters of an input
+
+
+def importance_figure(explanation: Explanation) -> Figure:
+    """A panel of bars for each head: what its score loses when an input is shuffled, with the confidence interval."""
+    heads = [head for head in explanation.score_metrics if _has_importance(explanation, head)][:MOST_HEADS]
+    shown = explanation.ranked[:MOST_INPUTS]
+    beside = min(3, len(heads))
+    height = (100 + 26 * len(shown)) * -(-len(heads) // beside)
+    figure, panels = plot_style.panels(WIDTH, height, len(heads), beside, share_y=True)
+    rows = np.arange(len(shown))[::-1]
+    for panel, head in zip(panels, heads, strict=True):
+        found = [explanation.importance[name][head] for name in shown]
+        values = np.array([own.value for own in found])
+        ends = np.array([[own.value - own.low, own.high - own.value] for own in found]).T
+        panel.barh(rows, values, height=0.62, color=BLUE)
+        panel.errorbar(values, rows, xerr=ends, fmt="none", ecolor=INK, elinewidth=1, capsize=3)
+        panel.set_yticks(rows, [_short(name) for name in shown])
+        panel.axvline(0, color=INK, linewidth=1)
+        panel.set_xlabel(f"loss of {label(explanation.score_metrics[head])}")
+        plot_style.title(panel, head)
+    return figure
+
+
+def dependence_figure(explanation: Explanation, units: Mapping[str, str]) -> Figure:
+    """A row of panels for each head: its mean prediction by the value of the most important inputs.
+
+    Args:
+        explanation: The explanation.
+        units: The unit of each head, for the axes.
+    """
+    heads = explanation.heads[:MOST_HEADS]
+    names = [name for name, own in explanation.dependence.items() if len(own.values) > 1][:MOST_CURVES]
+    figure, panels = plot_style.panels(WIDTH, 210 * len(heads), len(heads) * len(names), len(names))
+    for row, head in enumerate(heads):
+        of_row = panels[row * len(names) : (row + 1) * len(names)]
+        for panel, name in zip(of_row, names, strict=True):
+            curve = explanation.dependence[name]
+            _curve(panel, explanation, name, [point[row] for point in curve.predictions])
+            panel.set_xlabel(_short(name))
+        low = min(panel.get_ylim()[0] for panel in of_row)
+        high = max(panel.get_ylim()[1] for panel in of_row)
+        for panel in of_row:
+            panel.set_ylim(low, high)
+        of_row[0].set_ylabel(f"{head} ({units[head]})" if units.get(head) else head)
+    return figure
+
+
+def has_curves(explanation: Explanation) -> bool:
+    """Whether there is any partial dependence to draw."""
+    return any(len(own.values) > 1 for own in explanation.dependence.values())
+
+
+def has_importance(explanation: Explanation) -> bool:
+    """Whether there is any importance to draw."""
+    return any(_has_importance(explanation, head) for head in explanation.score_metrics)
+
+
+def _has_importance(explanation: Explanation, head: str) -> bool:
+    return any(head in own for own in explanation.importance.values())
+
+
+def _curve(panel: Axes, explanation: Explanation, name: str, means: list[float]) -> None:
+    curve: PartialDependence = explanation.dependence[name]
+    if name in explanation.categories:
+        positions = np.arange(len(curve.values))
+        panel.plot(positions, means, "o", color=BLUE)
+        labels = [explanation.categories[name][int(value)] if value >= 0 else "other" for value in curve.values]
+        panel.set_xticks(positions, [_short(text, 10) for text in labels], rotation=90 if len(labels) > 3 else 0)
+        return
+    values = np.array(curve.values)
+    drawn = values.astype("datetime64[s]") if name in explanation.dates else values
+    panel.plot(drawn, means, color=BLUE, linewidth=2)
+    if name in explanation.dates:
+        panel.tick_params(axis="x", rotation=90)
+
+
+def _short(text: str, most: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
