@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 from typer.main import get_command
 
 from branchsweep.cli import app
@@ -38,8 +40,15 @@ INITIAL_TRIALS = "search: {initial_trials: {article: {trunk.depth: 2}}}"
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks in a language."""
+    """The fenced blocks in a language, without those of other programs, which have titles."""
     return [str(block) for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+
+
+def titled_block(document: str, title: str) -> str:
+    """The fenced block of this title in a document of docs/."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    (block,) = re.findall(rf'```\w+ title="{re.escape(title)}"\n(.*?)```', text, re.DOTALL)
+    return str(block)
 
 
 def in_documents(pattern: str) -> list[tuple[str, str]]:
@@ -102,6 +111,36 @@ def test_documented_yaml_is_valid(document: str, block: str, tmp_path: Path) -> 
         load_comparison(path) if is_comparison else load_experiment(path)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documented_python_compiles(document: Path) -> None:
+    for block in re.findall(r"```python.*?\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, document.name, "exec")
+
+
+def test_the_sweep_of_other_programs_is_the_same() -> None:
+    """The search spaces of W&B and Ludwig have the ranges, trials and epochs of ours."""
+    text = (ROOT / "docs" / "coming-from.md").read_text(encoding="utf-8")
+    ours, wandb, ludwig = map(
+        YAML(typ="safe").load,
+        [
+            *blocks(text, "yaml"),
+            *(titled_block("coming-from.md", title) for title in ("sweep.yaml, of W&B", "boiler.yaml, of Ludwig")),
+        ],
+    )
+
+    def ends(values: dict[str, Any]) -> list[Any]:
+        listed = next((values[key] for key in ("choices", "values", "categories") if key in values), ())
+        numbers = [value for key, value in values.items() if key in {"low", "high", "min", "max", "lower", "upper"}]
+        return [min(listed or numbers), max(listed or numbers)]
+
+    ranges = [ends(dimension) for dimension in ours["space"]["dimensions"].values()]
+    assert [ends(wandb["parameters"][name.replace(".", "_")]) for name in ours["space"]["dimensions"]] == ranges
+    assert sorted(map(ends, ludwig["hyperopt"]["parameters"].values())) == sorted(ranges)
+    budget = (ours["search"]["trials"], ours["fit"]["epochs"])
+    assert (wandb["run_cap"], wandb["parameters"]["epochs"]["value"]) == budget
+    assert (ludwig["hyperopt"]["executor"]["num_samples"], ludwig["trainer"]["epochs"]) == budget
+
+
 def test_the_error_message_is_the_one_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = re.findall(r"^ {4}(boiler\.yaml:.*)$", EXPERIMENTS, re.MULTILINE)
     example, *_ = blocks(EXPERIMENTS, "yaml")
@@ -127,10 +166,7 @@ def test_every_linked_file_exists(document: Path) -> None:
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     """In a script without `if __name__ == "__main__"`, as people write them first."""
     (code,) = blocks(README, "python")
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"load": rng.normal(10, 2, 200), "wind": rng.normal(0, 1, 200), "note": "x"})
-    steam = frame["load"] - 2 * frame["wind"] + rng.normal(0, 0.1, 200)
-    frame.assign(heat=3 * frame["load"] + frame["wind"], **{"steam flow": steam}).to_csv(tmp_path / "boiler.csv", index=False)
+    write_boiler_table(tmp_path)
     output = run_script(code, tmp_path)
     assert "trunk.depth" in output and output.rstrip().endswith("[200 rows x 2 columns]")
 
@@ -157,11 +193,59 @@ def test_the_keras_tuner_code_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("title", "shortening"),
+    [
+        ("boiler.py, with KerasTuner", ("max_trials=32", "max_trials=2")),
+        ("boiler.py, with Optuna", ("n_trials=32", "n_trials=2")),
+    ],
+)
+def test_the_same_sweep_runs_with_other_programs(title: str, shortening: tuple[str, str], tmp_path: Path) -> None:
+    """As it stands, with fewer trials and epochs."""
+    write_boiler_table(tmp_path)
+    code = titled_block("coming-from.md", title)
+    assert shortening[0] in code and "epochs=40" in code
+    run_script(code.replace(*shortening).replace("epochs=40", "epochs=2"), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq (apt install jq)")
+def test_the_steps_of_the_github_workflow_run(tmp_path: Path) -> None:
+    """Those that search, write the scores as a table, and write the report; on the experiment of the page beside it."""
+    workflow = YAML(typ="safe").load(titled_block("github-actions.md", ".github/workflows/sweep.yml"))
+    steps = {step["name"]: step.get("run") for step in workflow["jobs"]["sweep"]["steps"] if "name" in step}
+    (tmp_path / "experiments").mkdir()
+    example, *_ = blocks(README, "yaml")
+    (tmp_path / "experiments" / "boiler.yaml").write_text(example.replace("boiler.csv", "../boiler.csv"), encoding="utf-8")
+    write_boiler_table(tmp_path)
+    (tmp_path / "branchsweep").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m branchsweep "$@"\n', encoding="utf-8")
+    (tmp_path / "branchsweep").chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    for name in ("Search", "Write the scores as a table", "Write the report"):
+        command = ["bash", "-eo", "pipefail", "-c", steps[name]]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "summary.md").read_text(encoding="utf-8").splitlines()
+    assert lines[:4] == ["### Sweep boiler", "", "| R² on test rows | heat | steam |", "|---|---|---|"]
+    assert (tmp_path / "report.html").stat().st_size
+
+
+@pytest.mark.slow
 def test_the_scikit_learn_code_runs(tmp_path: Path) -> None:
     """As it stands, and leaves no file."""
     (code,) = blocks((ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8"), "python")
     assert run_script(code, tmp_path).split() == ["(20,", "3)", "True", "2"]
     assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
+
+
+def write_boiler_table(folder: Path) -> None:
+    """The table of the examples, `boiler.csv`."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"load": rng.normal(10, 2, 200), "wind": rng.normal(0, 1, 200), "note": "x"})
+    steam = frame["load"] - 2 * frame["wind"] + rng.normal(0, 0.1, 200)
+    frame.assign(heat=3 * frame["load"] + frame["wind"], **{"steam flow": steam}).to_csv(folder / "boiler.csv", index=False)
 
 
 def run_script(code: str, folder: Path) -> str:

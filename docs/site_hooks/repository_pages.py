@@ -1,7 +1,7 @@
 """Pages that are made of files outside of docs/: the first page, of the README, and whatever other pages link to.
 
 A link of a page leads to a place in the repository, so that it works where the page is read as a file. In the site it leads to
-a page made of that place: a Markdown file as it is, a program or a YAML file as its code, a folder as all its YAML files.
+a page made of that place: a Markdown file as it is, any other file as its code, a folder as all its files.
 """
 
 from __future__ import annotations
@@ -95,11 +95,13 @@ def content_of(place: str) -> str:
     """The text of the page of a file or a folder."""
     path = ROOT / place
     if path.is_dir():
-        parts = [f"## {file.name}\n\n{code_block(file)}" for file in sorted(path.glob("*.yaml"))]
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        parts = [f"## {file.name}\n\n{code_block(file)}" for file in files]
         return "\n\n".join([f"# {place}", *parts])
     return path.read_text(encoding="utf-8") if place.endswith(".md") else f"# {path.name}\n\n`{place}`\n\n{code_block(path)}"
 
 
 def code_block(path: Path) -> str:
     """A file's text as a block of code."""
-    return f"```{path.suffix.removeprefix('.')}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+    language = path.suffix.removeprefix(".") or path.name.lower()
+    return f"```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
