@@ -162,6 +162,11 @@ def test_every_linked_file_exists(document: Path) -> None:
         assert (document.parent / path).exists(), path
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {path.name for path in DOCUMENTS[1:]} <= set(listed)
+
+
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     """In a script without `if __name__ == "__main__"`, as people write them first."""

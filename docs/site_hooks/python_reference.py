@@ -10,10 +10,14 @@ import branchsweep
 PAGE = "reference/python.md"
 INTRODUCTION = """# Python
 
-The public names of `branchsweep`. The fields of an `Experiment` and a `Comparison` are the keys of the [YAML files](yaml.md).
+The public names of `branchsweep`; [In Python](../python.md) shows them at work. The fields of `Experiment`, `Comparison`,
+`Head`, `Column`, `Int`, `Float` and `Choice` are the keys of the [YAML files](yaml.md).
 """
-OPTIONS = dict.fromkeys(("Experiment", "Comparison"), "{filters: ['!^[a-z_]+$'], members: [from_yaml, to_yaml]}")
-"""Of these classes methods alone: their fields stand on another page."""
+MEMBERS = {
+    **dict.fromkeys(("Experiment", "Comparison"), "[from_yaml, to_yaml]"),
+    **dict.fromkeys(("Head", "Column", "Int", "Float", "Choice"), "false"),
+}
+"""What is shown of classes whose fields stand on another page."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -21,6 +25,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     names = sorted(
         (name for name in branchsweep.__all__ if not name.startswith("_")), key=lambda name: (name[0].isupper(), name)
     )
-    entries = [f"::: branchsweep.{name}\n" + (f"    options: {OPTIONS[name]}\n" if name in OPTIONS else "") for name in names]
+    entries = [
+        f"::: branchsweep.{name}\n" + (f"    options: {{members: {MEMBERS[name]}}}\n" if name in MEMBERS else "")
+        for name in names
+    ]
     files.append(File.generated(config, PAGE, content="\n".join([INTRODUCTION, *entries])))
     return files
