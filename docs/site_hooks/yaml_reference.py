@@ -71,7 +71,8 @@ class SchemaReference:
             waiting = [*self._references(definition, path), *waiting]
 
     def _section(self, definition: Schema, path: str) -> Iterator[str]:
-        yield definition.get("description", "")
+        description = definition.get("description", "")
+        yield description if path else description.partition("\n\n")[0]  # a file's goes on with how Python writes it
         if path == "space":
             yield from self._hyperparameters(definition)
             return
