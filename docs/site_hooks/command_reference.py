@@ -23,6 +23,12 @@ What `branchsweep COMMAND --help` shows. [Commands at a glance](../commands.md) 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the page."""
+    files.append(File.generated(config, PAGE, content=page()))
+    return files
+
+
+def page() -> str:
+    """The page's text."""
     parts = [INTRODUCTION]
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # a group of commands
     for group, functions in COMMANDS.items():
@@ -30,8 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for function in functions:
             name = function.__name__.replace("_", "-")
             parts += description(name, commands[name])
-    files.append(File.generated(config, PAGE, content="\n\n".join(parts) + "\n"))
-    return files
+    return "\n\n".join(parts) + "\n"
 
 
 def description(name: str, command: Any) -> Iterator[str]:

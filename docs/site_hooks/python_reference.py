@@ -22,12 +22,16 @@ MEMBERS = {
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the page."""
-    names = sorted(
-        (name for name in branchsweep.__all__ if not name.startswith("_")), key=lambda name: (name[0].isupper(), name)
-    )
-    entries = [
-        f"::: branchsweep.{name}\n" + (f"    options: {{members: {MEMBERS[name]}}}\n" if name in MEMBERS else "")
-        for name in names
-    ]
-    files.append(File.generated(config, PAGE, content="\n".join([INTRODUCTION, *entries])))
+    files.append(File.generated(config, PAGE, content=page()))
     return files
+
+
+def page() -> str:
+    """The page's text: functions first, then classes."""
+    names = [name for name in branchsweep.__all__ if not name.startswith("_")]
+    return "\n".join([INTRODUCTION, *map(entry, sorted(names, key=lambda name: (name[0].isupper(), name)))])
+
+
+def entry(name: str) -> str:
+    """What mkdocstrings replaces by the docstring of a public name."""
+    return f"::: branchsweep.{name}\n" + (f"    options: {{members: {MEMBERS[name]}}}\n" if name in MEMBERS else "")

@@ -35,12 +35,17 @@ Schema = Mapping[str, Any]
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the page."""
+    files.append(File.generated(config, PAGE, content=page()))
+    return files
+
+
+def page() -> str:
+    """The page's text."""
     parts, described = [INTRODUCTION], set[str]()
     for kind, title in TITLES.items():
         reference = SchemaReference(json_schema(kind), described)
         parts += [f"## {title}", *reference.sections()]
-    files.append(File.generated(config, PAGE, content="\n\n".join(parts) + "\n"))
-    return files
+    return "\n\n".join(parts) + "\n"
 
 
 @dataclass
