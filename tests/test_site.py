@@ -19,6 +19,7 @@ from branchsweep.config.yaml.json_schema import ROOT_MODELS, FileKind, json_sche
 pytest.importorskip("mkdocs", reason='the site is not looked at: pip install "branchsweep[docs]"')
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
 
 
 def hook(name: str) -> ModuleType:
@@ -55,6 +56,19 @@ def test_every_option_of_every_command_has_a_row() -> None:
 def test_every_public_name_of_python_is_listed() -> None:
     names = {name for name in branchsweep.__all__ if not name.startswith("_")}
     assert set(re.findall(r"^::: branchsweep\.(\w+)$", hook("python_reference").page(), re.MULTILINE)) == names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lists_tables_and_code_are_the_same_read_as_a_file(document: Path) -> None:
+    """By the rules of CommonMark, as code hosts show it; the site's are older: a list needs a blank line before it."""
+    from markdown import markdown
+    from markdown_it import MarkdownIt
+
+    text = document.read_text(encoding="utf-8")
+    shown = markdown(text, extensions=["tables", "pymdownx.superfences"])
+    read = MarkdownIt().enable("table").render(text)
+    for tag in ("li", "tr", "pre", "h2", "img"):
+        assert len(re.findall(rf"<{tag}[ >]", shown)) == len(re.findall(rf"<{tag}[ >]", read)), tag
 
 
 @pytest.mark.parametrize(
