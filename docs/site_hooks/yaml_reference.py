@@ -126,17 +126,17 @@ class SchemaReference:
             return ", ".join(f"`{yaml(value)}`" for value in schema["enum"])
         for key in ("anyOf", "oneOf"):
             if key in schema:
-                kinds = [self._type(part) for part in schema[key] if part.get("type") != "null"]
-                return " or ".join(dict.fromkeys(kinds))
+                kinds = dict.fromkeys(self._type(part) for part in schema[key] if part.get("type") != "null")
+                return "value" if kinds.keys() >= {"number", "text"} else " or ".join(kinds)
         if "allOf" in schema:
             return self._type(schema["allOf"][0])
         kind = schema.get("type")
         if kind == "array":
-            return f"list of {self._type(schema['items'])}" if "items" in schema else "list"
+            return "list of " + re.sub(r"^(value|text|whole number|number)", r"\1s", self._type(schema.get("items", {})))
         if kind == "object":
             values = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
-            linked = [self._type(value) for value in values if isinstance(value, dict) and value]
-            return f"mapping from names to {linked[0]}" if linked else "mapping"
+            kinds = dict.fromkeys(self._type(value) for value in values if isinstance(value, dict) and value)
+            return f"mapping from names to {next(iter(kinds))}" if len(kinds) == 1 else "mapping"
         if kind == "string" and schema.get("pattern") == r"\.ya?ml$":
             return "path of a YAML file"
         return TYPES.get(str(kind), "value") + bounds(schema)
@@ -164,17 +164,11 @@ def heading(definition: Schema, path: str) -> str:
 
 def bounds(schema: Schema) -> str:
     """The range of a number, in words."""
-    low = schema.get("minimum")
-    high = schema.get("maximum")
-    above = schema.get("exclusiveMinimum")
-    below = schema.get("exclusiveMaximum")
-    words = [
-        f" from {yaml(low)}" if low is not None else "",
-        f" above {yaml(above)}" if above is not None else "",
-        f" to {yaml(high)}" if high is not None else "",
-        f" below {yaml(below)}" if below is not None else "",
-    ]
-    return "".join(words)
+    if {"minimum", "maximum"} <= schema.keys():
+        return f" from {yaml(schema['minimum'])} to {yaml(schema['maximum'])}"
+    ends = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    words = [f" {word} {yaml(schema[key])}" for key, word in ends.items() if key in schema]
+    return " and".join(words)
 
 
 def default(schema: Schema) -> str:
