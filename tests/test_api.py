@@ -22,7 +22,16 @@ from branchsweep.trial import Result
 from branchsweep.workflows.callbacks import RunningSearch
 
 NAMES = {
-    *("BranchedRegressor", "Callback", "Choice", "Column", "Comparison", "ComparisonResult", "CrossValidationResult"),
+    *(
+        "BranchedClassifier",
+        "BranchedRegressor",
+        "Callback",
+        "Choice",
+        "Column",
+        "Comparison",
+        "ComparisonResult",
+        "CrossValidationResult",
+    ),
     *("Experiment", "Float", "Head", "Int", "Model", "ModelHistory", "Sweep", "UserError", "__version__", "compare"),
     *("cross_validate", "history", "load_model", "load_sweep", "rollback", "sweep"),
 }

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from branchsweep.config.sections.dimensions import Choice, Float, Int
     from branchsweep.config.sections.heads import Head
     from branchsweep.errors import UserError
-    from branchsweep.estimators import BranchedRegressor
+    from branchsweep.estimators import BranchedClassifier, BranchedRegressor
     from branchsweep.workflows.callbacks import Callback
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BranchedClassifier",
     "BranchedRegressor",
     "Callback",
     "Choice",
@@ -61,6 +62,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BranchedClassifier": "branchsweep.estimators",
     "BranchedRegressor": "branchsweep.estimators",
     "Callback": "branchsweep.workflows.callbacks",
     "Choice": "branchsweep.config.sections.dimensions",

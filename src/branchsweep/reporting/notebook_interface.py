@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import StringIO
@@ -43,6 +44,8 @@ def notebook_display() -> Callable[[], Show] | None:
     if getattr(shell, "kernel", None) is None:  # a terminal of IPython has none
         return None
     from IPython.display import HTML, display  # noqa: PLC0415  # there, as this is a notebook
+
+    warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which MLflow imports: nothing of ours is a widget
 
     def open_place() -> Show:
         place: Any = display(HTML(""), display_id=True)

@@ -100,7 +100,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
         with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             recorded = finished_result(experiment, tracking.tracker.conclusion)
             if recorded:
-                on_message("this sweep is complete; add --fresh to run it again")
+                on_message("this sweep is complete; to run it again: --fresh (in Python fresh=True)")
                 if experiment.registers_model and recorded.finalist and not recorded.registered:
                     on_message(f"it registered no model; to register one: branchsweep promote {tracking.tracker.run_id[:8]}")
                 return recorded
@@ -127,7 +127,7 @@ def launch_cross_validation(experiment: Experiment, session: Session) -> CrossVa
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
     if recorded:
-        session.interface.message("this outer cross-validation is complete; add --fresh to run it again")
+        session.interface.message("this outer cross-validation is complete; to run it again: --fresh (in Python fresh=True)")
         return recorded
     with open_training(training_rows(dataset, splits[0]), session, experiment) as opened:
         show = opened.progress.on_message
@@ -279,7 +279,7 @@ def launch_comparison(
     optional = OptionalOutputs(session.interface.message, "the same command with -o report.html makes it again")
     recorded = tracker.conclusion
     if recorded:
-        session.interface.message("this comparison is complete; add --fresh to run it again")
+        session.interface.message("this comparison is complete; to run it again: --fresh (in Python fresh=True)")
         recorded = replace(recorded, cuts=cuts)
         return recorded, optional.make("the report", lambda: render(recorded, record.yaml, optional), NO_FILES)
     rows = comparison_rows(comparison, dataset, halves)

@@ -21,7 +21,7 @@ def python_values(values: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         values: By the experiment's keys: plain data, or values of the classes of an experiment's parts.
     """
-    plain: dict[str, Any] = {key: _plain(value) for key, value in values.items()}
+    plain: dict[str, Any] = {key: plain_value(value) for key, value in values.items()}
     table, heads, space, promotion = (plain.get(key) for key in ("table", "heads", "space", "promotion"))
     if isinstance(table, list):
         plain["table"] = {"source": DATAFRAME, "inputs": table}
@@ -46,12 +46,12 @@ def raise_mistakes(root: RootModel, values: dict[str, Any], error: ValidationErr
     raise_named(*worded_mistakes(root, values, error))
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """A value as a document has it."""
     if isinstance(value, ConfigModel):
         return value.model_dump(exclude_unset=True)
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain_value(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain_value(inner) for inner in value]
     return value

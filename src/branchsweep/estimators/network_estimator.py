@@ -1,30 +1,24 @@
-"""The estimator of scikit-learn: `BranchedRegressor`, one network for all targets, with or without a search.
-
-    from branchsweep import BranchedRegressor
-
-    regressor = BranchedRegressor(n_trials=16, random_state=0)
-    cross_val_score(make_pipeline(SimpleImputer(), regressor), X, Y)
-
-It trains in memory and leaves no files: `branchsweep.sweep` records and registers what it does.
-"""
+"""What the estimators have in common: rows and parameters checked, a search and a network fitted, predictions of its files."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin
 from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
+    _check_sample_weight,
     check_array,
     check_consistent_length,
     check_is_fitted,
@@ -35,10 +29,11 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.yaml.document_validation import validate_mapping
+from branchsweep.config.yaml.python_values import plain_value
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.frame_inputs import frame_inputs
 from branchsweep.errors import UserError
-from branchsweep.models.serving import Predictor
+from branchsweep.models.serving import PROBABILITY_COLUMN, Predictor
 from branchsweep.runtime import silence_stderr, temporary_folder, write_files
 from branchsweep.trial import ParamValue, Result
 from branchsweep.types import Floats
@@ -55,33 +50,40 @@ _BLOCK = 256  # rows
 _ROUND = 16  # trials that are suggested at once
 
 
-class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """One network for one or several targets: a shared trunk, and a branch for each target.
-
-    Inputs are numbers, or a DataFrame whose columns may also be texts, booleans, dates and numbers with gaps. Inputs and
-    targets are scaled inside. Where hyperparameters are searched, the best are those with the highest mean R2 of the targets on
-    the validation rows; the network is then trained on all rows.
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What is fitted.
 
     Args:
-        n_trials: Trials of the search; 0 trains one recipe that suits most tables.
-        params: Hyperparameters by name that are fixed, such as `{"trunk.depth": 3, "activation": "relu"}`; those of one target
-            have the name of y's column before them (`PE.depth`), or `target_0`, `target_1`, … where it has none.
-        space: What is searched in place of the default, by the names of hyperparameters, as in an experiment:
-            `{"trunk.depth": {"type": "int", "low": 1, "high": 4}}`.
-        epochs: Passes over the rows; by their number if None.
-        validation: How trials are scored: a number of folds, a share of the rows to hold out, or a splitter of scikit-learn; by
-            the number of rows if None.
-        n_networks: Networks from as many seeds whose predictions are averaged.
-        n_jobs: Worker processes that train; 1 trains in this process.
-        random_state: Decides initial weights, the order of rows, folds and what is tried.
-
-    Attributes:
-        params_: The hyperparameters of the network.
-        trials_: The trials of the search, the best first: hyperparameters and `score`, the mean R2; empty without a search.
-        n_features_in_: Number of input columns.
-        feature_names_in_: Their names, where X was a DataFrame with names.
-        n_outputs_: Number of targets.
+        columns: The inputs.
+        x: `(rows, inputs)` their values.
+        targets: `(rows, targets)`.
+        heads: The names of the targets.
+        weights: `(rows,)` how much each row counts; None where all count alike.
     """
+
+    columns: Mapping[str, Column]
+    x: Floats
+    targets: Floats
+    heads: Sequence[str]
+    weights: Floats | None = None
+
+    def dataset(self, classes: Mapping[str, tuple[str, str]]) -> Dataset:
+        """The same as a dataset.
+
+        Args:
+            classes: By binary head.
+        """
+        weights = None if self.weights is None else np.repeat(self.weights[:, None], self.targets.shape[1], axis=1)
+        of_rows = tuple(self.columns), tuple(self.heads), self.x, self.targets
+        columns = tuple(self.columns.values())
+        return Dataset("dataframe", "X", *of_rows, digest="", weights=weights, columns=columns, classes=classes)
+
+
+class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """An estimator that is a network; the parameters are those of `BranchedRegressor`."""
+
+    _target_dtype: type[np.float64] | None = np.float64  # None for targets that need not be numbers
 
     def __init__(
         self,
@@ -104,20 +106,26 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Search hyperparameters, and train the network on all rows.
 
         Args:
             X: `(rows, inputs)`, an array or a DataFrame.
             y: `(rows,)` or `(rows, targets)`.
+            sample_weight: `(rows,)` how much each row counts in the loss and in the scores of trials, from 0; a row of weight 0
+                is left out. All rows count alike if None.
 
         Raises:
             ValueError: The rows or a parameter cannot be used.
         """
         try:
-            columns, x, targets = self._checked(X, y)
-            request = self._request(columns, x, targets, _names_of_targets(y, targets.shape[1]))
-            fitted = fit_network(request)
+            columns, x, given = self._checked(X, y)
+            weights = None if sample_weight is None else _checked_weights(sample_weight, x)
+            if weights is not None:
+                x, given, weights = x[weights > 0], given[weights > 0], weights[weights > 0]
+            targets = self._targets(given)
+            rows = Rows(columns, x, targets, _names_of_targets(y, targets.shape[1]), weights)
+            fitted = fit_network(self._request(rows))
         except UserError as error:
             raise ValueError(str(error)) from error
         self.n_outputs_ = targets.shape[1]
@@ -125,8 +133,35 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
         self._model = _SavedModel(fitted.files)
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """The predictions: `(rows,)` where y was, else `(rows, targets)`.
+    def _targets(self, given: Any) -> Floats:
+        """The targets `(rows, targets)` as numbers.
+
+        Args:
+            given: `(rows,)` or `(rows, targets)`, checked.
+
+        Raises:
+            ValueError: They cannot be predicted.
+        """
+        raise NotImplementedError
+
+    def _head(self, position: int) -> dict[str, Any]:  # noqa: ARG002  # those of regression are alike
+        """What an experiment says of the head of a target, beside its column."""
+        return {}
+
+    def _splitter(self, folds: int, hold_out: float, seed: int) -> Any:
+        """A splitter of scikit-learn.
+
+        Args:
+            folds: Their number; 0 for one part that is held out.
+            hold_out: Its share of the rows.
+            seed: Decides which rows.
+        """
+        if folds:
+            return KFold(folds, shuffle=True, random_state=seed)
+        return ShuffleSplit(1, test_size=hold_out, random_state=seed)
+
+    def _predicted(self, X: Any) -> Floats:
+        """What the heads predict, `(rows, targets)`.
 
         Args:
             X: Rows with the columns of `fit`.
@@ -135,47 +170,49 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
         if self._reads_frame:
             _check_feature_names(self, X, reset=False)
             _check_n_features(self, X, reset=False)
-            predicted = self._model.predict_frame(X)
-        else:
-            predicted = self._model.predict_array(validate_data(self, X, reset=False, dtype=np.float64))
-        return predicted[:, 0] if self._is_flat else predicted
+            return self._model.predict_frame(X)
+        return self._model.predict_array(validate_data(self, X, reset=False, dtype=np.float64))
 
-    def _checked(self, X: Any, y: Any) -> tuple[dict[str, Column], Floats, Floats]:
-        """The input columns, their values, and the targets `(rows, targets)`."""
+    def _checked(self, X: Any, y: Any) -> tuple[dict[str, Column], Floats, Any]:
+        """The input columns, their values, and the targets as they are given."""
         self._reads_frame = isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes))
         if self._reads_frame:
             _check_feature_names(self, X, reset=True)
             _check_n_features(self, X, reset=True)
-            targets = check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=2, input_name="y")
+            targets = check_array(y, ensure_2d=False, dtype=self._target_dtype, ensure_min_samples=2, input_name="y")
             check_consistent_length(X, targets)
             columns, x = frame_inputs(X)
         else:
-            x, targets = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+            is_numeric = self._target_dtype is not None
+            x, targets = validate_data(
+                self, X, y, dtype=np.float64, multi_output=True, y_numeric=is_numeric, ensure_min_samples=2
+            )
             columns = {f"x{position}": NUMERIC for position in range(x.shape[1])}
-        targets = np.asarray(targets, np.float64)
         self._is_flat = targets.ndim == 1
-        return columns, x, targets.reshape(len(targets), -1)
+        return columns, x, targets
 
-    def _request(self, columns: Mapping[str, Column], x: Floats, targets: Floats, heads: Sequence[str]) -> FitRequest:
+    def _request(self, rows: Rows) -> FitRequest:
         """What is fitted."""
         for name, least in _LEAST.items():
             if not isinstance(value := getattr(self, name), Integral) or value < least:
                 raise ValueError(f"got {name}={value!r}, expected a whole number from {least} on")
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
-        budget = budget_for(len(x), test_fraction=0.0)
-        folds = self._folds(x, targets, budget, seed) if self.n_trials else ()
+        budget = budget_for(len(rows.x), test_fraction=0.0)
+        folds = self._folds(rows, budget, seed) if self.n_trials else ()
         method = {"method": "k_fold", "folds": len(folds)} if len(folds) > 1 else {"method": "hold_out"}
-        values = {**self._experiment(columns, heads, budget, seed), "validation": method}
+        values = {**self._experiment(rows, budget, seed), "validation": method}
         experiment = validate_mapping(Experiment, values, _PARAMETERS)
-        dataset = Dataset("dataframe", "X", tuple(columns), tuple(heads), x, targets, "", columns=tuple(columns.values()))
+        dataset = rows.dataset(
+            {name: (head.classes[0], head.classes[1]) for name, head in experiment.heads.items() if head.classes}
+        )
         return FitRequest(experiment, dataset, folds, self.n_networks, self.n_jobs)
 
-    def _experiment(self, columns: Mapping[str, Column], heads: Sequence[str], budget: Budget, seed: int) -> dict[str, Any]:
+    def _experiment(self, rows: Rows, budget: Budget, seed: int) -> dict[str, Any]:
         """The experiment as a mapping, without its validation."""
-        given = dict(self.params or {})
+        given, heads = dict(self.params or {}), rows.heads
         if self.n_trials:
-            dimensions = starting_dimensions(heads, budget) if self.space is None else self.space
+            dimensions = starting_dimensions(heads, budget) if self.space is None else plain_value(dict(self.space))
             fixed = {**starting_values(heads, budget), **given}
         else:
             dimensions, fixed = {}, {**default_recipe(heads, budget), **given}
@@ -186,27 +223,38 @@ class BranchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # typ
         return {
             "name": "fit",
             "seed": seed,
-            "table": {"source": "dataframe", "inputs": dict(columns)},
-            "heads": {head: {"column": f"y[{position}]"} for position, head in enumerate(heads)},
+            "table": {"source": "dataframe", "inputs": dict(rows.columns)},
+            "heads": {head: {"column": f"y[{position}]", **self._head(position)} for position, head in enumerate(heads)},
             "space": {"dimensions": dimensions, "fixed": fixed},
             "search": {"trials": max(self.n_trials, 1), "batch": min(max(self.n_trials, 1), _ROUND)},
             "fit": {"epochs": budget.epochs if self.epochs is None else self.epochs, "keep": "last"},
         }
 
-    def _folds(self, x: Floats, targets: Floats, budget: Budget, seed: int) -> tuple[tuple[Any, Any], ...]:
+    def _folds(self, rows: Rows, budget: Budget, seed: int) -> tuple[tuple[Any, Any], ...]:
         """For each fold the positions of the rows to train on and of those to validate on."""
         validation = self.validation
         if validation is None:
             validation = budget.folds if budget.folds > 1 else HOLD_OUT
         if isinstance(validation, int):
-            validation = KFold(validation, shuffle=True, random_state=seed)
+            validation = self._splitter(validation, 0.0, seed)
         elif isinstance(validation, float):
-            validation = ShuffleSplit(1, test_size=validation, random_state=seed)
+            validation = self._splitter(0, validation, seed)
         elif isinstance(validation, str) or not hasattr(validation, "split"):
             raise ValueError(
                 f"got validation={validation!r}, expected a number of folds, a share of the rows, or a splitter of scikit-learn"
             )
-        return tuple(validation.split(x, targets))
+        targets = rows.targets[:, 0] if rows.targets.shape[1] == 1 else rows.targets
+        return tuple(validation.split(rows.x, targets))
+
+
+def _checked_weights(sample_weight: Any, x: Floats) -> Floats:
+    """The weights of the rows, `(rows,)`.
+
+    Raises:
+        ValueError: One is negative or no number, there are more or fewer than rows, or all are 0.
+    """
+    weights: Floats = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+    return weights
 
 
 def _names_of_targets(y: Any, number: int) -> list[str]:
@@ -247,9 +295,12 @@ class _SavedModel:
             return self._predictor.predict_array(np.concatenate([x, np.repeat(x[:1], missing, axis=0)]))[: len(x)]
 
     def predict_frame(self, frame: pd.DataFrame) -> Floats:
-        """Predictions `(rows, targets)` for the columns of a DataFrame."""
+        """Predictions `(rows, targets)` for the columns of a DataFrame; of a binary target that of its second class."""
         with silence_stderr():
-            return self._predictor.predict(frame).to_numpy(np.float64)
+            predicted = self._predictor.predict(frame)
+        is_binary = self._predictor.classes
+        names = [PROBABILITY_COLUMN.format(head=head) if head in is_binary else head for head in self._predictor.units]
+        return predicted[names].to_numpy(np.float64)
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -1,0 +1,17 @@
+"""The estimators of scikit-learn: one network for all targets, with or without a search.
+
+    from branchsweep import BranchedRegressor
+
+    regressor = BranchedRegressor(n_trials=16, random_state=0)
+    cross_val_score(make_pipeline(SimpleImputer(), regressor), X, Y)
+
+They train in memory and leave no files: `branchsweep.sweep` records and registers what it does. `network_estimator.py` is what
+`regressor.py` and `classifier.py` have in common.
+"""
+
+from __future__ import annotations
+
+from branchsweep.estimators.classifier import BranchedClassifier
+from branchsweep.estimators.regressor import BranchedRegressor
+
+__all__ = ["BranchedClassifier", "BranchedRegressor"]
