@@ -27,7 +27,7 @@ MOST_TRIALS = 10
 def sweep_html(sweep: Sweep) -> str:
     """A sweep: its state, the best trial, the scores of the finalist and the baselines, the model, and the best trials."""
     summary, best = sweep.summary, sweep.best_trial
-    counts = status_counts(Counter(result.score.status.value.lower() for result in sweep.trials))
+    counts = status_counts(Counter(result.score.status.value.lower() for result in sweep.trials)) or "no trial has ended"
     parts = [_heading(f"sweep {sweep.name}"), _text(f"{sweep.status.lower()}, run {sweep.run_id[:8]}: {counts}")]
     if best:
         parts.append(_text(_best_trial(best, "finalist" if summary else "best trial so far")))
