@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from branchsweep import Choice, Column, Experiment, Float, Head, Int
+from branchsweep import Choice, Column, Comparison, Experiment, Float, Head, Int
 from branchsweep.config.identity import sweep_key_fields
 from branchsweep.errors import ConfigError
 
@@ -54,6 +54,19 @@ def test_values_in_python_are_those_of_yaml() -> None:
 def test_a_list_of_columns_and_a_list_of_heads() -> None:
     experiment = in_python(table=["load", "fuel"], heads=["heat"])
     assert list(experiment.table.inputs) == ["load", "fuel"] and list(experiment.heads) == ["heat"]
+
+
+def test_a_comparison_in_python_is_that_of_its_yaml(tmp_path: Path) -> None:
+    contestants = {"network": {"kind": "network"}, "forest": {"kind": "estimator", "estimator": "random_forest"}}
+    comparison = Comparison(name="two", experiment=in_python(), contestants=contestants, budget={"trials": 4})
+    comparison.to_yaml(tmp_path / "two.yaml")
+    assert Comparison.from_yaml(tmp_path / "two.yaml") == comparison
+    with pytest.raises(ConfigError, match=r"contestants\.forest.*random_forest"):
+        Comparison(
+            name="two",
+            experiment=in_python(),
+            contestants={**contestants, "forest": {"kind": "estimator", "estimator": "forest"}},
+        )
 
 
 @pytest.mark.parametrize(

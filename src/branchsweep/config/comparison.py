@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, KeyMistake, Name, Seconds, Seed
 from branchsweep.config.estimator_names import is_joint
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.file_model import FileModel
 from branchsweep.config.hyperparameters import value_problem
 from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.sections.heads import MAX_HEADS
@@ -107,8 +108,8 @@ class Sharing(ConfigModel):
     )
 
 
-class Comparison(ConfigModel):
-    """One YAML file."""
+class Comparison(FileModel):
+    """One YAML file, or the same values in Python."""
 
     name: Name = Field(description="Names the comparison in the terminal and in MLflow.")
     question: str = Field("", max_length=LONG_TEXT, description="The question that the comparison answers, in a sentence.")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from branchsweep.config.config_model import LONG_TEXT, ConfigModel, Name, Seed, for_python
+from branchsweep.config.config_model import LONG_TEXT, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes
+from branchsweep.config.file_model import FileModel
 from branchsweep.config.kinds import BINARY
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
@@ -32,14 +33,13 @@ from branchsweep.config.sections.training import Fit, Phase, Pruning, default_pr
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.errors import ConfigError, did_you_mean
-from branchsweep.runtime import write_file
 from branchsweep.trial import Params, Score, Status
 
 MAX_BASELINES = 32
 """The most baselines."""
 
 
-class Experiment(ConfigModel):
+class Experiment(FileModel):
     """One YAML file, or the same values in Python.
 
         Experiment(
@@ -96,18 +96,6 @@ class Experiment(ConfigModel):
         description="What trains the networks; results do not depend on it.",
     )
 
-    if not TYPE_CHECKING:  # type checkers know the fields
-
-        @for_python
-        def __init__(self, **values: Any) -> None:
-            from branchsweep.config.yaml.python_values import python_values, raise_mistakes  # noqa: PLC0415  # knows this module
-
-            given = python_values(values)
-            try:
-                super().__init__(**given)
-            except ValidationError as error:
-                raise_mistakes(type(self), given, error)
-
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """The experiment in a YAML file.
@@ -121,24 +109,6 @@ class Experiment(ConfigModel):
         from branchsweep.config.yaml.loading import load_experiment  # noqa: PLC0415  # reading files knows this module
 
         return cls.model_validate(load_experiment(Path(path)))
-
-    def to_yaml(self, path: str | Path | None = None) -> str:
-        """The experiment as YAML, with the search space in place of its path and with all defaults.
-
-        Loading it gives an equal experiment, whose sweep is the same one.
-
-        Args:
-            path: The file to write; none if None.
-
-        Returns:
-            The text.
-        """
-        from branchsweep.config.yaml.recorded import dump_yaml  # noqa: PLC0415  # it knows this module
-
-        text = dump_yaml(self)
-        if path is not None:
-            write_file(Path(path), text)
-        return text
 
     @field_validator("objective")
     @classmethod

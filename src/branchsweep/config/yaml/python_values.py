@@ -1,4 +1,4 @@
-"""What is passed to an experiment in Python, as a document has it, and its mistakes in the words of documents."""
+"""What is passed to an experiment or a comparison in Python, as a document has it, and mistakes in the words of documents."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SPACE_KEYS = {"dimensions", "fixed"}
 
 
 def python_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of an experiment as plain data, their shorthands resolved.
+    """The values of an experiment or a comparison as plain data, their shorthands resolved.
 
     Args:
-        values: By the experiment's keys: plain data, or values of the classes of an experiment's parts.
+        values: By key: plain data, or values of the classes of parts.
     """
     plain: dict[str, Any] = {key: plain_value(value) for key, value in values.items()}
     table, heads, space, promotion = (plain.get(key) for key in ("table", "heads", "space", "promotion"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import KeyPath
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.file_model import FileModel
 from branchsweep.config.yaml.comparison_experiments import experiment_paths
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.yaml.document_validation import validate_document
@@ -12,7 +13,7 @@ from branchsweep.config.yaml.yaml_document import Document
 from branchsweep.config.yaml.yaml_parser import parse_yaml, write_yaml
 
 
-def dump_yaml(config: Experiment | Comparison) -> str:
+def dump_yaml(config: FileModel) -> str:
     """The YAML text, with spaces and experiments in place of their paths, and with all defaults.
 
     Loading it gives an equal value.
