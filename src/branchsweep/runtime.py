@@ -85,6 +85,15 @@ def available_memory() -> int | None:
     return max(0, available)
 
 
+def process_memory(pid: int) -> int:
+    """Bytes of memory that a process takes, apart from what it shares with others; 0 where that is not known."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):  # it has ended, or the system is not Linux
+        return 0
+
+
 def _reclaimable(group: Path) -> int:
     """Bytes of a control group that hold files, and are given back when they are needed."""
     lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -579,6 +580,7 @@ def test_a_mistake_is_one_message_that_says_where_and_writes_nothing(
     assert message.startswith(f"{where.format(folder=tmp_path)}: " if where else "")
     assert all(part in message for part in parts)
     assert set(tmp_path.iterdir()) == before
+    assert not multiprocessing.active_children()  # workers are started before the table is read
 
 
 def test_a_command_prints_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:

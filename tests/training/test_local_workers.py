@@ -39,7 +39,8 @@ def local_workers(count: int, progress: Callable[[float], None] = lambda lane_ep
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[tuple[LocalWorkers, list[float]]]:
     progress: list[float] = []
-    with local_workers(2, progress.append) as workers:
+    with LocalWorkers(None, 1, cache_folder=cache_folder()) as workers:  # as a command starts them before it reads the table
+        workers.begin(tiny_rows(), 2, WorkerCallbacks(progress.append))
         yield workers, progress
 
 

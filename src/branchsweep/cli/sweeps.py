@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,10 @@ from branchsweep.cli.options import (
 )
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.reporting.text.literal_console import LiteralConsole
+
+if TYPE_CHECKING:
+    from branchsweep.config.experiment import Experiment
+    from branchsweep.workflows.session import Session
 
 
 def run(
@@ -64,32 +68,48 @@ def run(
     console = LiteralConsole(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
     chosen = with_test_data(chosen, test_data, console)
+    which = resolve_workers(workers, chosen)
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
-    from branchsweep.reporting.text.cross_validation import render_cross_validation
-    from branchsweep.reporting.text.experiment import render_dry_run
-    from branchsweep.reporting.text.sweep_summary import render_sweep_summary
-    from branchsweep.workflows.launch import launch_cross_validation, launch_dry_run, launch_sweep
-
-    opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen))
-    session = replace(opened, fresh=fresh, take_over=take_over)
     if dry_run:
-        planned = launch_dry_run(chosen, session)
+        from branchsweep.reporting.text.experiment import render_dry_run
+        from branchsweep.workflows.launch import launch_dry_run
+
+        planned = launch_dry_run(chosen, open_session(console, data, require_real, tracking_uri, which))
         print_json(planned.to_json()) if as_json else OutputConsole().print(render_dry_run(planned))
         return
-    if chosen.test.is_outer_cross_validation:
-        with handle_interrupt(console, INTERRUPTED_MESSAGE):
-            nested = launch_cross_validation(chosen, session)
-        print_json(nested.to_json()) if as_json else OutputConsole().print(render_cross_validation(nested))
-        if nested.without_model:
-            raise typer.Exit(1)
-        return
-    with handle_interrupt(console, INTERRUPTED_MESSAGE):
-        result = launch_sweep(chosen, session)
+    from branchsweep.reporting.terminal_interface import TerminalInterface
+    from branchsweep.workflows.started_workers import start_workers
+
+    with (
+        handle_interrupt(console, INTERRUPTED_MESSAGE),
+        start_workers(which or chosen.workers, TerminalInterface(console).message) as started,
+    ):  # the workers import TensorFlow while this process imports the rest
+        opened = open_session(console, data, require_real, tracking_uri, which)
+        session = replace(opened, fresh=fresh, take_over=take_over, started=started)
+        (_cross_validate if chosen.test.is_outer_cross_validation else _sweep)(chosen, session, as_json)
+
+
+def _sweep(experiment: Experiment, session: Session, as_json: bool) -> None:
+    from branchsweep.workflows.launch import launch_sweep
+
+    result = launch_sweep(experiment, session)
     if as_json:
         print_json(result.to_json())
     else:
-        OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
+        from branchsweep.reporting.text.sweep_summary import render_sweep_summary
+
+        OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in experiment.heads.items()}))
     if result.finalist is None:
+        raise typer.Exit(1)
+
+
+def _cross_validate(experiment: Experiment, session: Session, as_json: bool) -> None:
+    from branchsweep.reporting.text.cross_validation import render_cross_validation
+    from branchsweep.workflows.launch import launch_cross_validation
+
+    nested = launch_cross_validation(experiment, session)
+    print_json(nested.to_json()) if as_json else OutputConsole().print(render_cross_validation(nested))
+    if nested.without_model:
         raise typer.Exit(1)
 
 

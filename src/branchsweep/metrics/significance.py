@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from branchsweep.config.metric_names import R2
 from branchsweep.config.sections.objective import Objective
@@ -170,6 +169,8 @@ def corrected_t(differences: Floats, validation_share: float, settings: Signific
     """
     if len(differences) < 2:
         raise ValueError(f"got {len(differences)} folds, expected at least 2: one fold has no variance")
+    from scipy import stats  # noqa: PLC0415  # takes half a second, and a sweep needs none before its end
+
     mean = float(np.mean(differences))
     error = corrected_standard_error(differences, validation_share)
     freedom = len(differences) - 1
@@ -241,6 +242,7 @@ def paired_bootstrap(
     Returns:
         By the names of the metrics.
     """
+    from scipy import stats  # noqa: PLC0415  # as above
 
     def differences(champion: Floats, challenger: Floats, actual: Floats, *weights: Floats, axis: int) -> Floats:
         after, before = (metrics.scores(actual, predicted, axis, *weights).T for predicted in (challenger, champion))

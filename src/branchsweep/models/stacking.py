@@ -13,7 +13,6 @@ from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy.optimize import nnls
 
 from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats
@@ -69,6 +68,8 @@ def simplex_weights(errors: Floats) -> Floats:
     if not size > 0:
         return np.full(errors.shape[1], 1 / errors.shape[1])
     rows = np.vstack([errors / size, np.ones(errors.shape[1])])
+    from scipy.optimize import nnls  # noqa: PLC0415  # takes half a second, and most sweeps need none before their end
+
     solution, _ = nnls(rows, np.append(np.zeros(len(errors)), 1.0))
     weights: Floats = solution / solution.sum()
     return weights

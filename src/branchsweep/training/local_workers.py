@@ -21,17 +21,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from branchsweep.config import kinds
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError, ProgramCacheError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
+from branchsweep.runtime import process_memory
 from branchsweep.training import worker_process
 from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
@@ -40,10 +41,8 @@ from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
+from branchsweep.training.spawning import SPAWN, without_interrupts, without_main_module
 from branchsweep.training.worker_process import BEATS, STARTED, TRAINED, ProcessSetup
-
-if TYPE_CHECKING:
-    pass
 
 MAX_PROGRAMS = 16
 """The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
@@ -65,9 +64,6 @@ MAX_LOSSES = 3
 
 MAX_STEP_SECONDS = 1.0
 """The most time that counts between two polls, so that a worker is not taken for silent when the parent stood still as well."""
-
-SPAWN = multiprocessing.get_context("spawn")
-"""How worker processes are started: TensorFlow does not survive a fork."""
 
 
 def available_cores() -> list[int]:
@@ -133,7 +129,7 @@ class LocalWorkers:
     """A `Trainer` with processes; a context manager, which starts and ends them.
 
     Args:
-        rows: The training rows.
+        rows: The training rows; None if they are not known yet: `begin` hands them over.
         count: The number of processes; one per core if None. Not used with `cards`.
         callbacks: Called while they train.
         cache_folder: The folder in which compiled programs are kept for later runs; None for none. Programs of a GPU are not
@@ -143,7 +139,7 @@ class LocalWorkers:
 
     def __init__(
         self,
-        rows: TrainingRows,
+        rows: TrainingRows | None,
         count: int | None = None,
         callbacks: WorkerCallbacks = NO_CALLBACKS,
         cache_folder: Path | None = None,
@@ -174,6 +170,27 @@ class LocalWorkers:
         for worker in self._workers:
             worker.executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
         self._workers.clear()
+
+    def begin(self, rows: TrainingRows, count: int, callbacks: WorkerCallbacks) -> None:
+        """Hand over the rows to workers that were started without any.
+
+        Args:
+            rows: The training rows.
+            count: The number of processes from now on, without GPUs: others are started, or ended.
+            callbacks: As of the constructor.
+        """
+        self._count, self._callbacks = count, callbacks
+        for worker in self._workers[self.resources.workers :]:
+            self._workers.remove(worker)
+            _kill(worker)
+            worker.executor.shutdown(cancel_futures=True)
+        self.use_rows(rows)
+        self._workers += [self._new_worker(index) for index in range(len(self._workers), self.resources.workers)]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that its processes take now, apart from what they share with others."""
+        return sum(process_memory(worker.process.pid or 0) for worker in self._workers if worker.process)
 
     def use_rows(self, rows: TrainingRows) -> None:
         """Train on other rows of the same columns from now on, in all workers and those that replace them."""
@@ -252,15 +269,18 @@ class LocalWorkers:
         raise BackendError(f"{1 + MAX_LOSSES} workers were lost over the same model: {LOSS_ADVICE}")
 
     def _new_worker(self, index: int) -> _Worker:
-        """Worker `index` with a new process, which imports TensorFlow while the parent asks the driver for trials."""
+        """Worker `index` with a new process, which imports TensorFlow while the parent reads the table, if that is to come."""
         available = available_cores()
         core, card = available[index % len(available)], self._cards[index] if self._cards else None
-        setup = ProcessSetup(self._rows, self._cache_folder, core, card, kinds.extension_modules())
+        setup = ProcessSetup(self._cache_folder, core, card, kinds.extension_modules())
         counters = SPAWN.RawArray("d", 3)
         worker = _Worker(index, ProcessPoolExecutor(1, SPAWN, worker_process.initialize, (setup, counters)), counters)
         others = set(multiprocessing.active_children())
-        with _without_main_module():
-            worker.executor.submit(worker_process.warm_up)
+        with without_main_module(), without_interrupts():
+            if self._rows is None:
+                worker.executor.submit(worker_process.warm_up)
+            else:
+                worker.executor.submit(worker_process.use_rows, self._rows)
         worker.process = next(iter(set(multiprocessing.active_children()) - others), None)
         return worker
 
@@ -396,21 +416,3 @@ def _exit_reason(code: int | None) -> str:
         with suppress(ValueError):
             return signal.Signals(-code).name
     return f"exit code {code}"
-
-
-@contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Processes that are started in this context do not import the main module.
-
-    A new process imports the script that started it, as far as multiprocessing knows of one. Workers need nothing of it, and a
-    script that runs a sweep without `if __name__ == "__main__"` would run it again in each of them.
-    """
-    main = sys.modules["__main__"]
-    kept: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
-    vars(main).pop("__file__", None)
-    vars(main)["__spec__"] = None
-    try:
-        yield
-    finally:
-        vars(main).pop("__spec__")
-        vars(main).update(kept)

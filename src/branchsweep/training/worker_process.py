@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +47,12 @@ class ProcessSetup:
     """What a worker process is made of.
 
     Args:
-        rows: The training rows.
         cache_folder: See `LocalWorkers`.
         core: The core that it is pinned to, unless it has a GPU.
         card: Its GPU; None for none.
         modules: The modules that register further kinds of encoders, layers and heads.
     """
 
-    rows: TrainingRows
     cache_folder: Path | None
     core: int
     card: Gpu | None
@@ -62,18 +61,23 @@ class ProcessSetup:
 
 _EAGERLY_IMPORTED = "keras.src.optimizers"  # by the end of `tensorflow/__init__.py`
 
-_trainer: PopulationTrainer | BackendError | None = None
-"""The worker's own, made once per process, or why it could not be made."""
+_make_trainer: Callable[[TrainingRows], PopulationTrainer] | BackendError | None = None
+"""Makes the worker's trainer; or why there can be none."""
+
+_trainer: PopulationTrainer | None = None
+"""The worker's own, made when it gets its first rows."""
 
 
 def initialize(setup: ProcessSetup, counters: Any) -> None:
-    """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and make its trainer.
+    """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and start TensorFlow.
+
+    It needs no rows, so that it can be started before they are read.
 
     Args:
         setup: What it is made of.
         counters: What it counts, in memory that it shares with the parent: `TRAINED`, `BEATS`, `STARTED`.
     """
-    global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
+    global _make_trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     _beat(counters)
@@ -86,10 +90,10 @@ def initialize(setup: ProcessSetup, counters: Any) -> None:
         counters[TRAINED] += lane_epochs  # no lock: this thread alone writes it
 
     try:
-        _trainer = start(setup.rows, progress, setup.cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
+        _make_trainer = start(progress, setup.cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
         import_modules(setup.modules)
     except BackendError as error:  # an initializer that raises breaks the pool, and the parent would not learn why
-        _trainer = error
+        _make_trainer = error
     counters[STARTED] = 1
 
 
@@ -110,24 +114,26 @@ def _started_trainer() -> PopulationTrainer:
     Raises:
         BackendError: It could not be made.
     """
-    if isinstance(_trainer, BackendError):
-        raise _trainer
-    assert _trainer is not None, "the initializer of the pool makes it"
+    if isinstance(_make_trainer, BackendError):
+        raise _make_trainer
+    assert _trainer is not None, "the first task of a worker is `use_rows`"
     return _trainer
 
 
 def start(
-    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
-) -> PopulationTrainer:
-    """Import and configure TensorFlow in a worker process, without its output, and make the worker's trainer.
+    progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
+) -> Callable[[TrainingRows], PopulationTrainer]:
+    """Import and configure TensorFlow in a worker process, without its output.
 
     Args:
-        rows: The training rows.
         progress: Called with the lane-epochs that were trained since the last call.
         cache_folder: The folder of compiled programs, used without a GPU only: whether a GPU's programs can be loaded again was
             not tried.
         threads: The number of TensorFlow's CPU threads.
         gpu: The share of a GPU that the worker has; with 0, no GPU may be visible to the process.
+
+    Returns:
+        What makes the worker's trainer from the training rows.
 
     Raises:
         BackendError: TensorFlow sees no GPU although `gpu` is above 0.
@@ -147,7 +153,7 @@ def start(
         if gpu:
             use_exact_arithmetic(tf)
         tf.zeros([])  # looks for devices, and logs about them
-    return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
+    return partial(PopulationTrainer, progress=progress, device=gpus.device_in_process(gpu) if gpu else CPU)
 
 
 @contextmanager
@@ -193,8 +199,12 @@ def warm_up() -> None:
 
 
 def use_rows(rows: TrainingRows) -> None:
-    """Train on other rows from now on."""
-    _started_trainer().use_rows(rows)
+    """Train on these rows from now on."""
+    global _trainer  # noqa: PLW0603  # as above
+    if _trainer is not None:
+        _trainer.use_rows(rows)
+    elif _make_trainer is not None and not isinstance(_make_trainer, BackendError):  # else `_started_trainer` says why
+        _trainer = _make_trainer(rows)
 
 
 def train_population(population: Population, keep_weights: bool) -> PopulationOutcome:

@@ -64,6 +64,7 @@ from branchsweep.workflows.session import (
     load_rows,
     open_training,
     training_resources,
+    with_workers,
 )
 from branchsweep.workflows.stages import Stages
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep, run_sweep_to_outcome
@@ -84,6 +85,11 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     Raises:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
+    with with_workers(session, experiment) as started:
+        return _launch_sweep(experiment, started)
+
+
+def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     stages = Stages(session.began)
     stages.begin("table")
     experiment = completed_by_table(experiment, session.data)
@@ -115,6 +121,11 @@ def launch_cross_validation(experiment: Experiment, session: Session) -> CrossVa
     Raises:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
+    with with_workers(session, experiment) as started:
+        return _launch_cross_validation(experiment, started)
+
+
+def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossValidationResult:
     experiment = completed_by_table(experiment, session.data)
     baselines = baselines_of(experiment)
     _check_places(session)

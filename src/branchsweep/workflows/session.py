@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,14 +23,13 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.functions import takes_weights
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.runtime import allow_open_files, available_memory, cache_folder
-from branchsweep.training.memory import training_need, workers_that_fit
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.callbacks import Callback
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress, ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
+from branchsweep.workflows.started_workers import StartedWorkers, start_workers
 
 DownloadProgress = Callable[[int, int], None]
 """Called with the number of bytes received, and the total number (0 where it is unknown)."""
@@ -74,9 +73,6 @@ class SilentInterface:
 
 SILENT = SilentInterface()
 
-OPEN_FILES, OPEN_FILES_PER_WORKER = 96, 12
-"""Files that a sweep has open at once, at most, with those of libraries and the store, and those for each worker process."""
-
 
 def tables_only(_on_message: Callable[[str], None]) -> SweepReporter:
     """A reporter that writes the tables of a sweep alone."""
@@ -100,6 +96,7 @@ class Session:
         reporter: Makes the reporter of a sweep, given a function that shows messages.
         callbacks: Are called while a search runs.
         began: When the command or call began, as a value of `time.perf_counter`; durations count from then.
+        started: Worker processes that were started already; None for none.
     """
 
     data: TableData | None = None
@@ -113,6 +110,7 @@ class Session:
     test_data: Path | None = None
     callbacks: tuple[Callback, ...] = ()
     began: float = field(default_factory=time.perf_counter)
+    started: StartedWorkers | None = None
 
     @property
     def data_path(self) -> Path | None:
@@ -199,9 +197,26 @@ def open_training(rows: TrainingRows, session: Session, experiment: Experiment |
         session: Says which workers, unless it leaves that to the experiment.
         experiment: Says which workers otherwise; None for local ones.
     """
-    workers = workers_of(session, experiment)
-    with session.interface.progress() as progress, _trainer(rows, workers, progress, experiment) as trainer:
+    with session.interface.progress() as progress, _trainer(rows, session, progress, experiment) as trainer:
         yield TrainingContext(trainer, rows, progress, session.callbacks)
+
+
+@contextmanager
+def with_workers(
+    session: Session, experiment: Experiment | None, on_message: Callable[[str], None] | None = None
+) -> Iterator[Session]:
+    """The session with worker processes of this machine that are started, if it has none and is to have some.
+
+    Args:
+        session: How and where.
+        experiment: Says which workers, unless the session does.
+        on_message: Called with sentences about GPUs and damaged programs; the session's interface shows them if None.
+    """
+    if session.started:
+        yield session
+        return
+    with start_workers(workers_of(session, experiment), on_message or session.interface.message) as started:
+        yield replace(session, started=started)
 
 
 def workers_of(session: Session, experiment: Experiment | None) -> Workers:
@@ -222,22 +237,18 @@ def training_resources(session: Session, experiment: Experiment) -> Resources:
     return local_workers.local_resources(found, workers.count)
 
 
+@contextmanager
 def _trainer(
-    rows: TrainingRows, workers: Workers, progress: ProgressCallback, experiment: Experiment | None
-) -> AbstractContextManager[Trainer]:
+    rows: TrainingRows, session: Session, progress: ProgressCallback, experiment: Experiment | None
+) -> Iterator[Trainer]:
+    workers = workers_of(session, experiment)
     callbacks = WorkerCallbacks(progress.on_trained, progress.on_message, progress.on_worker_status)
     if isinstance(workers, RayWorkersConfig):
         from branchsweep.training.ray.workers import RayWorkers  # noqa: PLC0415  # Ray is an extra
 
-        return RayWorkers(rows, workers, callbacks)
-    from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # as above
-
-    found = gpus.choose_gpus(workers, progress.on_message)
-    count = local_workers.local_resources(found, workers.count).workers
-    if experiment and not found:
-        fitting = workers_that_fit(training_need(rows, experiment), count, available_memory(), workers.count is not None)
-        if fitting < count:
-            progress.on_message(f"{fitting} of {count} workers start: there is no memory for more with this table")
-            count = fitting
-    allow_open_files(OPEN_FILES + OPEN_FILES_PER_WORKER * count)
-    return local_workers.LocalWorkers(rows, count, callbacks, cache_folder(), found)
+        with RayWorkers(rows, workers, callbacks) as cluster:
+            yield cluster
+        return
+    with with_workers(session, experiment, progress.on_message) as with_started:
+        assert with_started.started is not None, "they are of this machine"
+        yield with_started.started.begin(rows, experiment, callbacks)

@@ -10,8 +10,8 @@ from typing import Literal
 Stage = Literal[
     "start", "table", "store", "search", "confirmation", "baselines", "ensemble", "refit", "test", "registration", "report"
 ]
-"""What a sweep does, in order. `start` is the time until the table is read, in which libraries are imported; in `store` the
-store is opened and workers start. `report` ends when the result is recorded; the processes end within a second or two."""
+"""What a sweep does, in order. `start` is the time until the table is read, in which libraries are imported and workers start;
+in `store` the store is opened. `report` ends when the result is recorded; the processes end within a second or two."""
 
 
 class Stages:

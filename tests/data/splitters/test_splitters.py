@@ -34,6 +34,23 @@ class TestShuffle(SplitterContract):
         return Shuffle()
 
 
+@pytest.mark.parametrize("rows", [5, 17, 9568])
+def test_shuffled_rows_are_those_that_scikit_learn_cuts(rows: int) -> None:
+    some = np.random.default_rng(rows).permutation(rows) + 3
+    for seed in (0, 1, 2**32 - 1):
+        expected = [
+            model_selection.train_test_split(some, test_size=share, random_state=seed) for share in (0.1, 0.2, 0.33, 0.5)
+        ]
+        found = [Shuffle().two_parts(some, share, seed) for share in (0.1, 0.2, 0.33, 0.5)]
+        for folds in (2, 3, 5):
+            divided = model_selection.KFold(folds, shuffle=True, random_state=seed).split(some)
+            expected += [[some[train], some[held_out]] for train, held_out in divided]
+            found += Shuffle().k_fold(some, folds, seed)
+        for of_scikit_learn, ours in zip(expected, found, strict=True):
+            for part, own in zip(of_scikit_learn, ours, strict=True):
+                np.testing.assert_array_equal(own, part)
+
+
 class TestGroup(SplitterContract):
     @pytest.fixture
     def splitter(self) -> Splitter:

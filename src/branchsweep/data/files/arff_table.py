@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.io import arff
 
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.table_file import MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size, rows_from_1
@@ -40,6 +39,8 @@ def read_arff(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     names = selection.names(written, where)
     _check_lengths(lines, first, len(names), where)
     try:
+        from scipy.io import arff  # noqa: PLC0415  # other tables need none
+
         values, attributes = arff.loadarff(io.StringIO("".join(lines)))
     except NotImplementedError as error:  # string and relational attributes, and sparse rows
         message = f"{error}; of arff files numeric, nominal and date attributes are read: save it as .csv"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn import model_selection
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.validation import KFold
@@ -73,12 +72,16 @@ class Group(RandomSplitter):
 
     def two_parts(self, rows: Positions, fraction: float, seed: int) -> Fold:
         """As of `RandomSplitter`."""
+        from sklearn import model_selection  # noqa: PLC0415  # takes half a second, and most splits need none
+
         divided = model_selection.GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
         (parts,) = folds_of(rows, divided.split(rows, groups=self.labels[rows]))
         return parts
 
     def k_fold(self, rows: Positions, folds: int, seed: int) -> Sequence[Fold]:
         """As of `RandomSplitter`."""
+        from sklearn import model_selection  # noqa: PLC0415  # as above
+
         divided = model_selection.GroupKFold(n_splits=folds, shuffle=True, random_state=seed)
         return folds_of(rows, divided.split(rows, groups=self.labels[rows]))
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from sklearn import model_selection
 
 from branchsweep.data.columns import column_name, count_noun
 from branchsweep.data.splitters.random_splitter import RandomSplitter, folds_of
@@ -49,6 +48,8 @@ class Stratify(RandomSplitter):
                 f" rows; choose a larger share, or fewer classes (split.bins, for a column of numbers)",
                 "split.stratify",
             )
+        from sklearn import model_selection  # noqa: PLC0415  # takes half a second, and most splits need none
+
         divided = model_selection.StratifiedShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
         (parts,) = folds_of(rows, divided.split(rows, self.labels[rows]))
         return parts
@@ -60,6 +61,8 @@ class Stratify(RandomSplitter):
             DataError: A class has fewer rows than there are folds.
         """
         self._require(rows, folds, f"one for each of {folds} folds")
+        from sklearn import model_selection  # noqa: PLC0415  # as above
+
         divided = model_selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
         return folds_of(rows, divided.split(rows, self.labels[rows]))
 

@@ -70,7 +70,7 @@ class WorkerActor:
             os.environ[gpus.VISIBLE] = gpus.HIDDEN
         folder = cache_folder() if keeps_programs else None
         damaged = delete_damaged_programs(folder) if folder else 0
-        self._trainer = start(rows, self._add_progress, folder, threads, gpu)
+        self._trainer = start(self._add_progress, folder, threads, gpu)(rows)
         import_modules(modules)
         node = ray.get_runtime_context().get_node_id()
         return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device, damaged)
