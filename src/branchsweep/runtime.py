@@ -45,6 +45,11 @@ def silence_stderr() -> Iterator[None]:
         os.close(devnull)
 
 
+def collect_garbage_rarely() -> None:
+    """Let Python look for garbage after 50,000 new objects, not after 700, in a process that imports much and then waits."""
+    gc.set_threshold(50_000, *gc.get_threshold()[1:])
+
+
 @contextmanager
 def rare_garbage_collection() -> Iterator[None]:
     """Context in which Python looks for garbage after 20,000 new objects, not after 700; for imports.

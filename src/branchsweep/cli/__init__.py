@@ -28,7 +28,7 @@ from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
 from branchsweep.cli.watch import watch
 from branchsweep.reporting.text.literal_console import LiteralConsole
-from branchsweep.runtime import own_temporary_files, process_age
+from branchsweep.runtime import collect_garbage_rarely, own_temporary_files, process_age
 
 app = typer.Typer(
     name="branchsweep",
@@ -53,6 +53,7 @@ WITHOUT_TEMPORARY_FILES = {command.__name__ for command in (init, data, space, d
 def main() -> None:
     """The entry point; what a user can mend is printed as one message, with exit code 2."""
     BEGAN.set(time.perf_counter() - process_age())
+    collect_garbage_rarely()
     print_plain_characters()
     console = LiteralConsole(stderr=True)
     with ends_with_one_message(console):
