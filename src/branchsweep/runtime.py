@@ -15,7 +15,6 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -276,9 +275,6 @@ def _lock(folder: Path) -> FileLock:
 DEVICE = "device"
 """The name of the environment fact about the device that networks are trained on."""
 
-VERSION = version("branchsweep")
-"""Of this package, as it is installed."""
-
 LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 
 
@@ -302,7 +298,9 @@ def allow_open_files(needed: int) -> None:
 
 def environment_facts() -> Mapping[str, str]:
     """Versions of the package, of Python and of libraries, and the commit, by name (`version_keras`, `git_commit`)."""
-    facts = {"version": VERSION, "version_python": platform.python_version()}
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # --help needs none
+
+    facts = {"version": version("branchsweep"), "version_python": platform.python_version()}
     for library in LIBRARIES:
         try:
             facts[f"version_{library}"] = version(library)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import matplotlib as mpl
@@ -110,7 +110,7 @@ def test_a_reporter_that_fails_in_every_way_ends_no_sweep() -> None:
         def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
             raise MemoryError
 
-        def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
+        def drawing_trials(self, report: SweepReport) -> AbstractContextManager[Callable[[], Mapping[int, Files]]]:
             raise RuntimeError("no ink")
 
         def finished_description(self, *_: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import socket
@@ -69,6 +68,8 @@ def _newest_pages(server: str, tracking_uri: Address | None) -> list[tuple[str, 
 
 def _open_when_up(host: str, port: int, link: str) -> None:
     """Open a browser as soon as the server answers."""
+    import http.client
+
     while True:
         time.sleep(0.5)
         connection = http.client.HTTPConnection(host, port, timeout=5)

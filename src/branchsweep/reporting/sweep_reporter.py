@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.reporting import mlflow_descriptions
+from branchsweep.reporting.drawing_process import drawn_beside
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.optional_outputs import OptionalOutputs, remedy
 from branchsweep.tracking.protocols import TrackingLinks
@@ -52,8 +54,12 @@ class HtmlReporter:
         self.on_message("drawing the report")
         return draw_report(report, OptionalOutputs(self.on_message, remedy(report.summary.run_id)))
 
-    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
-        """By trial, the predictions of each finalist against the actual values, as PNG."""
-        from branchsweep.reporting.pages.sweep_files import trial_figures  # noqa: PLC0415  # as above
+    def drawing_trials(self, report: SweepReport) -> AbstractContextManager[Callable[[], Mapping[int, Files]]]:
+        """By trial, the predictions of each finalist against the actual values, as PNG: drawn by another process."""
+        return drawn_beside(_trial_figures, report)
 
-        return trial_figures(report)
+
+def _trial_figures(report: SweepReport) -> Mapping[int, Files]:
+    from branchsweep.reporting.pages.sweep_files import trial_figures  # noqa: PLC0415  # as above
+
+    return trial_figures(report)

@@ -1,10 +1,13 @@
-"""How worker processes are started: by spawn, without the main module of the parent, and deaf to Ctrl-C from the beginning."""
+"""How processes are started beside this one: by spawn, without its main module, deaf to Ctrl-C, and not outliving it."""
 
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,3 +48,15 @@ def without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """End this process when its parent ends, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "it was started by one"
+
+    def exit_after_parent() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=exit_after_parent, daemon=True).start()

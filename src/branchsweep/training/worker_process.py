@@ -6,8 +6,6 @@ Ray cluster, too. This module imports no TensorFlow before a worker is started.
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import sys
@@ -31,6 +29,7 @@ from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.program import program_cache
 from branchsweep.training.resources import CPU
+from branchsweep.training.spawning import end_with_parent
 
 if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer
@@ -79,7 +78,7 @@ def initialize(setup: ProcessSetup, counters: Any) -> None:
     """
     global _make_trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    end_with_parent()
     _beat(counters)
     card = setup.card
     if sys.platform == "linux" and not card:
@@ -180,18 +179,6 @@ def use_exact_arithmetic(tf: Any) -> None:
     """
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     tf.config.experimental.enable_op_determinism()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def exit_after_parent() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=exit_after_parent, daemon=True).start()
 
 
 def warm_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,8 +85,8 @@ class SweepReporter(Protocol):
         """
         ...
 
-    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
-        """The files that are kept with single trials, by their numbers."""
+    def drawing_trials(self, report: SweepReport) -> AbstractContextManager[Callable[[], Mapping[int, Files]]]:
+        """Begin to draw the files that are kept with single trials; what waits for them, by the trials' numbers."""
         ...
 
 
@@ -117,9 +118,12 @@ class TableReporter:
         """The tables of the report as CSV and JSON."""
         return report_tables
 
-    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:  # noqa: ARG002  # draws nothing
+    def drawing_trials(
+        self,
+        report: SweepReport,  # noqa: ARG002  # draws nothing
+    ) -> AbstractContextManager[Callable[[], Mapping[int, Files]]]:
         """Nothing."""
-        return {}
+        return nullcontext(dict)
 
 
 TABLES_ONLY = TableReporter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -114,12 +115,14 @@ def _finish(
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
     report = _report(sweep, unfinished, results, outcome)
     optional = OptionalOutputs(sweep.training.progress.on_message, remedy(tracker.run_id))
-    finalists: Mapping[int, Files] = optional.make("the pictures of the finalists", lambda: reporter.trial_files(report), {})
+    nothing: AbstractContextManager[Callable[[], Mapping[int, Files]]] = nullcontext(dict)
+    with optional.make("the pictures of the finalists", lambda: reporter.drawing_trials(report), nothing) as drawn:
+        make_files: Callable[[SweepReport], Files] = optional.make(
+            "the report", lambda: reporter.draw_report(report), lambda _report: NO_FILES
+        )
+        finalists: Mapping[int, Files] = optional.make("the pictures of the finalists", drawn, {})
     for trial, pictures in finalists.items():
         optional.keep(pictures, partial(tracker.log_trial_files, trial))
-    make_files: Callable[[SweepReport], Files] = optional.make(
-        "the report", lambda: reporter.draw_report(report), lambda _report: NO_FILES
-    )
     result = unfinished.timed(sweep.stages.seconds)  # what follows takes little time
     timed = replace(report, summary=result)
     tables = report_tables(timed)  # from which the rest can be made again

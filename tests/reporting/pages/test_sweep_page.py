@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +27,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import UserError
+from branchsweep.reporting.drawing_process import drawn_beside
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
 from branchsweep.reporting.pages.sweep_files import (
@@ -150,8 +152,10 @@ def finished_sweep(
 
             return files
 
-        def trial_files(self, report: SweepReport) -> Mapping[int, Mapping[str, str | bytes]]:
-            return trial_figures(report) if draws_trials else {}
+        def drawing_trials(
+            self, report: SweepReport
+        ) -> AbstractContextManager[Callable[[], Mapping[int, Mapping[str, str | bytes]]]]:
+            return nullcontext(lambda: trial_figures(report) if draws_trials else {})
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
@@ -410,7 +414,9 @@ def test_finalists_are_drawn_on_validation_rows() -> None:
             r2 = next(finalist.scores.values[head] for finalist in report.summary.confirmed if finalist.trial == trial)
             assert len(predictions.actual) == report.table.train
             assert float(r2_score(predictions.actual, predictions.predicted)) == pytest.approx(r2, abs=0.02)
-    figures = trial_figures(report)
+    with drawn_beside(trial_figures, report) as drawn:
+        figures = trial_figures(report)
+        assert drawn() == figures, "another process draws the same"
     assert set(figures) == confirmed
     assert all(str(content).startswith("b'\\x89PNG") for files in figures.values() for content in files.values())
     assert tracker.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None

@@ -15,7 +15,7 @@ import ray
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import VERSION, cache_folder, temporary_folder
+from branchsweep.runtime import cache_folder, temporary_folder
 from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.population import Population, PopulationOutcome
@@ -40,7 +40,7 @@ class ActorFacts:
 
 def library_versions() -> dict[str, str]:
     """The versions of the libraries that must be equal on all nodes, as scores depend on them."""
-    return {"branchsweep": VERSION, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+    return {name: version(name) for name in ("branchsweep", "tensorflow", "keras", "numpy")}
 
 
 class WorkerActor:
