@@ -144,7 +144,8 @@ def evaluate_baselines(
 
 def _estimator_result(confirmed: ConfirmedEstimator, sweep: SweepContext) -> BaselineResult:
     dataset, test = sweep.dataset, sweep.split.test
-    predictions = fit_estimator(confirmed.chosen, sweep.experiment, sweep.training).predict(dataset.x[test])
+    fitted = confirmed.fitted or fit_estimator(confirmed.chosen, sweep.experiment, sweep.training)
+    predictions = fitted.predict(dataset.x[test])
     measured = scores.head_scores(dataset.actual.rows(test), predictions, kinds_by_head(sweep.experiment))
     result = BaselineResult.of(confirmed.chosen.label, confirmed.means, measured)
     return replace(result, params=flat_params(confirmed.chosen.params), trials=confirmed.chosen.trials)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.metrics import scores
 from branchsweep.models.baselines import FittedBaseline
+from branchsweep.models.exported_model import EstimatorMember
 from branchsweep.trial import HeadScore, MeanScores, Score, Status
 from branchsweep.types import Floats
 from branchsweep.workflows.context import TrainingContext
@@ -48,11 +49,18 @@ class ConfirmedEstimator:
         by_fold: Its scores on the validation rows of each fold, by head.
         predictions: `(training rows, heads)` what it predicts for the rows that it was not fitted to, in natural units; NaN in
             rows that are validation rows of no fold.
+        fitted: The estimator after it has learnt all training rows; None where that is still to be done.
     """
 
     chosen: ChosenEstimator
     by_fold: Sequence[Mapping[str, HeadScore]]
     predictions: Floats = field(repr=False)
+    fitted: FittedBaseline | None = field(default=None, repr=False)
+
+    def fitted_among(self, members: Sequence[EstimatorMember]) -> ConfirmedEstimator:
+        """The same, fitted to all training rows if a member of the model is this estimator: it was fitted for it."""
+        own = (self.chosen.name, self.chosen.params)
+        return replace(self, fitted=next((member.fitted for member in members if (member.name, member.params) == own), None))
 
     @property
     def means(self) -> MeanScores:

@@ -20,7 +20,7 @@ from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
-from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
@@ -125,10 +125,13 @@ class PromotionPipeline:
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
         beside = {name: RefitRequest.of_confirmed(result) for name, result in by_name.items() if result.score.is_complete}
 
-        def compare(refitted: Sequence[Sequence[ModelMember]]) -> tuple[BaselineResult, ...]:
+        def compare(
+            refitted: Sequence[Sequence[ModelMember]], fitted: Sequence[EstimatorMember] = ()
+        ) -> tuple[BaselineResult, ...]:
             sweep.stages.begin("baselines")
             members = dict(zip(beside, refitted, strict=True))
-            return (*evaluated, *evaluate_baselines(baselines, by_name, estimators, sweep, members))
+            own = {label: estimator.fitted_among(fitted) for label, estimator in estimators.items()}
+            return (*evaluated, *evaluate_baselines(baselines, by_name, own, sweep, members))
 
         finalist = choose_finalist(confirmed, experiment, self.evaluator)
         if finalist is None or dry_run:
@@ -144,7 +147,7 @@ class PromotionPipeline:
             return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
         sweep.stages.begin("refit")
         trained = train_members(chosen, experiment, sweep.training, [*beside.values()])
-        compared = compare(trained.others)
+        compared = compare(trained.others, trained.estimators)
         if not trained.members:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         ensemble = self._ensemble(trained, judged)
