@@ -112,7 +112,7 @@ import sys
 import numpy as np
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.training import worker_process
-worker_process.start(TrainingRows(np.zeros((2, 1)), np.zeros((2, 1)), ()), print, None)
+worker_process.start(print, None)(TrainingRows(np.zeros((2, 1)), np.zeros((2, 1)), ()))
 print(*sorted(sys.modules.keys() & {"keras", "pandas", "sklearn", "tensorflow"}))
 """
     done = run_python(code)

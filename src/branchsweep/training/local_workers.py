@@ -96,6 +96,7 @@ class _Worker:
         reported: Lane-epochs that were reported as progress.
         beats: `BEATS` at the last poll.
         silent: Seconds since they changed.
+        exports: Whether it has imported what models are exported with, or does so.
     """
 
     index: int
@@ -106,6 +107,7 @@ class _Worker:
     reported: float = 0.0
     beats: float = 0.0
     silent: float = 0.0
+    exports: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,9 @@ class LocalWorkers:
                 task = _Task(worker, position, queue.take(position), worker.counters[TRAINED])
                 future = _submit(worker, worker_process.train_population, task.population, keep_weights)
                 training[future] = task
+            if keep_weights and idle and not any(worker.exports for worker in self._workers):
+                idle[0].exports = True  # what is trained with its weights is exported next
+                _submit(idle[0], worker_process.import_export)
             self._callbacks.on_status(WorkerStatus(len(self._workers), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
             self._report_progress()
@@ -255,7 +260,8 @@ class LocalWorkers:
         """The result of a function in a worker; if the worker is lost, in the one that replaces it."""
         for _ in range(1 + MAX_LOSSES):
             self._replace_lost({}, PopulationQueue(), Counter())  # the worker may have died while it was idle
-            worker = self._workers[0]
+            worker = next((worker for worker in self._workers if worker.exports), self._workers[0])
+            worker.exports = True
             future = _submit(worker, function, *arguments)
             while not future.done():
                 wait([future], POLL_SECONDS)

@@ -185,6 +185,12 @@ def warm_up() -> None:
     """Nothing: the initializer has done the work."""
 
 
+def import_export() -> None:
+    """Import what models are exported with: Keras, among others, which takes a second and more."""
+    with silence_stderr(), rare_garbage_collection():
+        import branchsweep.models.export  # noqa: F401, PLC0415  # training needs none of it
+
+
 def use_rows(rows: TrainingRows) -> None:
     """Train on these rows from now on."""
     global _trainer  # noqa: PLW0603  # as above
