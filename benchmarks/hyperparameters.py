@@ -31,6 +31,8 @@ CHANGES: dict[str, Params] = {
     "learning_rate 0.01, dropout 0.1": {"learning_rate": 0.01, "trunk.dropout": 0.1, "branch.dropout": 0.1},
     "width 128": {"trunk.width": 128, "branch.width": 64},
     "output_clipping": {"output_clipping": "training_range"},
+    "dropout 0.1, output_clipping": {"trunk.dropout": 0.1, "branch.dropout": 0.1, "output_clipping": "training_range"},
+    "dropout 0.25, output_clipping": {"trunk.dropout": 0.25, "branch.dropout": 0.25, "output_clipping": "training_range"},
     "clipnorm 0.1": {"clipnorm": 0.1},
     "clipnorm 1": {"clipnorm": 1.0},
     "input_factor_rate 1": {"input_factor_rate": 1.0},
