@@ -29,7 +29,10 @@ from numpy.typing import NDArray
 from benchmarks import _measure
 from benchmarks.encoders import POWER_PLANT, table_of
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.training import Pruning
+from branchsweep.config.sections.promotion import Confirmation
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.training import Fit, Pruning
+from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.search.drivers import random_trials
@@ -79,18 +82,20 @@ def setting_of(name: str, seed: int, options: argparse.Namespace) -> tuple[Exper
     found, dataset = table_of(name, argparse.Namespace(**{**vars(options), "epochs": options.epochs or 1}))
     budget = budget_for(len(dataset.x))
     heads = list(found.heads)
-    fields = found.model_dump(exclude_none=True) | {
-        "seed": seed,
-        "space": {"dimensions": starting_dimensions(heads, budget), "fixed": starting_values(heads, budget)},
-        "validation": {"method": "k_fold", "folds": max(3, budget.folds)},
-        "confirmation": {"folds": 5, "seeds": 1},
-        "fit": {"epochs": options.epochs or budget.epochs, "keep": "last"},
-        "test": {"seed": seed},
-    }
+    dimensions = starting_dimensions(heads, budget)
     if options.quick or name == POWER_PLANT:  # one program
-        for part in ("trunk", "branch"):
-            fields["space"]["dimensions"][f"{part}.width"] = {"type": "choice", "choices": [16, 32], "ordered": True}
-    experiment = Experiment.model_validate(fields)
+        few = {"type": "choice", "choices": [16, 32], "ordered": True}
+        dimensions |= {"trunk.width": few, "branch.width": few}
+    experiment = found.model_copy(
+        update={
+            "seed": seed,
+            "space": SearchSpace.model_validate({"dimensions": dimensions, "fixed": starting_values(heads, budget)}),
+            "validation": KFold(method="k_fold", folds=max(3, budget.folds)),
+            "confirmation": Confirmation(folds=5, seeds=1),
+            "fit": Fit(epochs=options.epochs or budget.epochs, keep="last"),
+            "test": TestRows(seed=seed),
+        }
+    )
     return experiment, training_rows(dataset, split_rows(experiment, dataset))
 
 

@@ -41,6 +41,14 @@ def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
     assert digest(sweep_key_fields(experiment)) == PENDING_ROUNDS_DIGEST
 
 
+def test_without_a_default_trial_the_key_is_that_of_versions_that_had_none() -> None:
+    without, with_one = (
+        sweep_key_fields(load_experiment(EXPERIMENTS / "quickstart.yaml", [f"search.default_trial={given}"]))["search"]
+        for given in ("false", "true")
+    )
+    assert "default_trial" not in without and with_one == {**without, "default_trial": True}
+
+
 def test_pruning_by_all_folds_has_the_key_of_versions_without_another_way() -> None:
     """What they recorded of `pruning` was its rungs and the share that is kept."""
     rungs = load_experiment(EXPERIMENTS / "branched.yaml", ["pruning={rungs: [5, 10], keep: 0.5}"])

@@ -102,6 +102,8 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if ensemble.get("members") == MEMBERS_DEFAULT:  # likewise
         del ensemble["members"]
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
+    if not experiment["search"]["default_trial"]:  # the first versions had no such key; the trial itself is an initial one
+        del experiment["search"]["default_trial"]
     if experiment["pruning"]:  # the first versions trained all networks of a trial up to each rung
         experiment["pruning"] = {key: value for key, value in experiment["pruning"].items() if value is not None}
     experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}

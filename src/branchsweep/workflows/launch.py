@@ -58,6 +58,7 @@ from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.records.trial_details import find_trial
 from branchsweep.workflows.replay import TOLERANCE, replay
 from branchsweep.workflows.reporter import SweepReporter
+from branchsweep.workflows.resolved_experiment import resolved_by_rows
 from branchsweep.workflows.session import (
     Session,
     load_outer_rows,
@@ -96,7 +97,7 @@ def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
+    experiment = resolved_by_rows(experiment, dataset, len(split.train))
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -133,7 +134,7 @@ def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossV
         message = "an outer cross-validation estimates scores and registers no model; to register one, run without test.folds"
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
+    experiment = resolved_by_rows(experiment, dataset, len(splits[0].train))
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -180,7 +181,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
         experiment, split, outer_folds = experiment.for_outer_fold(1), splits[0], len(splits)
     else:
         dataset, split = load_rows(experiment, session)
-    experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
+    experiment = resolved_by_rows(experiment, dataset, len(split.train))
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -279,8 +280,9 @@ def launch_comparison(
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
-    dataset, _ = load_rows(comparison.experiment, session)
-    comparison = comparison.with_experiments(lambda experiment: experiment.resolved_by(dataset.input_columns, dataset.classes))
+    dataset, split = load_rows(comparison.experiment, session)
+    tuned_on = dataset.rows // 2 if comparison.tuning == "nested" else len(split.train)
+    comparison = comparison.with_experiments(lambda experiment: resolved_by_rows(experiment, dataset, tuned_on))
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:

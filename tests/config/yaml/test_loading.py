@@ -63,7 +63,8 @@ promotion: {model: plant}
 
 ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = (
-    "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, initial_trials"
+    "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, "
+    "initial_trials, default_trial"
 )
 ROOT_KEYS = "name, question, seed, table, heads, targets, space, objective, search, fit, pruning, test, split, validation, "
 ROOT_KEYS += "baselines, confirmation, promotion, workers"

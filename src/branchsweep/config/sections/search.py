@@ -24,6 +24,9 @@ MAX_ROUND = 10_000
 MAX_INITIAL_TRIALS, MAX_WARM_STARTS = 1000, 100
 """The most trials that are given, and the most earlier sweeps that a driver learns from."""
 
+DEFAULT_TRIAL = "default_trial"
+"""The name of the initial trial that `search.default_trial` adds."""
+
 RENAMED_KEYS: Mapping[str, str] = {"known": "initial_trials", "ahead": "pending_rounds"}
 """Keys of `search` that had another name, which is still read: the present one by the old one."""
 
@@ -69,6 +72,11 @@ class Search(ConfigModel):
         max_length=MAX_INITIAL_TRIALS,
         description="Configurations by name that are tried first, as they are written.",
     )
+    default_trial: bool = Field(
+        False,
+        description="Whether a network that is good on many tables without a search is tried after the initial trials: the "
+        "nearest point of the search space, once the number of rows is known.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -76,6 +84,11 @@ class Search(ConfigModel):
         return self
 
     def _mistakes(self) -> Iterator[KeyMistake]:
+        if self.default_trial and DEFAULT_TRIAL in self.initial_trials:
+            yield (
+                ("initial_trials", DEFAULT_TRIAL),
+                "the name is that of the trial that search.default_trial adds; choose another",
+            )
         algorithms = DRIVERS[self.driver]
         algorithm = self.algorithm or next(iter(algorithms))
         if algorithm not in algorithms:

@@ -60,11 +60,21 @@ def parse_recorded_comparison(text: str, source: str) -> Comparison:
 
 
 def _with_first_defaults(document: Document, experiment: KeyPath = ()) -> None:
-    """Add what the first versions did where a record does not say it: they left rows out that lacked a target."""
+    """Add what the first versions did where a record does not say it: they left rows out that lacked a target.
+
+    What is recorded of a column whose kind the table said may be a setting of numbers, where it is categorical: of no effect.
+    """
     written = document.find(experiment)
     table = written.get("table") if isinstance(written, dict) else None
-    if isinstance(written, dict) and isinstance(table, dict) and table.get("invalid") == "drop":
+    if not isinstance(written, dict) or not isinstance(table, dict):
+        return
+    if table.get("invalid") == "drop":
         written.setdefault("targets", {"missing": "drop"})
+    inputs = table.get("inputs")
+    for column in inputs.values() if isinstance(inputs, dict) else ():
+        if isinstance(column, dict) and column.get("kind") == "categorical":
+            for setting in ("missing", "input_scaling"):
+                column.pop(setting, None)
 
 
 def _parse(text: str, source: str) -> Document:
