@@ -11,6 +11,7 @@ import pytest
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.errors import DataError
 
@@ -75,6 +76,15 @@ def test_an_experiment_that_names_its_inputs_is_the_same_sweep(tmp_path: Path) -
     named = experiment(str(path), ["load+1", "wind"])
     assert with_named_inputs(named) is named
     assert sweep_key_fields(with_named_inputs(experiment(str(path), exclude=["id"]))) == sweep_key_fields(named)
+
+
+def test_the_record_of_a_setting_for_all_columns_is_read_where_some_hold_texts() -> None:
+    table = frame().assign(wind=["north", "south"] * 30)
+    written = experiment("dataframe", {"*": {"missing": "mean"}})
+    resolved = with_named_inputs(written, table)
+    resolved = resolved.with_inputs(load_dataset(resolved, table).input_columns)
+    read = parse_recorded_experiment(dump_yaml(resolved), "the record").table.inputs
+    assert read["wind"].categories == ["north", "south"] and read["load+1"].missing == "mean"
 
 
 def test_a_mistake_is_named(tmp_path: Path) -> None:
