@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.sections.training import Fit
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
+from branchsweep.data.splits import split_rows
+from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.drivers import open_driver
-from branchsweep.workflows.resolved_experiment import with_default_trial
+from branchsweep.workflows.resolved_experiment import resolved_by_split, with_default_trial
 from branchsweep.workflows.starting_point import budget_for, default_recipe, starting_dimensions, starting_values
-from tiny_sweep import TinySweep, tiny_experiment
+from tiny_sweep import TinySweep, tiny_experiment, tiny_table
 
 ROWS = 600
 
@@ -63,3 +69,39 @@ def test_in_the_starting_space_it_is_the_default_recipe(rows: int) -> None:
     experiment = with_default_trial(tiny_experiment(space=space, search={"default_trial": True}), rows)
     (params,) = experiment.search.initial_trials.values()
     assert recipe_for(experiment, params) == Recipe.of(default_recipe(heads, budget), heads)
+
+
+@pytest.mark.parametrize(
+    ("space", "epochs"),
+    [
+        ({"fixed": {"batch_size": 16}}, 50),  # 80 rows to train on: five steps an epoch
+        ({"dimensions": {"batch_size": {"type": "choice", "choices": [16, 32]}}}, 84),
+        ({"dimensions": {"batch_size": {"type": "int", "low": 16, "high": 64}}}, 125),
+        ({}, 250),
+    ],
+)
+def test_steps_are_as_many_epochs_as_have_them_with_the_largest_batches(space: dict[str, Any], epochs: int) -> None:
+    experiment = tiny_experiment(fit={"steps": 250, "keep": "last"}, space={"dimensions": {}, **space})
+    resolved = experiment.with_epochs(80)
+    assert resolved.fit == Fit(epochs=epochs, keep="last")
+    assert resolved.phases[-1].epoch == epochs and resolved.with_epochs(40) is resolved
+
+
+def test_the_record_of_steps_has_the_epochs_that_they_are() -> None:
+    by_steps = tiny_experiment(fit={"steps": 12})
+    assert parse_recorded_experiment(dump_yaml(by_steps), "unresolved") == by_steps
+    dataset = tiny_table()
+    split = split_rows(by_steps, dataset)
+    resolved = resolved_by_split(by_steps, dataset, split)
+    (rows,) = {len(train) for train, _ in split.folds}
+    assert rows == split.fewest_trained_on == by_steps.validation.fewest_trained_on(len(split.train)) == 64
+    assert sweep_key_fields(resolved) == sweep_key_fields(tiny_experiment(fit={"epochs": 12}))
+    assert dump_yaml(resolved) == dump_yaml(tiny_experiment(fit={"epochs": 12}))
+
+
+def test_a_rung_after_the_last_epoch_is_a_mistake_once_the_epochs_are_known() -> None:
+    experiment = tiny_experiment(fit={"steps": 250}, pruning={"rungs": [100, 200]})
+    assert experiment.with_epochs(80).fit.epochs == 250
+    with pytest.raises(ConfigError) as caught:
+        experiment.with_epochs(256)
+    assert caught.value.where == "pruning.rungs.1"

@@ -50,7 +50,15 @@ def data(
     else:
         dataset, split = load_rows(chosen, session)
         splits = (split,)
-    OutputConsole().print(render_data_summary(dataset, splits, units))
+    OutputConsole().print(render_data_summary(dataset, splits, units, _epochs_of_steps(chosen, splits[0].fewest_trained_on)))
+
+
+def _epochs_of_steps(experiment: Experiment, rows: int) -> str:
+    """How many epochs of so many rows `fit.steps` are; empty where the experiment says epochs."""
+    if experiment.fit.steps is None:
+        return ""
+    epochs, batch_size = experiment.with_epochs(rows).fit.epochs, experiment.space.largest_batch_size
+    return f"{epochs:,}, in which {rows:,} rows in batches of {batch_size:,} make {experiment.fit.steps:,} steps or more"
 
 
 def _with_known_inputs(experiment: Experiment) -> Experiment:

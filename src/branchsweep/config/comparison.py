@@ -232,7 +232,7 @@ class Comparison(FileModel):
 
     def quick(self) -> Comparison:
         """A small comparison of the same contestants for a first look; `quick_cuts` says what it leaves out."""
-        fit = self.experiment.fit.model_copy(update={"epochs": min(self.experiment.fit.epochs, QUICK_EPOCHS)})
+        fit = self.experiment.fit.model_copy(update={"epochs": min(self.experiment.fit.epochs, QUICK_EPOCHS), "steps": None})
         return self.model_copy(
             update={
                 "experiment": self.experiment.model_copy(update={"fit": fit, "pruning": NO_RUNGS}),
@@ -249,14 +249,16 @@ class Comparison(FileModel):
         return tuple(self._quick_cuts(self.quick()))
 
     def _quick_cuts(self, quick: Comparison) -> Iterator[str]:
-        epochs, networks = self.experiment.fit.epochs, self.networks
+        fit, networks = self.experiment.fit, self.networks
         if quick.budget.trials < self.budget.trials:
             yield f"{quick.budget.trials} trials of tuning instead of {self.budget.trials}"
         if quick.tuning != self.tuning:
             yield "tuning once instead of inside every half"
         training = []
-        if quick.experiment.fit.epochs < epochs:
-            training.append(f"{quick.experiment.fit.epochs} epochs instead of {epochs}")
+        if fit.steps is not None:
+            training.append(f"{quick.experiment.fit.epochs} epochs instead of {fit.steps} steps")
+        elif quick.experiment.fit.epochs < fit.epochs:
+            training.append(f"{quick.experiment.fit.epochs} epochs instead of {fit.epochs}")
         if self.experiment.pruning_schedule.rungs:
             training.append("no pruning")
         own = [name for name, contestant in self.contestants.items() if getattr(contestant, "experiment", None)]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from branchsweep.config.config_model import LONG_TEXT, Name, Seed
-from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes
+from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel
 from branchsweep.config.kinds import BINARY
 from branchsweep.config.metric_names import ObjectiveMetric
@@ -142,6 +142,22 @@ class Experiment(FileModel):
         """
         resolved = self if as_written(inputs) == as_written(self.table.inputs) else self.with_inputs(inputs)
         return resolved.with_classes(classes)
+
+    def with_epochs(self, rows: int) -> Experiment:
+        """The same experiment with epochs in place of `fit.steps`; itself where it says epochs.
+
+        Args:
+            rows: That the networks of the search train on, at least.
+
+        Raises:
+            ConfigError: A rung comes after the last epoch.
+        """
+        if self.fit.steps is None:
+            return self
+        resolved = self.model_copy(update={"fit": self.fit.in_epochs(rows, self.space.largest_batch_size)})
+        for path, message in rung_mistakes(resolved):
+            raise ConfigError(message, ".".join(map(str, path)))
+        return resolved
 
     def with_classes(self, classes: Mapping[str, Sequence[str]]) -> Experiment:
         """The same experiment with the classes of its binary heads.

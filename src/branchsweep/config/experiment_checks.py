@@ -62,7 +62,7 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _objective_mistakes(experiment)
     yield from _driver_mistakes(experiment)
     yield from _size_mistakes(experiment)
-    yield from _rung_mistakes(experiment)
+    yield from rung_mistakes(experiment)
     yield from _baseline_mistakes(experiment)
     yield from _ensemble_mistakes(experiment)
 
@@ -247,9 +247,10 @@ def _longest_text(dimension: Dimension) -> int:
     return LONGEST_FLOAT if isinstance(dimension, Float) else len(str(dimension.high))
 
 
-def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+def rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """What is wrong with the rungs; where `fit.steps` are given, when each comes is known with the rows only."""
     for index, rung in enumerate(experiment.pruning_schedule.rungs):
-        if rung >= experiment.fit.epochs:
+        if experiment.fit.steps is None and rung >= experiment.fit.epochs:
             message = f"got {rung}, expected fewer epochs than a trial has (fit.epochs {experiment.fit.epochs})"
             yield ("pruning", "rungs", index), message
     counts = {"folds": (experiment.pruning_schedule.folds, experiment.folds)}

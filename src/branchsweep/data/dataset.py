@@ -141,6 +141,11 @@ class Split:
     warnings: tuple[str, ...] = ()
     confirmation: tuple[Fold, ...] = field(default=(), repr=False)
 
+    @property
+    def fewest_trained_on(self) -> int:
+        """The number of rows that the smallest of the folds trains on."""
+        return min(len(train) for train, _ in self.folds)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:

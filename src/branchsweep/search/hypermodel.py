@@ -72,7 +72,8 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
         experiment = completed_by_table(load_experiment(Path(path), overrides), table)
         dataset = load_dataset(experiment, table)
         experiment = experiment.resolved_by(dataset.input_columns, dataset.classes)
-        return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, metrics)
+        split = split_rows(experiment, dataset)
+        return cls(experiment.with_epochs(split.fewest_trained_on), training_rows(dataset, split), fold, metrics)
 
     @property
     def rows(self) -> TrainingRows:

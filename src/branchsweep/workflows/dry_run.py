@@ -57,6 +57,7 @@ class DryRun:
     Args:
         sweep: The experiment's name.
         trials: In total.
+        epochs: Of a network that trains to its end.
         lanes: Networks behind them, baselines and the refit included.
         populations: How many groups of lanes would train at once.
         programs: How many programs would be compiled.
@@ -74,6 +75,7 @@ class DryRun:
 
     sweep: str
     trials: int
+    epochs: int
     lanes: int
     populations: int
     programs: int
@@ -132,6 +134,7 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     return DryRun(
         sweep=experiment.name,
         trials=len(asked),
+        epochs=experiment.fit.epochs,
         lanes=sum(entry.lanes for entry in by_program),
         populations=len(planned),
         programs=len(by_program),

@@ -58,7 +58,7 @@ from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.records.trial_details import find_trial
 from branchsweep.workflows.replay import TOLERANCE, replay
 from branchsweep.workflows.reporter import SweepReporter
-from branchsweep.workflows.resolved_experiment import resolved_by_rows
+from branchsweep.workflows.resolved_experiment import resolved_by_rows, resolved_by_split
 from branchsweep.workflows.session import (
     Session,
     load_outer_rows,
@@ -97,7 +97,7 @@ def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
-    experiment = resolved_by_rows(experiment, dataset, len(split.train))
+    experiment = resolved_by_split(experiment, dataset, split)
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -134,7 +134,7 @@ def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossV
         message = "an outer cross-validation estimates scores and registers no model; to register one, run without test.folds"
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
-    experiment = resolved_by_rows(experiment, dataset, len(splits[0].train))
+    experiment = resolved_by_split(experiment, dataset, splits[0])
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -181,7 +181,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
         experiment, split, outer_folds = experiment.for_outer_fold(1), splits[0], len(splits)
     else:
         dataset, split = load_rows(experiment, session)
-    experiment = resolved_by_rows(experiment, dataset, len(split.train))
+    experiment = resolved_by_split(experiment, dataset, split)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -282,7 +282,8 @@ def launch_comparison(
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
     dataset, split = load_rows(comparison.experiment, session)
     tuned_on = dataset.rows // 2 if comparison.tuning == "nested" else len(split.train)
-    comparison = comparison.with_experiments(lambda experiment: resolved_by_rows(experiment, dataset, tuned_on))
+    in_fold = comparison.validation.fewest_trained_on(tuned_on)
+    comparison = comparison.with_experiments(lambda experiment: resolved_by_rows(experiment, dataset, tuned_on, in_fold))
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:

@@ -1,27 +1,35 @@
-"""What an experiment says only once its rows are known: what its columns are, and which point its default trial is."""
+"""What an experiment says once its rows are known: what its columns are, how many epochs its steps are, its default trial."""
 
 from __future__ import annotations
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.search import DEFAULT_TRIAL, MAX_INITIAL_TRIALS
-from branchsweep.data.dataset import Dataset
+from branchsweep.data.dataset import Dataset, Split
 from branchsweep.search.nearest_point import nearest_point
 from branchsweep.search.search_points import to_search_point
 from branchsweep.workflows.starting_point import budget_for, default_recipe
 
 
-def resolved_by_rows(experiment: Experiment, dataset: Dataset, training: int) -> Experiment:
-    """The same experiment with what its table says, as it is run and recorded.
+def resolved_by_split(experiment: Experiment, dataset: Dataset, split: Split) -> Experiment:
+    """The same experiment with what its table and its rows say, as it is run and recorded.
+
+    Raises:
+        ConfigError: As of `Experiment.with_classes` and `Experiment.with_epochs`.
+    """
+    return resolved_by_rows(experiment, dataset, len(split.train), split.fewest_trained_on)
+
+
+def resolved_by_rows(experiment: Experiment, dataset: Dataset, training: int, in_fold: int) -> Experiment:
+    """As `resolved_by_split`, with numbers of rows.
 
     Args:
         experiment: As written.
         dataset: Its table.
-        training: The number of its training rows.
-
-    Raises:
-        ConfigError: As of `Experiment.with_classes`.
+        training: The number of training rows.
+        in_fold: The number of those that the networks of the search train on, at least.
     """
-    return with_default_trial(experiment.resolved_by(dataset.input_columns, dataset.classes), training)
+    resolved = experiment.resolved_by(dataset.input_columns, dataset.classes).with_epochs(in_fold)
+    return with_default_trial(resolved, training)
 
 
 def with_default_trial(experiment: Experiment, training: int) -> Experiment:

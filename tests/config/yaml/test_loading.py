@@ -170,10 +170,17 @@ MISTAKES = {
         ("PE.width: 16", "PE.width: [16]"),
         "x.yaml:19: space.fixed.PE.width: got a list, expected one value (a number, a word, true or false)",
     ),
-    "mapping": (("fit:\n  epochs: 5", "fit: 5"), "x.yaml:25: fit: got 5, expected a mapping with epochs, keep, early_stopping"),
+    "epochs and steps": (
+        ("epochs: 5", "epochs: 5\n  steps: 90"),
+        "x.yaml:27: fit.steps: got 90 steps beside 5 epochs, and each follows from the other; leave one of them out",
+    ),
+    "mapping": (
+        ("fit:\n  epochs: 5", "fit: 5"),
+        "x.yaml:25: fit: got 5, expected a mapping with epochs, steps, keep, early_stopping",
+    ),
     "mapping, nothing": (
         ("fit:\n  epochs: 5", "fit:"),
-        "x.yaml:25: fit: got nothing, expected a mapping with epochs, keep, early_stopping",
+        "x.yaml:25: fit: got nothing, expected a mapping with epochs, steps, keep, early_stopping",
     ),
     "mapping, empty": (
         ("heads:\n  PE: {unit: MW}\n  V:\n    unit: cm Hg\n    loss: huber\n", "heads: {}\n"),

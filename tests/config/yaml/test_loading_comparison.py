@@ -278,7 +278,7 @@ class TestMistakesInside:
         ("change", "line", "key", "values"),
         [
             (("V: {unit: cm Hg}", "V: {loss: mea}"), 5, "heads.V.loss", ["'mea'", "mse, mae, huber", "'mae'"]),
-            (("fit: {epochs", "fit: {epcohs"), 9, "fit", ["'epcohs'", "epochs, keep, early_stopping", "'epochs'"]),
+            (("fit: {epochs", "fit: {epcohs"), 9, "fit", ["'epcohs'", "epochs, steps, keep, early_stopping", "'epochs'"]),
             (("name: plant\n", ""), 1, "", ["'name'"]),
             (("table: ccpp", "table: cppp"), 2, "table", ["'cppp'", "'ccpp'"]),
             (("../spaces/y.yaml", "../spaces/z.yaml"), 6, "space", ["'../spaces/z.yaml'"]),
@@ -388,7 +388,7 @@ class TestOverrides:
         ("override", "key", "values"),
         [
             ("experiment.fit.epochs=0", "experiment.fit.epochs", ["0", "1"]),
-            ("experiment.fit.epcohs=9", "experiment.fit", ["'epcohs'", "epochs, keep, early_stopping", "'epochs'"]),
+            ("experiment.fit.epcohs=9", "experiment.fit", ["'epcohs'", "epochs, steps, keep, early_stopping", "'epochs'"]),
             ("experiment.space=z.yaml", "experiment.space", ["'z.yaml'"]),
             (
                 "contestants.singel.fixed.trunk.depth=2",

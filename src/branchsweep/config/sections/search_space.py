@@ -13,7 +13,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from branchsweep.config.config_model import ConfigModel, KeyMistake
-from branchsweep.config.sections.dimensions import Dimension
+from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import Params, ParamValue
 
@@ -51,6 +52,15 @@ class SearchSpace(ConfigModel):
         """Whether `params` is a point of the space: a value for every dimension whose conditions hold, and no other name."""
         asked = [name for name in self.dimensions if self.is_asked(name, params)]
         return set(params) == set(asked) and all(self.dimensions[name].contains(params[name]) for name in asked)
+
+    @property
+    def largest_batch_size(self) -> int:
+        """The most rows of a step."""
+        hyperparameter = HYPERPARAMETERS["batch_size"]
+        dimension = self.dimensions.get(hyperparameter.name)
+        if dimension is None:
+            return int(self.fixed.get(hyperparameter.name, hyperparameter.default))
+        return int(max(dimension.choices) if isinstance(dimension, Choice) else dimension.high)
 
     @property
     def size(self) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from branchsweep.config.config_model import MAX_EPOCHS, ConfigModel, KeyMistake, NetworksPerFold
 
@@ -22,6 +23,9 @@ LOWEST_RUNG = 3
 
 MAX_DELTA = 1e6
 """The largest change of a score that early stopping may ask for."""
+
+MAX_OPTIMIZER_STEPS = 1_000_000_000
+"""The most updates of the weights."""
 
 MAX_RUNGS = 100
 """The most rungs: at each the trials wait for each other."""
@@ -40,10 +44,44 @@ class Fit(ConfigModel):
     """How each network is trained."""
 
     epochs: int = Field(100, ge=1, le=MAX_EPOCHS, description="Passes over the training rows; with early stopping, at most.")
+    steps: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_OPTIMIZER_STEPS,
+        description="Updates of the weights, in place of epochs: as many epochs as have so many of them on the rows that the "
+        "networks of the search train on, with the largest batches of the space.",
+    )
     keep: Literal["best", "last"] = Field(
         "best", description="The weights that are scored: of the best epoch on the validation rows, or of the last."
     )
     early_stopping: EarlyStopping | None = Field(None, description="None: every lane trains all its epochs.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.steps is not None and "epochs" in self.model_fields_set:
+            message = (
+                f"got {self.steps} steps beside {self.epochs} epochs, and each follows from the other; leave one of them out"
+            )
+            self._raise_mistakes([(("steps",), message)])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_other(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was written alone: epochs or steps."""
+        left_out = "steps" if self.steps is None else "epochs"
+        return {key: value for key, value in dump(self).items() if key != left_out}
+
+    def in_epochs(self, rows: int, batch_size: int) -> Fit:
+        """The same with epochs in place of steps.
+
+        Args:
+            rows: That a network trains on.
+            batch_size: Rows of a step.
+        """
+        if self.steps is None:
+            return self
+        epochs = math.ceil(self.steps / math.ceil(rows / batch_size))
+        return self.model_copy(update={"epochs": min(epochs, MAX_EPOCHS), "steps": None})
 
 
 class Pruning(ConfigModel):

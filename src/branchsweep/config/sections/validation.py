@@ -102,6 +102,10 @@ class KFold(ConfigModel):
     folds: int = Field(3, ge=2, le=100, description="Parts; each is once the validation rows.")
     seeds: NetworksPerFold = Field(1, description="Networks per fold, each from its own initial weights.")
 
+    def fewest_trained_on(self, rows: int) -> int:
+        """The rows that a network trains on, of so many training rows, where most are held out."""
+        return rows - math.ceil(rows / self.folds)
+
 
 class HoldOut(ConfigModel):
     """One part of the training rows is held out for validation."""
@@ -109,3 +113,7 @@ class HoldOut(ConfigModel):
     method: Literal["hold_out"]
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training rows.")
     seeds: NetworksPerFold = Field(1, description="Networks per trial, each from its own initial weights.")
+
+    def fewest_trained_on(self, rows: int) -> int:
+        """The rows that a network trains on, of so many training rows."""
+        return rows - math.ceil(rows * self.fraction)

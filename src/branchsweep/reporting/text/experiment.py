@@ -35,6 +35,7 @@ def render_dry_run(plan: DryRun) -> RenderableType:
     for name, value in (
         *([("outer folds", f"{plan.outer_folds}, a sweep for each, such as this one")] if outer else []),
         ("trials", f"{plan.trials}"),
+        ("epochs", f"{plan.epochs:,}"),
         ("pruning", f"trials that continue per round: {rungs}" if rungs else "none"),
         ("lanes", f"{plan.lanes} (one network per trial, fold and seed)"),
         ("populations", f"{plan.populations}"),
@@ -76,8 +77,17 @@ def render_dry_run(plan: DryRun) -> RenderableType:
     return Group(Text(f"{plan.sweep} would train", style="bold"), facts, Text(), programs)
 
 
-def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mapping[str, str]) -> RenderableType:
-    """Render the table of an experiment: its source, its columns, and its split, or those of an outer cross-validation."""
+def render_data_summary(
+    dataset: Dataset, splits: Sequence[Split], units: Mapping[str, str], epochs: str = ""
+) -> RenderableType:
+    """Render the table of an experiment: its source, its columns, and its split, or those of an outer cross-validation.
+
+    Args:
+        dataset: The table.
+        splits: The split, or that of each outer fold.
+        units: Of the heads.
+        epochs: How many the rows make of `fit.steps`; empty where the experiment says epochs itself.
+    """
     from branchsweep.data.column_summary import summarize_columns  # noqa: PLC0415  # imports pandas
 
     split, outer = splits[0], len(splits) > 1
@@ -118,6 +128,7 @@ def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mappin
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
         *([("test rows", escape_controls(f"all of {dataset.test_table.location}"))] if dataset.test_table else []),
         ("folds", folds),
+        *([("epochs", epochs)] if epochs else []),
         ("divided", escape_controls(dataset.splitter.description)),
         ("split digest", split.digest),
     ):

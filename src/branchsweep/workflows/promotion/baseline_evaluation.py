@@ -102,6 +102,9 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
     if len(other.search.initial_trials) != 1 or other.search.trials != 1:
         message = "a baseline is an experiment of one known trial: search.trials 1 and one entry under search.initial_trials"
         raise ConfigError(message, where)
+    if other.fit.steps is not None:
+        message = f"got fit.steps {other.fit.steps}, expected the epochs of a baseline, which is trained on the rows of another"
+        raise ConfigError(f"{message} experiment: fit.epochs", where)
     if other.table.takes_all_columns:
         other = other.model_copy(update={"table": other.table.model_copy(update={"inputs": experiment.table.inputs})})
     expected, found = (
