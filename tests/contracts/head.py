@@ -16,6 +16,7 @@ from branchsweep.config.sections.heads import Head as HeadSettings
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.metrics.functions import METRIC_FUNCTIONS, metric_function
 from branchsweep.metrics.names import METRICS
+from branchsweep.metrics.output_columns import of_head
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.head import Head
 from branchsweep.models.serving import estimated
@@ -27,6 +28,8 @@ def targets_of_task(task: str, rows: int = 40, seed: int = 0) -> Floats:
     random = np.random.default_rng(seed)
     if task == kinds.BINARY:
         return (random.random((rows, 1)) < 0.3).astype(np.float64)
+    if task == kinds.MULTICLASS:
+        return random.permutation(np.arange(rows) % 3)[:, None].astype(np.float64)
     return random.poisson(2.0, (rows, 1)).astype(np.float64) if task == kinds.COUNT else random.normal(size=(rows, 1))
 
 
@@ -42,7 +45,9 @@ class HeadContract:
         """How an experiment asks for the kind."""
         if head.task in (kinds.REGRESSION, "", None) or head.name in kinds.HEADS:
             return HeadSettings(loss=head.name)
-        return HeadSettings.model_validate({"task": head.task, "quantile": kinds.quantile_level(head.name)})
+        classes = [str(number) for number in range(head.units)] if head.units > 1 else None
+        level = kinds.quantile_level(head.name)
+        return HeadSettings.model_validate({"task": head.task, "quantile": level, "classes": classes})
 
     @pytest.fixture
     def targets(self, head: Head) -> Floats:
@@ -50,8 +55,10 @@ class HeadContract:
         return targets_of_task(head.task)
 
     @pytest.fixture
-    def outputs(self, targets: Floats) -> Floats:
-        """Raw outputs, small and large, some near the targets."""
+    def outputs(self, head: Head, targets: Floats) -> Floats:
+        """`(rows, units)` raw outputs, small and large, some near the targets."""
+        if head.units > 1:
+            return 3.0 * np.random.default_rng(5).normal(size=(len(targets), head.units))
         return targets + np.linspace(-3.0, 3.0, len(targets))[:, None]
 
     def test_its_name_is_that_of_the_settings_that_ask_for_it(self, head: Head, settings: HeadSettings) -> None:
@@ -60,12 +67,13 @@ class HeadContract:
         assert HeadSettings.model_validate(json.loads(settings.model_dump_json())) == settings
 
     def test_the_slope_is_the_derivative_of_the_loss(self, head: Head, outputs: Floats, targets: Floats) -> None:
-        step = 1e-6
-        above, below = head.loss(NUMPY, outputs + step, targets), head.loss(NUMPY, outputs - step, targets)
-        np.testing.assert_allclose(head.slope(NUMPY, outputs, targets), (above - below) / (2 * step), atol=1e-5)
+        for unit, slope in enumerate(head.slope(NUMPY, outputs.T, targets.T)):
+            step = 1e-6 * np.eye(head.units)[:, [unit]]
+            above, below = (head.loss(NUMPY, outputs.T + sign * step, targets.T)[0] for sign in (1, -1))
+            np.testing.assert_allclose(slope, (above - below) / 2e-6, atol=1e-5)
 
     def test_the_loss_equals_that_of_keras(self, head: Head, outputs: Floats, targets: Floats) -> None:
-        actual = head.loss(NUMPY, outputs, targets).mean()
+        actual = head.loss(NUMPY, outputs.T, targets.T).mean()
         loss = keras.losses.get(head.keras_loss())
         predicted = keras.activations.get(head.output_activation)(keras.ops.convert_to_tensor(outputs.astype(np.float32)))
         expected = float(np.mean(loss(targets.astype(np.float32), predicted)))
@@ -74,23 +82,31 @@ class HeadContract:
     def test_the_prediction_equals_the_output_activation_of_keras(self, head: Head, outputs: Floats) -> None:
         activation = keras.activations.get(head.output_activation)
         expected = np.asarray(activation(keras.ops.convert_to_tensor(outputs.astype(np.float32))))
-        np.testing.assert_allclose(head.predict(NUMPY, outputs), expected, rtol=1e-5)
+        np.testing.assert_allclose(head.predict(NUMPY, outputs.T).T, expected, rtol=1e-5)
 
     def test_the_score_of_the_best_constant_is_zero(self, head: Head, targets: Floats) -> None:
+        if head.units > 1:
+            shares = np.array([np.mean(targets == number) for number in range(head.units)])
+            constants = [np.log(np.maximum(shares, 1e-12))[:, None]]
+        else:
+            constants = [np.array([[constant]]) for constant in np.linspace(-3, 3, 6001)]
+        rows = np.ones((1, len(targets)))
         deviance = min(
-            float(np.prod(head.deviance_factors(NUMPY, np.full_like(targets, constant), targets), axis=0).sum())
-            for constant in np.linspace(-3, 3, 6001)
+            float(np.prod(head.deviance_factors(NUMPY, constant * rows, targets.T), axis=0).sum()) for constant in constants
         )
         assert 1 - deviance / head.null_deviance(targets)[0] == pytest.approx(0.0, abs=1e-3)
 
     def test_the_deviance_is_that_of_the_score(self, head: Head, outputs: Floats, targets: Floats) -> None:
-        deviance = np.prod(head.deviance_factors(NUMPY, outputs, targets), axis=0).sum()
-        predicted = head.predict(NUMPY, outputs)[:, 0]
+        deviance = np.prod(head.deviance_factors(NUMPY, outputs.T, targets.T), axis=0).sum()
+        predicted = of_head(head.predict(NUMPY, outputs.T).T, slice(0, head.units))
         expected = metric_function(head, head.score)(targets[:, 0], predicted)
         assert 1 - deviance / head.null_deviance(targets)[0] == pytest.approx(expected, abs=1e-6)
 
     def test_the_score_of_a_perfect_prediction_is_1(self, head: Head, targets: Floats) -> None:
-        assert metric_function(head, head.score)(targets[:, 0], targets[:, 0]) == pytest.approx(1.0, abs=1e-6)
+        perfect = targets[:, 0]
+        if head.units > 1:
+            perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
+        assert metric_function(head, head.score)(targets[:, 0], perfect) == pytest.approx(1.0, abs=1e-6)
 
     def test_the_null_deviance_is_computed_column_by_column(self, head: Head, targets: Floats) -> None:
         columns = np.concatenate([targets, np.roll(targets, 3)[::-1] if head.is_probability else targets[::-1] * 0.5], axis=1)
@@ -104,11 +120,11 @@ class HeadContract:
 
     def test_whole_weights_are_rows_that_repeat_in_every_metric(self, head: Head, targets: Floats, outputs: Floats) -> None:
         counts = 1 + np.arange(len(targets)) % 3
-        actual, predicted = targets[:, 0], head.predict(NUMPY, outputs)[:, 0]
+        actual, predicted = targets[:, 0], of_head(head.predict(NUMPY, outputs.T).T, slice(0, head.units))
         for name in head.metrics:
             function = metric_function(head, name)
-            repeated = function(np.repeat(actual, counts), np.repeat(predicted, counts))
-            assert function(actual, predicted, counts.astype(float)) == pytest.approx(repeated), name
+            repeated = function(np.repeat(actual, counts), np.repeat(predicted, counts, axis=-1))
+            assert function(actual, predicted, counts.astype(float)) == pytest.approx(repeated, nan_ok=True), name
 
     def test_its_targets_can_be_converted_back(self, head: Head) -> None:
         for scaling in kinds.TARGET_ENCODERS:
@@ -124,7 +140,9 @@ class HeadContract:
         for name in estimators_of_task(head.task)[:1]:
             estimator = head.estimator(name, seed=0)
             estimator.fit(x, targets[:, 0])
-            assert np.isfinite(estimated(estimator, x)).all()
+            predicted = estimated(estimator, x, head.units)
+            assert np.isfinite(predicted).all()
+            assert predicted.shape == ((len(x), head.units) if head.units > 1 else (len(x),))
 
     def test_its_source_computes_what_keras_and_the_metric_do(self, head: Head, outputs: Floats, targets: Floats) -> None:
         score = head.score_source()
@@ -134,10 +152,11 @@ class HeadContract:
         lines = [*imports, score.definition, head.loss_definition(), f"loss = {head.loss_source()}"]
         exec("\n".join(lines), names)  # noqa: S102  # our own code
         loss = keras.losses.get(names["loss"])
-        predicted = head.predict(NUMPY, outputs)
+        predicted = head.predict(NUMPY, outputs.T).T
         assert float(np.mean(loss(targets, predicted))) == pytest.approx(
             float(np.mean(keras.losses.get(head.keras_loss())(targets, predicted)))
         )
-        actual = names[score.name](targets[:, 0], predicted[:, 0])
-        assert actual == pytest.approx(metric_function(head, head.score)(targets[:, 0], predicted[:, 0]))
+        own = of_head(predicted, slice(0, head.units))
+        actual = names[score.name](targets[:, 0], predicted if head.units > 1 else own)
+        assert actual == pytest.approx(metric_function(head, head.score)(targets[:, 0], own))
         assert not math.isnan(head.units)

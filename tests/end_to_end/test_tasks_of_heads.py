@@ -1,4 +1,4 @@
-"""Heads of several tasks from a YAML file to predictions over HTTP."""
+"""Heads of several tasks, among them one of three classes, from a YAML file to predictions over HTTP."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ table: {source: plant.csv, inputs: [a, b]}
 heads:
   load: {unit: MW}
   trip: {}
+  state: {}
   starts: {task: count}
   load_q90: {column: load, task: quantile, quantile: 0.9}
 space: {dimensions: {learning_rate: {type: float, low: 3.0e-3, high: 3.0e-2, log: true}}}
@@ -42,11 +43,13 @@ def plant(rows: int) -> pd.DataFrame:
     a, b = random.normal(size=(2, rows))
     load = 100 + 10 * a + 5 * b + random.normal(size=rows)
     trip = np.where(a + 0.3 * random.normal(size=rows) > 0, "tripped", "ok")
-    return pd.DataFrame({"a": a, "b": b, "load": load, "trip": trip, "starts": random.poisson(np.exp(0.8 * b))})
+    state = np.array(["low load", "normal", "overload"])[np.digitize(b + 0.3 * random.normal(size=rows), [-0.6, 0.6])]
+    starts = random.poisson(np.exp(0.8 * b))
+    return pd.DataFrame({"a": a, "b": b, "load": load, "trip": trip, "state": state, "starts": starts})
 
 
 @pytest.mark.slow
-def test_heads_of_four_tasks_are_swept_promoted_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     table = plant(800)
     table.to_csv("plant.csv", index=False)
@@ -55,7 +58,7 @@ def test_heads_of_four_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     summary = launch_sweep(experiment, Session(tracking_uri=store))
     assert summary.registered is not None and summary.registered.promoted
     assert dict(summary.score_metrics) == {
-        "load": "r2", "trip": "d2_log_loss", "starts": "d2_poisson", "load_q90": "d2_pinball",
+        "load": "r2", "trip": "d2_log_loss", "state": "d2_log_loss", "starts": "d2_poisson", "load_q90": "d2_pinball",
     }  # fmt: skip
     assert summary.test_scores is not None
     assert min(summary.test_scores.values()) > 0.2
@@ -63,12 +66,16 @@ def test_heads_of_four_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     _, split = load_rows(experiment, Session(tracking_uri=store))
     test = table.iloc[split.test]
     predicted = branchsweep.load_model("models:/mixed@champion", str(store)).predict(test)
-    assert list(predicted) == ["load", "trip", "trip_probability", "starts", "load_q90"]
+    of_state = [f"state_probability_{label}" for label in ("low load", "normal", "overload")]
+    assert list(predicted) == ["load", "trip", "trip_probability", "state", *of_state, "starts", "load_q90"]
     assert r2_score(test["load"], predicted["load"]) == pytest.approx(summary.test_scores["load"])
     explained = d2_log_loss_score(test["trip"] == "tripped", predicted["trip_probability"])
     assert explained == pytest.approx(summary.test_scores["trip"], rel=1e-4)
     assert set(predicted["trip"]) == {"ok", "tripped"}
     assert ((predicted["trip"] == "tripped") == (predicted["trip_probability"] > 0.5)).all()
+    explained = d2_log_loss_score(test["state"], predicted[of_state], labels=["low load", "normal", "overload"])
+    assert explained == pytest.approx(summary.test_scores["state"], rel=1e-4)
+    assert (predicted["state"] == test["state"]).mean() > 0.7
     assert (predicted["starts"] > 0).all()
     assert 0.8 <= (test["load"] <= predicted["load_q90"]).mean() <= 0.98
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from branchsweep.config.kinds import BINARY, COUNT, QUANTILE
+from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS, QUANTILE
 
 EstimatorName = Literal[
     "linear_regression",
@@ -24,6 +24,7 @@ ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
 
 _OF_TASKS: Mapping[str, tuple[EstimatorName, ...]] = {
     BINARY: ("linear_regression", "k_nearest_neighbors", "random_forest", "extra_trees", "histogram_gradient_boosting"),
+    MULTICLASS: ("linear_regression", "k_nearest_neighbors", "random_forest", "extra_trees", "histogram_gradient_boosting"),
     COUNT: ("linear_regression", "k_nearest_neighbors", "random_forest", "extra_trees", "histogram_gradient_boosting"),
     QUANTILE: ("linear_regression", "histogram_gradient_boosting"),
 }

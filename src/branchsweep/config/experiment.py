@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from branchsweep.config.config_model import LONG_TEXT, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel
-from branchsweep.config.kinds import BINARY
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
@@ -160,18 +159,15 @@ class Experiment(FileModel):
         return resolved
 
     def with_classes(self, classes: Mapping[str, Sequence[str]]) -> Experiment:
-        """The same experiment with the classes of its binary heads.
+        """The same experiment with the classes of its binary and multiclass heads.
 
         Args:
-            classes: By head, of the binary ones, the classes that its column has, the positive one last.
+            classes: By head that has some, the classes that its column has; of a binary one the positive one last.
 
         Raises:
-            ConfigError: The objective or a baseline does not fit the heads that the table made binary.
+            ConfigError: The objective or a baseline does not fit the heads whose classes the table gave.
         """
-        heads = {
-            name: head.model_copy(update={"task": BINARY, "classes": list(classes[name])}) if name in classes else head
-            for name, head in self.heads.items()
-        }
+        heads = {name: head.with_classes(classes[name]) if name in classes else head for name, head in self.heads.items()}
         objective = self.objective.for_scores(head.score_metric for head in heads.values())
         resolved = self.model_copy(update={"heads": heads, "objective": objective}) if classes else self
         for path, message in resolved_head_mistakes(resolved):

@@ -14,11 +14,11 @@ from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.kinds import BINARY, TASK_SCORES
+from branchsweep.config.kinds import BINARY, MULTICLASS, QUANTILE, TASK_SCORES
 from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
 from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
-from branchsweep.config.sections.heads import probability_column
+from branchsweep.config.sections.heads import probability_columns
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
@@ -89,10 +89,10 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 
 def _prediction_name_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    """Heads with the name of another one's second column in predictions."""
+    """Heads with the name of another one's further columns in predictions."""
     for head, settings in experiment.heads.items():
-        name = probability_column(head)
-        if settings.task == BINARY and name in experiment.heads:
+        has_classes = settings.task == BINARY or settings.classes is not None
+        for name in experiment.heads.keys() & (probability_columns(head, settings.classes or []) if has_classes else []):
             message = f"the name is that of the probabilities of head {head}; choose another (and give its column)"
             yield ("heads", name), message
 
@@ -102,12 +102,13 @@ def resolved_head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _prediction_name_mistakes(experiment)
     yield from _metric_mistakes(experiment, objective_metrics(experiment.score_metrics))
     yield from _estimator_mistakes(experiment)
+    yield from _stack_mistakes(experiment)
 
 
 def _possible_metrics(experiment: Experiment) -> list[str]:
-    """The metrics that an objective may name: also those of heads that the table may make binary."""
+    """The metrics that an objective may name: also those of heads whose column may hold classes."""
     known = experiment.score_metrics
-    could_be = {name: TASK_SCORES[BINARY] if head.may_be_binary else known[name] for name, head in experiment.heads.items()}
+    could_be = {name: TASK_SCORES[BINARY] if head.may_have_classes else known[name] for name, head in experiment.heads.items()}
     mixed = [f"{prefix}{MIXED}" for prefix in (MEAN_PREFIX, MIN_PREFIX)] if could_be != known and len(known) > 1 else []
     return list(dict.fromkeys([*objective_metrics(known), *objective_metrics(could_be), *mixed]))
 
@@ -297,14 +298,24 @@ def _estimator_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
                 break
 
 
+def _stack_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """A stack of members that predict what has no squared error."""
+    ensemble = experiment.promotion.ensemble if experiment.promotion else None
+    if ensemble is None or ensemble.choose != "stack":
+        return
+    predicted = {QUANTILE: "a quantile", MULTICLASS: "the probabilities of several classes"}
+    for name, head in experiment.heads.items():
+        if head.task in predicted:
+            message = f"a stack minimises squared errors, and {name} predicts {predicted[head.task]}"
+            yield ("promotion", "ensemble", "choose"), f"{message}; expected choose: greedy or seeds"
+            return
+
+
 def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     ensemble = experiment.promotion.ensemble if experiment.promotion else None
     if ensemble is None:
         return
-    quantiles = [name for name, head in experiment.heads.items() if head.quantile is not None]
-    if ensemble.choose == "stack" and quantiles:
-        message = f"a stack minimises squared errors, and {quantiles[0]} predicts a quantile; expected choose: greedy or seeds"
-        yield ("promotion", "ensemble", "choose"), message
+    yield from _stack_mistakes(experiment)
     if ensemble.members != "any":
         return
     path = ("promotion", "ensemble", "members")

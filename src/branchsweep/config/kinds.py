@@ -127,12 +127,13 @@ HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
 HEADS = KindNames(HEAD_SCORES)
 """What the `loss` of a regression head may be. It names the kind of the head."""
 
-REGRESSION, BINARY, COUNT, QUANTILE = "regression", "binary", "count", "quantile"
+REGRESSION, BINARY, MULTICLASS, COUNT, QUANTILE = "regression", "binary", "multiclass", "count", "quantile"
 """What a head's `task` may be. Each but regression has one loss, and names the kind of the head."""
 
-TASK_SCORES = {BINARY: D2_LOG_LOSS, COUNT: D2_POISSON, QUANTILE: D2_PINBALL}
+TASK_SCORES = {BINARY: D2_LOG_LOSS, MULTICLASS: D2_LOG_LOSS, COUNT: D2_POISSON, QUANTILE: D2_PINBALL}
 """By task other than regression, the name of the metric that is the head's score."""
 
+_MULTICLASS_KIND = re.compile(rf"{MULTICLASS}\((?P<classes>[0-9]+)\)")
 _QUANTILE_KIND = re.compile(rf"{QUANTILE}\((?P<level>[0-9.e-]+)\)")
 
 
@@ -141,9 +142,20 @@ def quantile_kind(level: float) -> str:
     return f"{QUANTILE}({level!r})"
 
 
+def multiclass_kind(classes: int) -> str:
+    """The name of the kind of the heads that predict the probability of each of so many classes: `multiclass(3)`."""
+    return f"{MULTICLASS}({classes})"
+
+
+def class_count(kind: str) -> int | None:
+    """The classes of a kind that `multiclass_kind` named; None for another kind."""
+    found = _MULTICLASS_KIND.fullmatch(kind)
+    return int(found["classes"]) if found else None
+
+
 def is_of_task(kind: str) -> bool:
     """Whether this is the name of a kind that belongs to a task with one loss, which are all built in."""
-    return kind in (BINARY, COUNT) or quantile_level(kind) is not None
+    return kind in (BINARY, COUNT) or quantile_level(kind) is not None or class_count(kind) is not None
 
 
 def quantile_level(kind: str) -> float | None:

@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from branchsweep.config.kinds import MULTICLASS
 from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.config.sections.heads import CLASSES
 from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset
 from branchsweep.errors import escape_controls
@@ -36,7 +38,7 @@ class ColumnSummary:
     Args:
         name: An input's column, or a head's name.
         role: `input` or `head`.
-        kind: `numeric`, `categorical` or `date`; `binary` of a head with two classes.
+        kind: `numeric`, `categorical` or `date`; `binary` of a head with two classes, `multiclass` of one with more.
         detail: The categories or the span of dates, how many values are missing and what becomes of these rows; empty for plain
             numbers.
         low: The smallest number; NaN where values are no numbers, as all that follow.
@@ -77,7 +79,12 @@ def _summary(name: str, role: Literal["input", "head"], column: Column, values: 
 
 
 def _of_classes(summary: ColumnSummary, classes: Sequence[str]) -> ColumnSummary:
-    """The summary of a binary head, whose values are 0 and 1 in place of its classes."""
+    """The summary of a head with classes, whose values are their numbers from 0."""
+    if len(classes) > CLASSES:
+        count, named = count_and_names(classes)
+        detail = f"{count.replace('categories', 'classes')}, whose probabilities are predicted: {named}"
+        numbers = dict.fromkeys(("low", "mean", "high", "sd"), math.nan)
+        return replace(summary, kind=MULTICLASS, detail="; ".join(filter(None, [detail, summary.detail])), **numbers)
     other, positive = (escape_controls(name[:_MOST_CHARACTERS]) for name in classes)
     detail = f"1 is {positive}, the positive class, whose probability is predicted; 0 is {other}"
     return replace(summary, kind="binary", detail="; ".join(filter(None, [detail, summary.detail])))

@@ -71,7 +71,7 @@ class Dataset:
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
-        classes: By binary head, whose target is 0 or 1 here, what these are in the table.
+        classes: By head with classes, whose target is the number of one here, from 0, what these are in the table.
         test_table: Where the test rows come from, if they have a table of their own: they are the last rows then, and
             `splitter` divides the others.
     """

@@ -1,4 +1,4 @@
-"""Targets that are no plain numbers: the classes of binary heads, whose cells become 0 and 1, and counts."""
+"""Targets that are no plain numbers: classes, whose cells become their numbers from 0, and counts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.kinds import BINARY, COUNT
-from branchsweep.config.sections.heads import CLASSES, Head
+from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS
+from branchsweep.config.sections.heads import CLASSES, MAX_CLASSES, MAX_WORDS, Head
 from branchsweep.data.column_kinds import MOST_NAMED, inferred_kind
 from branchsweep.data.columns import format_cell, to_numbers
 from branchsweep.data.encoders.categories import UNKNOWN, category_codes, category_label
 from branchsweep.errors import DataError, did_you_mean
 from branchsweep.types import Floats
 
-Classes = tuple[str, str]
-"""The labels of a binary head's classes: the negative one, then the positive one, whose probability is predicted."""
+Classes = tuple[str, ...]
+"""The labels of a head's classes. Of a binary head the negative one, then the positive one, whose probability is predicted."""
 
 _POSITIVE = frozenset(
     {"yes", "y", "true", "t", "1", "positive", "pos", "on", "present", "failed", "fail", "failure", "fault", "faulty", "error"}
@@ -45,7 +45,7 @@ _NEGATIVE = frozenset(
 
 
 def target_classes(experiment: Experiment, frame: pd.DataFrame, where: str) -> dict[str, Classes]:
-    """By binary head its classes: of the heads that say so, and of those that say nothing and whose column has two words.
+    """By head with classes these: of the heads that say so, and of those that say nothing and whose column has a few words.
 
     Args:
         experiment: The heads.
@@ -53,25 +53,28 @@ def target_classes(experiment: Experiment, frame: pd.DataFrame, where: str) -> d
         where: The table, for messages.
 
     Raises:
-        DataError: The column of a binary head has not two classes, or not the one that is given as positive.
+        DataError: The column of a binary head has not two classes, or not the one that is given as positive; that of a
+            multiclass head has no more, or too many.
     """
     found = {}
     for name, column in experiment.columns.items():
         head = experiment.heads[name]
         if head.classes is not None:
-            found[name] = (head.classes[0], head.classes[1])
+            found[name] = tuple(head.classes)
         elif head.task == BINARY:
             found[name] = _stated(name, head, _labels(frame[column], experiment), where)
-        elif head.may_be_binary and inferred_kind(frame[column]) == "categorical":
+        elif head.task == MULTICLASS:
+            found[name] = _several(name, head, _labels(frame[column], experiment), where)
+        elif head.may_have_classes and inferred_kind(frame[column]) == "categorical":
             labels = _labels(frame[column], experiment)
-            if len(labels) == CLASSES:
-                found[name] = _ordered(labels)
+            if CLASSES <= len(labels) <= MAX_WORDS:
+                found[name] = _ordered(labels) if len(labels) == CLASSES else tuple(labels)
     _check_other_heads(experiment, frame, found, where)
     return found
 
 
 def _check_other_heads(experiment: Experiment, frame: pd.DataFrame, found: Mapping[str, Classes], where: str) -> None:
-    """Check that the column of a binary head that holds words has no other head: words are no numbers.
+    """Check that the column of classes that are words has no other head: words are no numbers.
 
     Raises:
         DataError: It has one.
@@ -79,7 +82,7 @@ def _check_other_heads(experiment: Experiment, frame: pd.DataFrame, found: Mappi
     of_words = {experiment.columns[name]: name for name in found if inferred_kind(frame[experiment.columns[name]]) != "numeric"}
     for name, column in experiment.columns.items():
         if name not in found and column in of_words:
-            classes = " and ".join(found[of_words[column]])
+            classes = " and ".join([", ".join(found[of_words[column]][:-1]), found[of_words[column]][-1]])
             task = experiment.heads[name].task or "regression"
             message = (
                 f"column '{column}' holds {classes}, which a {task} head cannot predict; give another column or leave it out"
@@ -88,15 +91,15 @@ def _check_other_heads(experiment: Experiment, frame: pd.DataFrame, found: Mappi
 
 
 def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table whose binary targets are 0 and 1, NaN where one is missing.
+    """The table with the numbers of the classes, from 0, in place of these, NaN where one is missing.
 
     Args:
-        experiment: Its binary heads have their classes.
+        experiment: Its heads with classes have them.
         frame: The table.
         where: The table, for messages.
 
     Raises:
-        DataError: A cell is neither of the two classes.
+        DataError: A cell is none of the classes.
     """
     coded: dict[str, Floats] = {}
     for name, head in experiment.heads.items():
@@ -106,7 +109,7 @@ def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.Da
         codes = category_codes(frame[column].astype(object), head.classes)
         for row in map(int, np.flatnonzero(codes == UNKNOWN)):
             if category_label(frame[column].iat[row]) not in _missing_labels(experiment):
-                got, expected = format_cell(frame[column].iat[row]), " or ".join(head.classes)
+                got, expected = format_cell(frame[column].iat[row]), " or ".join(_some(head.classes))
                 raise DataError(
                     f"column '{column}' (heads.{name}) row {frame.index[row]}: got {got}, expected {expected}", where
                 )
@@ -117,7 +120,7 @@ def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.Da
 
 def zero_one_warnings(experiment: Experiment, frame: pd.DataFrame, classes: Mapping[str, Classes]) -> list[str]:
     """Hints at numeric targets of 0 and 1 alone, which nobody says are classes."""
-    open_heads = [name for name, head in experiment.heads.items() if name not in classes and head.may_be_binary]
+    open_heads = [name for name, head in experiment.heads.items() if name not in classes and head.may_have_classes]
     return [
         f"heads.{name}: the target is 0 or 1 in every row, and is predicted as a number; to predict the probability of a 1,"
         f" write task: binary."
@@ -150,9 +153,13 @@ def check_counts(experiment: Experiment, targets: Floats, numbers: NDArray[np.in
 
 
 def _labels(cells: pd.Series, experiment: Experiment) -> list[str]:
-    """The different labels of a column, sorted, without what stands for a missing value."""
-    labels = {category_label(cell) for cell in cells.drop_duplicates().astype(object)} - _missing_labels(experiment)
-    return sorted(label for label in labels if label is not None)
+    """The different labels of a column, sorted (numbers by size), without what stands for a missing value."""
+    found = {category_label(cell) for cell in cells.drop_duplicates().astype(object)} - _missing_labels(experiment)
+    labels = sorted(label for label in found if label is not None)
+    try:
+        return sorted(labels, key=float)
+    except ValueError:
+        return labels
 
 
 def _missing_labels(experiment: Experiment) -> set[str | None]:
@@ -163,10 +170,11 @@ def _missing_labels(experiment: Experiment) -> set[str | None]:
 def _stated(name: str, head: Head, labels: Sequence[str], where: str) -> Classes:
     """The classes of a head that is said to be binary."""
     if len(labels) != CLASSES:
-        named = ", ".join(labels[:MOST_NAMED]) + (", …" if len(labels) > MOST_NAMED else "")
+        named = ", ".join(_some(labels))
         many = f"{len(labels):,} different values ({named})" if labels else "no values"
         message = f"heads.{name}: column '{head.column or name}' has {many}, and a binary head needs exactly two"
-        raise DataError(f"{message}; correct the column, or give the head another task", where)
+        other = "task: multiclass predicts several classes" if len(labels) > CLASSES else "give the head another task"
+        raise DataError(f"{message}; correct the column, or {other}", where)
     if head.positive is None:
         return _ordered(labels)
     positive = category_label(head.positive)
@@ -176,6 +184,21 @@ def _stated(name: str, head: Head, labels: Sequence[str], where: str) -> Classes
         raise DataError(f"{message}{did_you_mean(str(positive), labels)}", where)
     at = int(codes[0])
     return labels[1 - at], labels[at]
+
+
+def _several(name: str, head: Head, labels: Sequence[str], where: str) -> Classes:
+    """The classes of a head that is said to have several."""
+    if not CLASSES < len(labels) <= MAX_CLASSES:
+        many = f"{len(labels):,} different values ({', '.join(_some(labels))})" if labels else "no values"
+        mend = "write task: binary" if len(labels) == CLASSES else "correct the column, or give the head another task"
+        expected = f"a multiclass head needs {CLASSES + 1} to {MAX_CLASSES}"
+        raise DataError(f"heads.{name}: column '{head.column or name}' has {many}, and {expected}; {mend}", where)
+    return tuple(labels)
+
+
+def _some(labels: Sequence[str]) -> list[str]:
+    """Labels for a message, not too many."""
+    return [*labels[:MOST_NAMED], *(["…"] if len(labels) > MOST_NAMED else [])]
 
 
 def _ordered(labels: Sequence[str]) -> Classes:

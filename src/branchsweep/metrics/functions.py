@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
-from branchsweep.metrics import classification
+from branchsweep.metrics import classification, multiclass
 from branchsweep.metrics.deviance_scores import d2_log_loss, d2_pinball, d2_poisson, pinball_deviance, poisson_deviance
 from branchsweep.metrics.names import (
     ACCURACY,
@@ -140,6 +140,17 @@ METRIC_FUNCTIONS: dict[str, MetricFunction] = {
 }
 """The function of each metric of one head."""
 
+FUNCTIONS_OF_CLASSES: Mapping[str, MetricFunction] = {
+    D2_LOG_LOSS: _of_one(multiclass.d2_log_loss),
+    LOG_LOSS: multiclass.log_loss,
+    ACCURACY: multiclass.accuracy,
+    BALANCED_ACCURACY: multiclass.balanced_accuracy,
+    ROC_AUC: multiclass.roc_auc,
+    AVERAGE_PRECISION: multiclass.average_precision,
+    BRIER: multiclass.brier,
+}
+"""The same of heads of several units, whose predictions are `(units, rows)`."""
+
 FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {
     R2: r2,
     D2_LOG_LOSS: d2_log_loss,
@@ -151,6 +162,11 @@ FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {
 
 class ScoredKind(Protocol):
     """What is known of a head's kind here (see `models/heads/head.py`): its metrics, and which is its score."""
+
+    @property
+    def units(self) -> int:
+        """Columns of a prediction."""
+        ...
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -170,21 +186,25 @@ class ScoredKind(Protocol):
 
 def metric_function(kind: ScoredKind, metric: str) -> MetricFunction:
     """The function of a metric of heads of this kind."""
-    return _with_arguments(METRIC_FUNCTIONS[metric], kind, metric)
+    functions = METRIC_FUNCTIONS if kind.units == 1 else FUNCTIONS_OF_CLASSES
+    return _with_arguments(functions[metric], kind, metric)
 
 
-ScoreKey = tuple[str, tuple[tuple[str, float], ...]]
-"""What the function of a score is determined by: the metric, and what it takes besides values and weights."""
+ScoreKey = tuple[str, int, tuple[tuple[str, float], ...]]
+"""What the function of a score is determined by: the metric, the units, and what it takes besides values and weights."""
 
 
 def score_key(kind: ScoredKind) -> ScoreKey:
     """Equal for kinds of heads whose scores are computed alike."""
-    return kind.score, tuple(kind.metric_arguments.get(kind.score, {}).items())
+    return kind.score, kind.units, tuple(kind.metric_arguments.get(kind.score, {}).items())
 
 
 def score_along_axis(kind: ScoredKind) -> Callable[..., Floats] | None:
-    """The function of many predictions at once that computes the score of a kind's heads; None if there is none."""
-    found = FUNCTIONS_ALONG_AXIS.get(kind.score)
+    """The function of many predictions at once that computes the score of a kind's heads; None if there is none.
+
+    Of a kind of several units, predictions are `(…, units, rows)`, and the axis of the rows is the last one.
+    """
+    found = FUNCTIONS_ALONG_AXIS.get(kind.score) if kind.units == 1 else multiclass.d2_log_loss
     return None if found is None else _with_arguments(found, kind, kind.score)
 
 

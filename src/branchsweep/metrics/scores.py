@@ -14,6 +14,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import ByHalf
 from branchsweep.metrics.functions import ScoredKind, ScoreKey, metric_function, score_along_axis, score_key
 from branchsweep.metrics.names import METRICS
+from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.trial import HeadScore
 from branchsweep.types import Floats
 
@@ -23,14 +24,14 @@ def head_scores(actual: Floats | Actual, predicted: Floats, heads: Mapping[str, 
 
     Args:
         actual: `(rows, heads)` in natural units, NaN where a value is not known; or the same with weights.
-        predicted: `(rows, heads)` in natural units, finite.
+        predicted: `(rows, outputs)` in natural units, finite; see `output_columns.py`.
         heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
         By head; the standard error of a single set of rows is NaN.
     """
-    known = Actual.of(actual)
-    return {head: _head_score(known.head(h, predicted[:, h]), kind) for h, (head, kind) in enumerate(heads.items())}
+    known, own = Actual.of(actual), output_columns(heads.values())
+    return {head: _head_score(known.head(h, of_head(predicted, own[h])), kind) for h, (head, kind) in enumerate(heads.items())}
 
 
 def _head_score(known: tuple[Floats, ...], kind: ScoredKind) -> HeadScore:
@@ -44,35 +45,40 @@ def scores_of_many(actual: Floats | Actual, predicted: Floats, heads: Mapping[st
 
     Args:
         actual: As of `head_scores`.
-        predicted: `(predictions, rows, heads)` in natural units, finite.
+        predicted: `(predictions, rows, outputs)` in natural units, finite.
         heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
         `(predictions, heads)`.
     """
     known, kinds = Actual.of(actual), list(heads.values())
+    own = output_columns(kinds)
     values = np.empty((len(predicted), len(kinds)))
     by_function: dict[ScoreKey, list[int]] = {}
     for column, kind in enumerate(kinds):
         by_function.setdefault(score_key(kind), []).append(column)
     for columns in by_function.values():
-        values[:, columns] = _scores_of_kind(kinds[columns[0]], columns, known, predicted)
+        values[:, columns] = _scores_of_kind(kinds[columns[0]], columns, known, [own[column] for column in columns], predicted)
     return values
 
 
-def _scores_of_kind(kind: ScoredKind, columns: Sequence[int], actual: Actual, predicted: Floats) -> Floats:
+def _scores_of_kind(
+    kind: ScoredKind, columns: Sequence[int], actual: Actual, outputs: Sequence[slice], predicted: Floats
+) -> Floats:
     """The score of heads that have one in common, `(predictions, columns)`, at once where that is possible."""
     along_axis = score_along_axis(kind)
-    if along_axis is not None and actual.is_plain:
+    if along_axis is not None and actual.is_plain and kind.units == 1:
         all_columns = len(columns) == actual.values.shape[1]
-        of_kind = (actual.values, predicted) if all_columns else (actual.values[:, columns], predicted[..., columns])
+        of_kind = (actual.values, predicted)
+        if not all_columns:
+            of_kind = (actual.values[:, columns], predicted[..., [own.start for own in outputs]])
         return along_axis(*of_kind, -2)
-    known = (actual.head(column, predicted[..., column]) for column in columns)
+    known = (actual.head(column, of_head(predicted, own)) for column, own in zip(columns, outputs, strict=True))
     return np.stack([_of_column(kind, *of_head) for of_head in known], axis=1)
 
 
 def _of_column(kind: ScoredKind, actual: Floats, predicted: Floats, *weights: Floats) -> Floats:
-    """The score of one head of many predictions `(predictions, known rows)`."""
+    """The score of one head of many predictions, the known rows last."""
     along_axis, function = score_along_axis(kind), metric_function(kind, kind.score)
     if along_axis is not None:
         return along_axis(actual, predicted, -1, *weights)

@@ -16,6 +16,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind, metric_function, r2, score_along_axis
 from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value
+from branchsweep.metrics.output_columns import by_output, output_columns
 from branchsweep.types import Floats
 
 Key = TypeVar("Key", bound=Hashable)
@@ -67,7 +68,7 @@ class PairedPredictions:
 
     Args:
         actual: `(rows, heads)` in natural units, at least two rows; NaN where a value is not known, or the same with weights.
-        champion: The champion's predictions, of the same shape.
+        champion: The champion's predictions `(rows, outputs)`, see `output_columns.py`.
         challenger: The challenger's predictions, of the same shape.
     """
 
@@ -104,7 +105,7 @@ class ComparedMetrics:
         """The score of each head, of many predictions at once.
 
         Args:
-            actual: `(heads, …)`, the rows along `axis`.
+            actual: `(outputs, …)`, the rows along `axis`; a head of several units has its actual values once for each.
             predicted: Of the same shape.
             axis: The axis of the rows, counted from the end.
             weights: Of the same shape, where there are any.
@@ -114,12 +115,19 @@ class ComparedMetrics:
         """
         if all(kind.score == R2 for kind in self.kinds.values()):
             return r2(actual, predicted, axis, *weights)
-        return np.stack(
-            [
-                _scores_of_head(self.kinds[head], axis, actual[index], predicted[index], *(own[index] for own in weights))
-                for index, head in enumerate(self.score_metrics)
-            ]
-        )
+        kinds = [self.kinds[head] for head in self.score_metrics]
+        found = []
+        for kind, columns in zip(kinds, output_columns(kinds), strict=True):
+            own, *counted = (values[columns.start] for values in (actual, *weights))
+            found.append(_scores_of_head(kind, axis, own, _of_head(predicted, columns), *counted))
+        return np.stack(found)
+
+
+def _of_head(predicted: Floats, columns: slice) -> Floats:
+    """A head's predictions of `(outputs, …, rows)`: `(…, rows)`, or `(…, units, rows)` where it has several units."""
+    if columns.stop - columns.start == 1:
+        return predicted[columns.start]
+    return np.moveaxis(predicted[columns], 0, -2)
 
 
 def _scores_of_head(kind: ScoredKind, axis: int, *values: Floats) -> Floats:
@@ -250,10 +258,11 @@ def paired_bootstrap(
 
     known = Actual.of(predictions.actual)
     with_weights = [known.values] if known.is_plain else [np.nan_to_num(known.values), known.masks]
-    by_head = [values.T for values in (predictions.champion, predictions.challenger, *with_weights)]
-    measured = differences(*(values[:, np.newaxis] for values in by_head), axis=-1)[:, 0]
+    for_outputs = [by_output(values, metrics.kinds.values()) for values in with_weights]  # `bootstrap` asks for equal shapes
+    by_column = [values.T for values in (predictions.champion, predictions.challenger, *for_outputs)]
+    measured = differences(*(values[:, np.newaxis] for values in by_column), axis=-1)[:, 0]
     bootstrap = stats.bootstrap(
-        by_head,
+        by_column,
         differences,
         n_resamples=resamples,
         batch=max(1, RESAMPLED_AT_ONCE // known.values.size),

@@ -48,7 +48,7 @@ class Architecture:
     Args:
         trunk: Units of the layers that heads share, from the inputs on; at least one.
         branches: By head, the units of its own layers; empty where the head's output reads the trunk itself.
-        activation: Of every hidden layer that has one. An output is one unit with the activation of its head.
+        activation: Of every hidden layer that has one. An output has the activation of its head.
         trunk_layer: The kind of the trunk's layers.
         branch_layers: By head, the kind of its branch's layers where it is not `dense`.
         trunk_dropout: The share of each trunk layer's outputs that a training step sets to 0.
@@ -58,6 +58,7 @@ class Architecture:
         input_factor_rate: The learning rate of a learned factor of each input, as a multiple of that of the weights; 0 where
             inputs have no factors.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
+        output_units: By head, the units of its output where these are several.
 
     Raises:
         ValueError: An exit is no layer before the trunk's last one, a head reads one that is not before it or has no layers, or
@@ -75,6 +76,7 @@ class Architecture:
     reads: Mapping[str, str] = field(default_factory=dict)
     input_factor_rate: float = 0.0
     residual: bool = False
+    output_units: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check where the branches begin, which recorded architectures that someone edited may not say soundly."""
@@ -149,7 +151,7 @@ class Architecture:
             for width in branch:
                 yield LayerShape(kind, last, width)
                 last = width
-            yield LayerShape(None, last, 1)
+            yield LayerShape(None, last, self.output_units.get(head, 1))
             ends[head] = last
 
     def parameters(self, inputs: int) -> int:

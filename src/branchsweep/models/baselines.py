@@ -7,6 +7,7 @@ estimator a name stands for is the head's to say. A sweep's baselines and a comp
 n    rows
 D    input columns
 H    heads
+O    columns of predictions: those of the heads, of which one with several classes has one for each
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pickle
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -55,7 +57,7 @@ class FittedBaseline:
     """An estimator that has learnt all heads.
 
     Args:
-        model: Predicts `(n, H)`, in the heads' order.
+        model: Predicts `(n, O)`, in the heads' order.
         seconds: Seconds that fitting took.
         encoder: Encodes the inputs; None where estimators read them as they are.
     """
@@ -65,7 +67,7 @@ class FittedBaseline:
     encoder: FittedInputEncoder | None = None
 
     def predict(self, x: Floats) -> Floats:
-        """Predictions `(n, H)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
+        """Predictions `(n, O)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
     @property
@@ -73,7 +75,29 @@ class FittedBaseline:
         """Those of scikit-learn, whose predictions from encoded inputs are the heads' columns, side by side."""
         if isinstance(self.model, _EstimatorChain):
             raise TypeError("the estimators of a chain read each other's predictions")
-        return (self.model.estimator,) if isinstance(self.model, _JointEstimator) else self.model.estimators
+        own = (self.model.estimator,) if isinstance(self.model, _JointEstimator) else self.model.estimators
+        return tuple(each.estimator if isinstance(each, ClassEstimator) else each for each in own)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEstimator:
+    """An estimator of a head with several classes, whose predictions are their probabilities.
+
+    Args:
+        estimator: A classifier of scikit-learn.
+        classes: How many there are; the rows that it learns may lack some.
+    """
+
+    estimator: Any
+    classes: int
+
+    def fit(self, X: Floats, y: Floats, **arguments: Any) -> None:
+        """Learn the numbers of the classes `(n,)`."""
+        self.estimator.fit(X, y, **arguments)
+
+    def predict(self, X: Floats) -> Floats:
+        """The probabilities `(n, classes)`."""
+        return estimated(self.estimator, X, self.classes)
 
 
 def make_estimators(
@@ -102,10 +126,11 @@ def make_estimators(
         first = next(iter(heads.values()))
         together: Estimator = _with_params(first.estimator(name.removeprefix(JOINT), seed), name, given.get(ALL_HEADS, {}))
         return together
-    return {
-        head: _with_params(kind.estimator(name, seed), name, given.get(head, given.get(ALL_HEADS, {})))
-        for head, kind in heads.items()
-    }
+    found: dict[str, Estimator] = {}
+    for head, kind in heads.items():
+        own = _with_params(kind.estimator(name, seed), name, given.get(head, given.get(ALL_HEADS, {})))
+        found[head] = own if kind.units == 1 else ClassEstimator(own, kind.units)
+    return found
 
 
 def _with_params(estimator: Any, name: str, params: Params) -> Any:
@@ -165,11 +190,14 @@ class _EstimatorChain:
     order: Sequence[int]
 
     def predict(self, X: Floats) -> Floats:
-        """Predictions `(n, H)`."""
-        predicted = np.empty((len(X), len(self.estimators)))
+        """Predictions `(n, O)`."""
+        ends = list(accumulate(map(_units, self.estimators)))
+        columns = [list(range(end - _units(own), end)) for own, end in zip(self.estimators, ends, strict=True)]
+        predicted = np.empty((len(X), ends[-1]))
         for position, column in enumerate(self.order):
-            read = np.column_stack([X, predicted[:, self.order[:position]]])
-            predicted[:, column] = estimated(self.estimators[column], read)
+            before = [own for other in self.order[:position] for own in columns[other]]
+            read = np.column_stack([X, predicted[:, before]])
+            predicted[:, columns[column]] = estimated(self.estimators[column], read).reshape(len(X), -1)
         return predicted
 
 
@@ -180,7 +208,7 @@ class _SeparateEstimators:
     estimators: tuple[Estimator, ...]
 
     def predict(self, X: Floats) -> Floats:
-        """Predictions `(n, H)`."""
+        """Predictions `(n, O)`."""
         return np.column_stack([estimated(estimator, X) for estimator in self.estimators])
 
 
@@ -229,8 +257,15 @@ def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Float
         _fit_head(estimators[column], read, targets, column)
         values = targets.values[:, column]
         known = ~np.isnan(values)
-        read = np.column_stack([read, values if known.all() else np.where(known, values, estimated(estimators[column], read))])
+        if isinstance(own := estimators[column], ClassEstimator):
+            values, known = (values[:, None] == np.arange(own.classes)).astype(np.float64), known[:, None]
+        read = np.column_stack([read, values if known.all() else np.where(known, values, estimated(own, read))])
     return _EstimatorChain(estimators, order)
+
+
+def _units(estimator: Estimator) -> int:
+    """The columns of what an estimator predicts for one head."""
+    return estimator.classes if isinstance(estimator, ClassEstimator) else 1
 
 
 def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> None:
@@ -242,7 +277,8 @@ def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> 
 
 def _last_step(estimator: Any) -> tuple[Any, str]:
     """The estimator inside of a pipeline, and the prefix of its arguments, by the rules of scikit-learn's pipelines."""
-    inner, prefix = getattr(estimator, "regressor", estimator), ""
+    inner, prefix = estimator.estimator if isinstance(estimator, ClassEstimator) else estimator, ""
+    inner = getattr(inner, "regressor", inner)
     while hasattr(inner, "steps"):
         name, inner = inner.steps[-1]
         prefix += f"{name}__"

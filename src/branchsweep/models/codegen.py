@@ -135,7 +135,9 @@ def _check_heads(provenance: Provenance) -> None:
     """
     remedy = "export the network (--format keras)"
     if provenance.has_words:
-        raise BackendError(f"binary heads whose classes are not 0 and 1 have no script; {remedy}")
+        raise BackendError(f"heads whose classes are not the numbers 0, 1, … have no script; {remedy}")
+    if any(head_kind(loss).units > 1 for loss in provenance.losses.values()):
+        raise BackendError(f"heads of several classes have no script; {remedy}")
     if len(set(provenance.columns.values())) < len(provenance.columns):
         raise BackendError(f"several heads of one target column have no script; {remedy}")
 

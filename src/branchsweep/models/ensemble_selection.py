@@ -41,8 +41,8 @@ def select_greedily(
     On the rows it is chosen by, the mean is never worse than the best single network. Of equals the one named first is taken.
 
     Args:
-        predictions: By network (or recipe), `(rows, heads)` in natural units and finite, all of the same rows, which it was not
-            trained on: the pooled predictions of its folds.
+        predictions: By network (or recipe), `(rows, outputs)` in natural units and finite, all of the same rows, which it was
+            not trained on: the pooled predictions of its folds.
         actual: As of `head_scores`.
         heads: The kind of each head by its name, in the order of the columns.
         size: Networks at most, counted as often as they are added.

@@ -30,7 +30,7 @@ from branchsweep.config.sections.columns import as_written
 from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of, fitted_inputs_from_json
-from branchsweep.data.encoders.registry import fit_target_encoder
+from branchsweep.data.encoders.registry import fit_target_encoder, outputs_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.estimator_files import write_estimators
@@ -51,8 +51,9 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         rows: The training rows: encoders are fitted on them, and the ranges of the inputs are theirs.
     """
     members = model.members
+    kinds = list(model.kinds.values())
     target_encoders = {
-        scaling: fit_target_encoder([kind.target_encoder(scaling) for kind in model.kinds.values()], rows.y)
+        scaling: fit_target_encoder([kind.target_encoder(scaling) for kind in kinds], rows.y)
         for scaling in {member.recipe.target_scaling for member in members}
     }
     columns = model.input_columns
@@ -74,7 +75,9 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
             for head, unit in model.units.items()
         ],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
-        "target_scaler": target_encoders[members[0].recipe.target_scaling].to_json(),
+        "target_scaler": outputs_encoder(
+            target_encoders[members[0].recipe.target_scaling], [kind.units for kind in kinds]
+        ).to_json(),
         "missing": list(model.provenance.missing) if model.provenance else [],
         "members": [_described(member) for member in members],
         "provenance": to_data(model.provenance) if model.provenance else None,
@@ -93,7 +96,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
 
 
 def predict_exported(folder: Path, x: Floats) -> Floats:
-    """Predictions `(rows, heads)` for inputs `(rows, inputs)`, both in natural units, by exported files of any version."""
+    """Predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units, by exported files of any version."""
     manifest = json.loads((folder / serving.MANIFEST_FILE).read_text(encoding="utf-8"))
     model = keras.saving.load_model(folder / serving.MODEL_FILE, compile=False)
     encoded = model.predict(serving.encode_inputs(manifest, x, _transform), batch_size=4096, verbose=0)
@@ -179,11 +182,13 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
     outputs, means = {}, {}
     for head in members[0].recipe.architecture.branches:
         beside = keras.layers.Concatenate(name=f"{head}.members")([prediction[head] for prediction in predictions])
-        means[head] = keras.layers.Dense(1, name=head)
+        means[head] = keras.layers.Dense(model.kinds[head].units, name=head)
         outputs[head] = means[head](beside)
     shares = np.array([[member.share_of(head) for head in means] for member in members])
-    for mean, weights in zip(means.values(), _mean_weights(members, _of_networks(shares), target_encoders), strict=True):
-        mean.set_weights(weights)
+    weights = _mean_weights(members, _of_networks(shares), target_encoders)
+    for (head, mean), (kernel, bias) in zip(means.items(), weights, strict=True):
+        units = model.kinds[head].units  # of each member side by side, as are the members
+        mean.set_weights([np.kron(kernel, np.eye(units)), np.repeat(bias, units)] if units > 1 else [kernel, bias])
     by_name = {tensor.name: tensor for tensor in inputs.values()}
     return keras.Model(by_name if len(by_name) > 1 else next(iter(by_name.values())), outputs, name=NAME)
 

@@ -82,7 +82,7 @@ class Provenance:
         partial_targets: Whether there were rows that had the targets of some heads only, and were used.
         weights: By head, the columns whose product weighs its rows.
         has_test_table: Whether the test rows were a table of their own.
-        has_words: Whether classes of some binary head are others than 0 and 1 in the table.
+        has_words: Whether classes of some head are not the whole numbers from 0 in the table.
         outer_fold: The number of the outer fold whose rows are the test rows, and how many there are; None without outer folds.
     """
 
@@ -135,7 +135,10 @@ class Provenance:
             split=experiment.resolved_split,
             partial_targets=partial_targets,
             weights=experiment.head_weight_columns,
-            has_words=any(head.classes not in (None, ["0", "1"]) for head in experiment.heads.values()),
+            has_words=any(
+                head.classes not in (None, [str(number) for number in range(len(head.classes or []))])
+                for head in experiment.heads.values()
+            ),
         )
 
 
@@ -151,7 +154,7 @@ class ExportedModel:
         losses: Loss by head, which names its kind; regressions where absent.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
         estimators: What stands beside the networks.
-        classes: By binary head, what 0 and 1 are among its targets.
+        classes: By head with classes, what the numbers from 0 are among its targets.
         intervals: The prediction intervals of its heads; None where there are none.
     """
 

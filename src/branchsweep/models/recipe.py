@@ -8,7 +8,7 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, check_value
-from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.config.kinds import DEFAULT_LAYER, class_count
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
@@ -79,8 +79,13 @@ class Recipe:
         return self.architecture.parameters(self.encoded_width(columns))
 
     @classmethod
-    def of(cls, params: Params, heads: Sequence[str]) -> Recipe:
+    def of(cls, params: Params, heads: Sequence[str], output_units: Mapping[str, int] | None = None) -> Recipe:
         """The recipe of a network with these heads; hyperparameters that `params` do not name have their defaults.
+
+        Args:
+            params: Hyperparameters.
+            heads: The names of the heads, in order.
+            output_units: By head, the units of its output where these are several.
 
         Raises:
             ConfigError: A name is no hyperparameter's, or a value is not one it may have.
@@ -123,6 +128,7 @@ class Recipe:
                 input_factor_rate=float(value("input_factor_rate")),
                 residual=value("residual") == "equal_widths",
                 branch_dropouts={head: rate for head, rate in dropouts.items() if rate and branches[head]},
+                output_units=output_units or {},
             ),
             loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},
             loss_balancing=str(value("loss_balancing")) if len(heads) > 1 else "static",
@@ -149,7 +155,8 @@ class Recipe:
 
 def recipe_for(experiment: Experiment, params: Params) -> Recipe:
     """The recipe of a trial of this experiment: what its params do not name, the space may fix, else the default holds."""
-    return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads))
+    units = {name: classes for name, head in experiment.heads.items() if (classes := class_count(head.kind))}
+    return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads), units)
 
 
 def epochs_of(recipe: Recipe, experiment: Experiment) -> int:

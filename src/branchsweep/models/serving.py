@@ -10,7 +10,7 @@ encoder that the model has, and `serving.json`:
      "categories_without_rows": {"season": [3]},                positions of categories without a training row, if there are any
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "distributions": {"AT": {"counts": […], "edges": […]}, …}, training rows by bins of each input: not read here
-     "heads": [{"name": "PE", "unit": "MW"}, …],                a binary head also has "classes": ["no", "yes"]
+     "heads": [{"name": "PE", "unit": "MW"}, …],                a head of classes also has "classes": ["no", "yes"]
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
      "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
      "intervals": {"levels": [0.5, …, 0.999],                   shares of actual values inside; absent where there are none
@@ -83,6 +83,9 @@ OUTSIDE_COLUMN = "outside"
 PROBABILITY_COLUMN = "{head}_probability"
 """The column of the probability of a binary head's positive class, beside the class that is the likelier one."""
 
+CLASS_PROBABILITY_COLUMN = "{head}_probability_{label}"
+"""The same of each class of a head with more than two."""
+
 THRESHOLD = 0.5
 """The positive class is predicted where its probability is above this."""
 
@@ -140,41 +143,76 @@ def with_estimators(
     transform: Callable[[Encoded, Floats], Floats],
     estimators: Sequence[Any],
 ) -> Floats:
-    """The predictions `(rows, heads)` of a model, from those of its networks.
+    """The predictions `(rows, outputs)` of a model, from those of its networks.
 
     Args:
         manifest: The content of `serving.json`.
-        networks: Their mean `(rows, heads)` in natural units; NaN where they have none, and then the model has none.
+        networks: Their mean `(rows, outputs)` in natural units; NaN where they have none, and then the model has none.
         values: The raw inputs `(rows, inputs)`.
         transform: From a fitted encoder and raw columns to encoded ones.
         estimators: As of `read_estimators`.
     """
     if not estimators:
         return networks
-    described, heads = manifest["estimators"], [head["name"] for head in manifest["heads"]]
+    described, units = manifest["estimators"], output_units(manifest)
     encoded = values if described["inputs"] is None else transform(described["inputs"], values)
     with np.errstate(over="ignore"):  # trees read 32 bits
         known = np.isfinite(encoded.astype(np.float32)).all(axis=1) & np.isfinite(networks).all(axis=1)
     predictions = np.full_like(networks, np.nan)
     if known.any():
-        predictions[known] = networks[known] * [described["network_shares"][head] for head in heads]
+        predictions[known] = networks[known] * _by_output(described["network_shares"], units)
         for member, own in zip(described["members"], estimators, strict=True):
-            of_heads = np.column_stack([estimated(estimator, encoded[known]) for estimator in own])
-            predictions[known] += of_heads * [member["shares"][head] for head in heads]
+            of_each = list(units.values()) if len(own) == len(units) else [1]  # one estimator may predict all heads, of numbers
+            parts = zip(own, of_each, strict=True)
+            of_heads = np.column_stack([estimated(estimator, encoded[known], count) for estimator, count in parts])
+            predictions[known] += of_heads * _by_output(member["shares"], units)
     return predictions
 
 
-def estimated(estimator: Any, values: Floats) -> Floats:
-    """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1."""
+def output_units(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """By head the columns of its predictions: one for each of more than two classes."""
+    return {head["name"]: _unit_count(head.get("classes", ())) for head in manifest["heads"]}
+
+
+def _unit_count(classes: Sequence[str]) -> int:
+    return len(classes) if len(classes) > 2 else 1  # the probability of one of two classes says that of the other
+
+
+def _by_output(shares: Mapping[str, float], units: Mapping[str, int]) -> Floats:
+    """The share of each head for every column of its predictions."""
+    return np.repeat([shares[head] for head in units], list(units.values()))
+
+
+def estimated(estimator: Any, values: Floats, units: int = 1) -> Floats:
+    """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1.
+
+    Args:
+        estimator: The estimator.
+        values: `(rows, columns)`.
+        units: Of more than one, the classes, whose probabilities `(rows, units)` it predicts. One that it has not seen has 0.
+    """
     if not hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict(values))
+    if units > 1:
+        probabilities = np.zeros((len(values), units))
+        probabilities[:, np.asarray(estimator.classes_, dtype=np.int64)] = estimator.predict_proba(values)
+        return probabilities
     return np.asarray(estimator.predict_proba(values) @ estimator.classes_, dtype=np.float64)
 
 
 def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
-    """The network's predictions `(rows, heads)` in natural units: the inverse of the affine encoding of the targets."""
+    """The network's predictions `(rows, outputs)` in natural units: the inverse of the affine encoding of the targets.
+
+    Probabilities of several classes add up to 1 to the last bits of 64, while the network computes with 32.
+    """
     fitted = manifest["target_scaler"]
-    return np.asarray(values * np.asarray(fitted["scale"]) + np.asarray(fitted["shift"]), dtype=np.float64)
+    natural = np.asarray(values * np.asarray(fitted["scale"]) + np.asarray(fitted["shift"]), dtype=np.float64)
+    end = 0
+    for units in output_units(manifest).values():
+        end += units
+        if units > 1:
+            natural[:, end - units : end] /= natural[:, end - units : end].sum(axis=1, keepdims=True)
+    return natural
 
 
 class Predictor:
@@ -201,8 +239,13 @@ class Predictor:
 
     @property
     def classes(self) -> dict[str, list[str]]:
-        """By binary head its classes, the positive one last."""
+        """By head that has some, its classes; of a binary one the positive one last."""
         return {head["name"]: head["classes"] for head in self._manifest["heads"] if "classes" in head}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """By head the columns of `predict_array`."""
+        return output_units(self._manifest)
 
     @property
     def estimators(self) -> list[str]:
@@ -228,6 +271,8 @@ class Predictor:
     ) -> Table:
         """One column per head in natural units, with the index of `table`; of a binary head its class and `trip_probability`.
 
+        A head `state` with more classes has its most probable one, and `state_probability_low` and the like for each.
+
         Args:
             table: The input columns in any order and in natural units; other columns are ignored. A missing number or date, or
                 what stands for one, makes the predictions of its row NaN, unless its column may have gaps: such a column may be
@@ -247,28 +292,27 @@ class Predictor:
         import pandas as pd  # noqa: PLC0415  # as above
 
         values = self.values(table)
-        predicted = pd.DataFrame(self.predict_array(values), index=table.index, columns=list(self.units))
+        predicted = pd.DataFrame(self._columns_of(self.predict_array(values)), index=table.index)
         asked = {"warn": warn, "interval": interval, "joint": joint, **(params or {})}
         further = self._interval_ends(predicted, float(asked["interval"]), bool(asked["joint"])) if asked["interval"] else {}
         if asked["warn"]:
             further[OUTSIDE_COLUMN] = self.outside(values).any(axis=1)
         if taken := [name for name in further if name in predicted]:
             raise ValueError(f"the model has a head that is called '{taken[0]}', as a column is that was asked for")
-        return self._with_classes(predicted).assign(**further)
+        return predicted.assign(**further)
 
-    def _with_classes(self, predicted: Table) -> Table:
-        """The predictions, where a binary head has its class, and beside it the probability of the positive one."""
-        import pandas as pd  # noqa: PLC0415  # as above
-
+    def _columns_of(self, values: Floats) -> dict[str, Any]:
+        """The columns of predictions `(rows, outputs)`: of a head with classes these, and beside them their probabilities."""
         columns: dict[str, Any] = {}
-        for head in self.units:
-            columns[head] = predicted[head]
-            if head in self.classes:
-                negative, positive = map(_class_value, self.classes[head])
-                labels = [None if np.isnan(value) else positive if value > THRESHOLD else negative for value in predicted[head]]
-                columns[head] = pd.Series(labels, index=predicted.index, dtype=object if None in labels else None)
-                columns[PROBABILITY_COLUMN.format(head=head)] = predicted[head]
-        return pd.DataFrame(columns, index=predicted.index)
+        ends = np.cumsum(list(self.outputs.values()))
+        for (head, units), end in zip(self.outputs.items(), ends.tolist(), strict=True):
+            own, classes = values[:, end - units : end], self.classes.get(head, [])
+            if not classes:
+                columns[head] = own[:, 0]
+                continue
+            columns[head] = _likeliest(own, classes)
+            columns |= dict(zip(probability_columns(head, classes), own.T, strict=True))
+        return columns
 
     def _interval_ends(self, predicted: Table, level: float, joint: bool) -> dict[str, Any]:
         """The columns of the ends of the prediction intervals; see `predict`."""
@@ -302,8 +346,8 @@ class Predictor:
         return {head: own[found[0]] for head, own in by_head.items()}
 
     def predict_array(self, values: Floats) -> Floats:
-        """Predictions `(rows, heads)` for raw inputs `(rows, inputs)`, both in natural units; NaN where an input is missing."""
-        predictions = np.empty((len(values), len(self.units)))
+        """Predictions `(rows, outputs)` for raw inputs `(rows, inputs)`, in natural units; NaN where an input is missing."""
+        predictions = np.empty((len(values), sum(self.outputs.values())))
         for start in range(0, len(values), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)
             outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform), training=False)
@@ -414,6 +458,29 @@ class Predictor:
     @cached_property
     def _estimators(self) -> list[Any]:
         return read_estimators(self._folder, self._manifest)
+
+
+def probability_columns(head: str, classes: Sequence[str]) -> list[str]:
+    """The names of the columns of a head's probabilities; none of a head without classes."""
+    if _unit_count(classes) == 1:
+        return [PROBABILITY_COLUMN.format(head=head)] * bool(classes)
+    return [CLASS_PROBABILITY_COLUMN.format(head=head, label=label) for label in classes]
+
+
+def _likeliest(probabilities: Floats, classes: Sequence[str]) -> Any:
+    """The likeliest class of each row as pandas holds a column of them: missing where there is no probability.
+
+    Args:
+        probabilities: `(rows, 1)` of the second class of two, else `(rows, classes)`.
+        classes: Their labels.
+    """
+    import pandas as pd  # noqa: PLC0415  # needed where tables are
+
+    values = [_class_value(label) for label in classes]
+    chosen = probabilities[:, 0] > THRESHOLD if probabilities.shape[1] == 1 else probabilities.argmax(axis=1)
+    known = ~np.isnan(probabilities).any(axis=1)
+    labels = [values[int(number)] if is_known else None for number, is_known in zip(chosen, known, strict=True)]
+    return pd.Series(labels, dtype=None if known.all() else object).array
 
 
 def _class_value(label: str) -> Any:

@@ -76,13 +76,14 @@ def useful_share(populations: Sequence[Population]) -> float:
 
 def padded_layers(architecture: Architecture, program: Program) -> Iterator[LayerShape]:
     """Every layer of a network as its program computes it; the outputs read the wider of the two widths."""
+    output = {"read": program.width, "units": program.output_units}
     trunk, branch = program.trunk_width, program.branch_width
     wide = replace(
         architecture,
         trunk=(trunk,) * len(architecture.trunk),
         branches={head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
     )
-    return (layer if layer.kind else layer._replace(read=program.width) for layer in wide.layers(program.inputs))
+    return (layer if layer.kind else layer._replace(**output) for layer in wide.layers(program.inputs))
 
 
 STATE = 8
@@ -98,7 +99,7 @@ def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
     lanes, outputs = program.lanes, len(program.losses) * program.lanes
     hidden = ((stage.places, stage.units, stage.reads) for stage in program_stages(program))
     factors = [(lanes, 1, program.inputs)] if INPUT_FACTORS in program.options else []
-    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, 1, program.width), *factors]
+    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, program.output_units, program.width), *factors]
 
 
 def program_bytes(program: Program) -> int:

@@ -76,7 +76,7 @@ class LaneState:
         best: The best score so far (see `lane_score.py`).
         best_epoch: The epoch (from 1) of the kept weights.
         waited: Epochs since the score last rose.
-        predictions: `(validation rows, heads)` by the kept weights, scaled.
+        predictions: `(validation rows, outputs)` the raw outputs of the kept weights (see `metrics/output_columns.py`).
         curve: `(epochs, heads)` the scores on the validation rows after each epoch.
         log_variances: `(heads,)` each: the log variances that balance the losses, and their first and second moments; empty
             before the first step, and in programs without such lanes.
@@ -135,7 +135,7 @@ class LaneOutcome:
     """The result of training one lane.
 
     Args:
-        predictions: `(validation rows, heads)` by the kept weights, in natural units; no rows for a refit.
+        predictions: `(validation rows, outputs)` by the kept weights, in natural units; no rows for a refit.
         curve: `(epochs, heads)` the scores on the validation rows after each epoch that was trained.
         epochs: The epoch (from 1) of the kept weights.
         failed_at: The epoch (from 1) after which a prediction was not finite, 0 if that never happened.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.training import Fit
+from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
@@ -73,6 +74,11 @@ class Program:
     def width(self) -> int:
         """The wider of the two widths."""
         return max(self.trunk_width, self.branch_width)
+
+    @property
+    def output_units(self) -> int:
+        """The most units of a head's output; other outputs are padded to it."""
+        return max((kind.units for kind in kinds_of(self.losses)), default=1)
 
 
 @dataclass(frozen=True, slots=True)

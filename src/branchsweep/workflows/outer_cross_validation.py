@@ -26,6 +26,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics import scores
 from branchsweep.metrics.names import RMSE
+from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.relative_rmse import RRMSE, relative_rmse
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
@@ -265,14 +266,18 @@ def _result(
 
 def _tables(outer: OuterContext, folds: Sequence[PredictedFold]) -> dict[str, str]:
     """The tables that are kept with the result, by file name."""
-    heads = list(outer.experiment.heads)
-    columns = ["row", "fold", *(f"{head} {kind}" for head in heads for kind in ("actual", "predicted"))]
+    classes, kinds = outer.dataset.classes, kinds_by_head(outer.experiment)
+    columns = ["row", "fold"]
+    for head, kind in kinds.items():
+        of_units = [f" {label}" for label in classes[head]] if kind.units > 1 else [""]
+        columns += [f"{head} actual", *(f"{head} predicted{label}" for label in of_units)]
+    own_columns = output_columns(kinds.values())
     by_row: list[tuple[int, int, list[str]]] = []
     for by_fold in folds:
         number, predictions = by_fold.fold.number, by_fold.predictions
         for row, predicted in zip(outer.splits[number - 1].test.tolist() if predictions else [], predictions, strict=True):
-            pairs = zip(outer.dataset.y[row].tolist(), predicted, strict=True)
-            by_row.append((row, number, [_number(value) for pair in pairs for value in pair]))
+            of_heads = zip(outer.dataset.y[row].tolist(), own_columns, strict=True)
+            by_row.append((row, number, [_number(value) for actual, own in of_heads for value in (actual, *predicted[own])]))
     of_folds = [
         (by_fold.fold.number, name, head, metric, _number(value))
         for by_fold in folds

@@ -16,7 +16,9 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import make_evaluator
+from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
@@ -166,8 +168,10 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
     experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
 
     def by_head(rows: Positions, predicted: Floats) -> Mapping[str, HeadPredictions]:
-        actual = Actual(dataset.y[rows])
-        return {head: HeadPredictions(*actual.head(h, predicted[:, h])) for h, head in enumerate(experiment.heads)}
+        actual, columns = Actual(dataset.y[rows]), output_columns(kinds_by_head(experiment).values())
+        return {
+            head: HeadPredictions(*actual.head(h, of_head(predicted, columns[h]))) for h, head in enumerate(experiment.heads)
+        }
 
     return SweepReport(
         experiment=experiment,

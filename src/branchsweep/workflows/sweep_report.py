@@ -79,7 +79,7 @@ class HeadPredictions:
 
     Args:
         actual: `(rows,)` measured values, in the head's unit; rows without one are left out.
-        predicted: `(rows,)` predicted values, in the head's unit.
+        predicted: `(rows,)` predicted values, in the head's unit; `(units, rows)` of a head of several units.
     """
 
     actual: Floats = field(repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -73,11 +73,17 @@ def _name_the_losses(schema: dict[str, Any]) -> None:
     schema["enum"] = list(kinds.HEADS)
 
 
-Task = Literal["regression", "binary", "count", "quantile"]
+Task = Literal["regression", "binary", "multiclass", "count", "quantile"]
 """The question that a head answers."""
 
 CLASSES = 2
-"""The classes of a binary head."""
+"""The classes of a binary head; a multiclass head has more."""
+
+MAX_CLASSES = 100
+"""The most classes of a head: each is a unit of the network, and a column of what is predicted."""
+
+MAX_WORDS = 20
+"""The most different words of a column that is taken as classes where the task is not given."""
 
 Label = Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]
 
@@ -101,9 +107,10 @@ class Head(ConfigModel):
     )
     task: Task | None = Field(
         None,
-        description="regression: a number; binary: the probability of one of two classes; count: the mean of whole numbers "
-        "from 0; quantile: the number that a share of the targets does not exceed. If absent, binary where the column holds "
-        "two words or booleans, else regression.",
+        description="regression: a number; binary: the probability of one of two classes; multiclass: that of each of "
+        "several classes; count: the mean of whole numbers from 0; quantile: the number that a share of the targets does not "
+        f"exceed. If absent, binary where the column holds two words or booleans, multiclass where it holds up to {MAX_WORDS} "
+        "words, else regression.",
     )
     quantile: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="The level of a quantile head, such as 0.9: the share of the targets at or below what it predicts."
@@ -114,8 +121,8 @@ class Head(ConfigModel):
     classes: list[Label] | None = Field(
         None,
         min_length=CLASSES,
-        max_length=CLASSES,
-        description="The classes of a binary head, the positive one last; inferred from the table.",
+        max_length=MAX_CLASSES,
+        description="The classes of a binary head, the positive one last, or of a multiclass head; inferred from the table.",
         json_schema_extra={"readOnly": True},
     )
 
@@ -151,9 +158,14 @@ class Head(ConfigModel):
             yield ("quantile",), "only quantile heads have a level: write task: quantile, too, or leave it out"
         if self.positive is not None and self.task != kinds.BINARY:
             yield ("positive",), "only binary heads have a positive class: write task: binary, too, or leave it out"
-        if self.classes is not None and self.task != kinds.BINARY:
-            yield ("classes",), "only binary heads have classes: leave them out, they are read from the table"
-        if self.classes is not None and self.positive not in (None, self.classes[-1]):
+        if self.classes is not None and self.task not in (kinds.BINARY, kinds.MULTICLASS):
+            yield ("classes",), "only binary and multiclass heads have classes: leave them out, they are read from the table"
+        if self.classes is not None and self.task == kinds.BINARY and len(self.classes) != CLASSES:
+            yield ("classes",), f"a binary head has {CLASSES} classes, got {len(self.classes)}; leave them out"
+        several = self.classes if self.task == kinds.MULTICLASS else None
+        if several is not None and not CLASSES < len(set(several)) == len(several):
+            yield ("classes",), f"a multiclass head has more than {CLASSES} classes, all different; leave them out"
+        if self.task == kinds.BINARY and self.classes is not None and self.positive not in (None, self.classes[-1]):
             yield ("classes",), f"the last one is the positive class, which is '{self.positive}'; leave them out"
 
     @property
@@ -161,6 +173,8 @@ class Head(ConfigModel):
         """The name of its kind in `models/heads/registry.py`: its loss, or its task where that has one loss."""
         if self.quantile is not None:
             return kinds.quantile_kind(self.quantile)
+        if self.task == kinds.MULTICLASS and self.classes:
+            return kinds.multiclass_kind(len(self.classes))
         return self.loss if self.task in (None, kinds.REGRESSION) else self.task
 
     @property
@@ -168,20 +182,29 @@ class Head(ConfigModel):
         """The name of the metric that is the head's score."""
         return kinds.HEAD_SCORES[self.loss] if self.task in (None, kinds.REGRESSION) else kinds.TASK_SCORES[self.task]
 
+    def with_classes(self, classes: Sequence[str]) -> Self:
+        """The head with the classes of its column, and the task that goes with so many."""
+        task = self.task or (kinds.BINARY if len(classes) == CLASSES else kinds.MULTICLASS)
+        return self.model_copy(update={"task": task, "classes": list(classes)})
+
     @property
-    def may_be_binary(self) -> bool:
+    def may_have_classes(self) -> bool:
         """Whether the table decides what the head predicts, or which classes it has."""
         is_open = self.task is None and self.loss == kinds.DEFAULT_HEAD
-        return is_open or (self.task == kinds.BINARY and self.classes is None)
+        return is_open or (self.task in (kinds.BINARY, kinds.MULTICLASS) and self.classes is None)
 
 
-def probability_column(head: str) -> str:
-    """The column of a prediction that has the probabilities of a binary head's positive class."""
-    return f"{head}_probability"
+def probability_columns(head: str, classes: Sequence[str]) -> list[str]:
+    """The columns of a prediction that have probabilities: of a binary head's positive class, or of each of more classes."""
+    if len(classes) <= CLASSES:
+        return [f"{head}_probability"]
+    return [f"{head}_probability_{label}" for label in classes]
 
 
 _TASKS_OF_LOSSES = {
     "binary_crossentropy": kinds.BINARY,
+    "categorical_crossentropy": kinds.MULTICLASS,
+    "sparse_categorical_crossentropy": kinds.MULTICLASS,
     "poisson": kinds.COUNT,
     "pinball": kinds.QUANTILE,
     "quantile": kinds.QUANTILE,

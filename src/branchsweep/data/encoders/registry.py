@@ -59,6 +59,18 @@ def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
     return FittedEncoder(served[data["kind"]], {name: value for name, value in data.items() if name != "kind"})
 
 
+def outputs_encoder(encoder: FittedEncoder, units: Sequence[int]) -> FittedEncoder:
+    """The encoder of the targets for predictions, which have a column for each unit of a head's output.
+
+    Args:
+        encoder: As of `fit_target_encoder`.
+        units: By head.
+    """
+    if set(units) <= {1}:
+        return encoder
+    return FittedEncoder(encoder.served, {part: np.repeat(values, units).tolist() for part, values in encoder.state.items()})
+
+
 def fit_target_encoder(names: Sequence[str], targets: Floats) -> FittedEncoder:
     """One affine encoder of all targets, each by the kind that its head asks for.
 

@@ -71,8 +71,13 @@ class Binary(Head):
         return SourceCall("d2_log_loss_score", module="sklearn.metrics")
 
     def estimator(self, name: str, seed: int) -> Any:
-        """scikit-learn's classifier that goes with this name, with its defaults, on standardized inputs."""
-        return with_standardized_inputs(_ESTIMATORS[name](seed))
+        """scikit-learn's classifier that goes with this name."""
+        return classifier(name, seed)
+
+
+def classifier(name: str, seed: int) -> Any:
+    """scikit-learn's classifier that goes with the name of a baseline, with its defaults, on standardized inputs."""
+    return with_standardized_inputs(_ESTIMATORS[name](seed))
 
 
 def _logistic_regression(_: int) -> Any:

@@ -1,8 +1,8 @@
 """The contract of a head: what a network's output learns, predicts and is scored by.
 
-`y` is the raw output of the network's last layer for some rows, `t` the target as the head's encoder transforms it, both of
-one shape. Functions of the two take the array operations to compute with (`models/arrays.py`), because the compiled program
-and NumPy share them.
+`y` is the raw output of the network's last layer for some rows, `t` the target as the head's encoder transforms it. Of a head
+of one unit both have one shape. Of a head of several units, `y` is `(…, units, rows)` and `t` is `(…, 1, rows)`. Functions of
+the two take the array operations to compute with (`models/arrays.py`), because the compiled program and NumPy share them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Head(ABC):
     Attributes:
         name: As `loss` in YAML; the task where that has one loss, with what else it is given (`binary`, `quantile(0.9)`).
         task: The question that it answers (`regression`).
-        units: Units of the output layer. The compiled program learns heads of one unit.
+        units: Units of the output layer, and columns of a prediction.
         output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
         has_intervals: Whether the distance of an actual value from its prediction makes a prediction interval.
         metrics: The names of what is recorded of the predictions; `metrics/names.py` has their directions,
@@ -33,12 +33,12 @@ class Head(ABC):
         score: The name among `metrics` that objectives, rungs and reports compare: a share of explained deviance, 1 for a
             perfect prediction and 0 for the best constant.
         metric_arguments: By metric what its function takes besides values and weights.
-        is_probability: Whether the prediction is the probability of one of two classes.
+        is_probability: Whether the prediction is the probability of one of two classes, or of each of several.
     """
 
     name: str
     task: ClassVar[str]
-    units: ClassVar[int] = 1
+    units: int = 1
     output_activation: ClassVar[str] = "linear"
     has_intervals: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
@@ -48,15 +48,15 @@ class Head(ABC):
 
     @abstractmethod
     def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
-        """The loss of each row, as `keras_loss` has it."""
+        """The loss of each row, as `keras_loss` has it: of the shape of `t`."""
 
     @abstractmethod
     def slope(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
-        """The derivative of `loss` by the raw output."""
+        """The derivative of `loss` by the raw output: of its shape."""
 
     @abstractmethod
     def deviance_factors(self, ops: ArrayOperations, y: Array, t: Array) -> tuple[Array, Array]:
-        """Two arrays whose product, summed over rows, is the deviance of the score.
+        """Two arrays of the shape of `t` whose product, summed over rows, is the deviance of the score.
 
         Two, because the compiled program sums by a matrix product, which keeps the order of summation. A squared error is the
         error twice (the same object); another deviance stands beside ones.
@@ -107,7 +107,7 @@ class Head(ABC):
     def estimator(self, name: str, seed: int) -> Any:
         """The scikit-learn estimator that a baseline of this name is for such a head, not fitted.
 
-        Of a classifier of 0 and 1 the probability of a 1 counts as its prediction.
+        Of a classifier of 0 and 1 the probability of a 1 counts as its prediction, of one of more classes that of each.
 
         Args:
             name: Of `config/estimator_names.py`, such as `random_forest`; without `joint_`, since such an estimator is the same

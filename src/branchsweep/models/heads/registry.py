@@ -10,6 +10,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.models.heads.binary import BINARY
 from branchsweep.models.heads.count import COUNT
 from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.multiclass import Multiclass
 from branchsweep.models.heads.quantile import Quantile
 from branchsweep.models.heads.regression import HUBER, MAE, MSE
 
@@ -44,6 +45,9 @@ def head_kind(name: str) -> Head:
     level = kinds.quantile_level(name)
     if level is not None:
         return _quantile(level)
+    classes = kinds.class_count(name)
+    if classes is not None:
+        return _multiclass(classes)
     return _OF_TASKS[name] if name in _OF_TASKS else _HEADS[name]
 
 
@@ -53,9 +57,15 @@ def _quantile(level: float) -> Head:
     return Quantile(level)
 
 
+@cache
+def _multiclass(classes: int) -> Head:
+    """The kind of the heads with so many classes: one object for each number."""
+    return Multiclass(classes)
+
+
 def head_kinds() -> list[Head]:
-    """Every kind; of quantiles the median and an outer one."""
-    return [*_HEADS, *_OF_TASKS.values(), _quantile(0.5), _quantile(0.9)]
+    """Every kind; of quantiles the median and an outer one, of heads with classes those of three and of five."""
+    return [*_HEADS, *_OF_TASKS.values(), _quantile(0.5), _quantile(0.9), _multiclass(3), _multiclass(5)]
 
 
 def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:

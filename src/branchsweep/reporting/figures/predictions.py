@@ -1,14 +1,16 @@
-"""Figures of predictions: predicted against actual values, and residuals."""
+"""Figures of predictions: predicted against actual values and residuals, or of classes curves and a confusion matrix."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from branchsweep.metrics.classification import thresholds
 from branchsweep.metrics.functions import metric_function
+from branchsweep.metrics.multiclass import one_against_others
 from branchsweep.metrics.names import label
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
@@ -24,6 +26,15 @@ MOST_POINTS = 20_000
 TITLE = 56
 """Characters of a line of a panel's title."""
 
+MOST_NAMED, MOST_CHARACTERS = 12, 14
+"""Classes whose names a figure has room for, and characters of each."""
+
+CLASS_COLORS = (BLUE, VERMILLION, GREEN, OCHRE, INK)
+"""The colours of the curves of classes, again from the first one where there are more."""
+
+HALF = 0.5
+"""The share from which a cell of the confusion matrix is dark."""
+
 RELIABILITY_BINS = 10
 """Groups of equally many rows by their predicted probability."""
 
@@ -38,7 +49,13 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
         "the diagonal are predicted well, and colours show density, from blue to orange. Right: residuals, which should be "
         "spread evenly around zero along the whole axis."
     )
-    if any(head_kind(head.kind).is_probability for head in report.experiment.heads.values()):
+    kinds = [head_kind(head.kind) for head in report.experiment.heads.values()]
+    if any(kind.is_probability and kind.units > 1 for kind in kinds):
+        caption += (
+            " Of a head with several classes, left: the ROC curve of each class against all others; the diagonal is a guess."
+            " Right: the share of the rows of each class (lines) that are predicted to be of each class (columns), in percent."
+        )
+    if any(kind.is_probability and kind.units == 1 for kind in kinds):
         caption += (
             " Of a binary head, left: the ROC curve, the share of rows of the positive class that are found against the share"
             " of other rows that are taken for one, at every threshold; the diagonal is a guess. Right: the share of rows of"
@@ -65,7 +82,11 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
         left, right, unit = panels[2 * row], panels[2 * row + 1], _unit(experiment.heads[head].unit)
         kind, score = head_kind(experiment.heads[head].kind), score_metrics[head]
         values = _values(kind, of_head)
-        if kind.is_probability:
+        if kind.is_probability and kind.units > 1:
+            classes = experiment.heads[head].classes or []
+            _roc_by_class(left, of_head, classes)
+            _confusion(right, of_head, classes)
+        elif kind.is_probability:
             _roc(left, of_head)
             _reliability(right, of_head)
         else:
@@ -110,14 +131,60 @@ def _residuals(panel: Axes, predictions: HeadPredictions, unit: str) -> None:
 
 def _roc(panel: Axes, predictions: HeadPredictions) -> None:
     """The ROC curve of probabilities."""
-    counts = thresholds(predictions.actual, predictions.predicted)
-    found, wrong = counts.true_positives, counts.false_positives
     panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
-    if found[-1] > 0 and wrong[-1] > 0:
-        panel.plot(np.append(0.0, wrong / wrong[-1]), np.append(0.0, found / found[-1]), color=BLUE, linewidth=2)
+    _roc_curve(panel, predictions.actual, predictions.predicted, color=BLUE, linewidth=2)
     panel.set_aspect("equal", adjustable="box")
     panel.set_xlabel("share of the other class (false positives)")
     panel.set_ylabel("share of the positive class (true positives)")
+
+
+def _roc_curve(panel: Axes, actual: Floats, probability: Floats, **style: Any) -> None:
+    """One ROC curve; none where there are no rows of one of both."""
+    counts = thresholds(actual, probability)
+    found, wrong = counts.true_positives, counts.false_positives
+    if found[-1] > 0 and wrong[-1] > 0:
+        panel.plot(np.append(0.0, wrong / wrong[-1]), np.append(0.0, found / found[-1]), **style)
+
+
+def _roc_by_class(panel: Axes, predictions: HeadPredictions, classes: Sequence[str]) -> None:
+    """The ROC curve of each class against all others."""
+    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
+    of_classes = one_against_others(predictions.actual, predictions.predicted)
+    for number, (name, (actual, probability)) in enumerate(zip(classes, of_classes, strict=True)):
+        named = {"label": _short(name)} if len(classes) <= MOST_NAMED else {}
+        _roc_curve(panel, actual, probability, color=CLASS_COLORS[number % len(CLASS_COLORS)], linewidth=1.5, **named)
+    if len(panel.get_legend_handles_labels()[0]) > 0:
+        panel.legend(loc="lower right", fontsize="small", frameon=False)
+    panel.set_aspect("equal", adjustable="box")
+    panel.set_xlabel("share of other classes (false positives)")
+    panel.set_ylabel("share of the class (true positives)")
+
+
+def _confusion(panel: Axes, predictions: HeadPredictions, classes: Sequence[str]) -> None:
+    """The confusion matrix: by class of the rows, the share that is predicted to be of each class."""
+    count = len(classes)
+    pairs = np.stack([predictions.actual, predictions.predicted.argmax(axis=0)]).astype(int)
+    matrix = np.zeros((count, count))
+    np.add.at(matrix, tuple(pairs), 1.0)
+    rows = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, rows, out=np.zeros_like(matrix), where=rows > 0)
+    panel.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    panel.grid(visible=False)
+    if count <= MOST_NAMED:
+        for (line, column), share in np.ndenumerate(shares):
+            panel.text(
+                column, line, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > HALF else INK, fontsize=9
+            )
+        names = [_short(name) for name in classes]
+        panel.set_xticks(range(count), names)
+        panel.set_yticks(range(count), names)
+    panel.set_xlabel("predicted class")
+    panel.set_ylabel("class of the row")
+
+
+def _short(name: str) -> str:
+    """A class's name as a figure has room for it."""
+    return textwrap.shorten(name, MOST_CHARACTERS, placeholder="…") or name[:MOST_CHARACTERS]
 
 
 def _reliability(panel: Axes, predictions: HeadPredictions) -> None:

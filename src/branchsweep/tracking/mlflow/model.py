@@ -245,14 +245,13 @@ def _described_inputs(predictor: serving.Predictor) -> dict[str, dict[str, Any]]
 
 
 def _outputs(predictor: serving.Predictor) -> list[ColSpec | TensorSpec]:
-    """The columns of predictions: a number for each head, of a binary one a class and a number."""
+    """The columns of predictions: a number for each head, of one with classes a class, and their probabilities."""
     anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     columns: list[ColSpec | TensorSpec] = []
     for head in predictor.units:
-        is_binary = head in predictor.classes
-        columns.append(ColSpec(anything if is_binary else DataType.double, head))
-        if is_binary:
-            columns.append(ColSpec(DataType.double, serving.PROBABILITY_COLUMN.format(head=head)))
+        probabilities = serving.probability_columns(head, predictor.classes.get(head, []))
+        columns.append(ColSpec(anything if probabilities else DataType.double, head))
+        columns += [ColSpec(DataType.double, name) for name in probabilities]
     return columns
 
 

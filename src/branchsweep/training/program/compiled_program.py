@@ -65,7 +65,7 @@ def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor
         return tf.where(tf.gather(keep, lanes)[:, None, None], now, kept)
 
     kept = networks.weight_rows.combined(plan, chosen_rows, state.predicting, state.kept)
-    chosen = tf.tile(keep, [networks.H])[None, :, None]
+    chosen = tf.tile(keep, [networks.H * networks.U])[None, :, None]
 
     def chunk(c: Tensor, kept_predictions: Tensor) -> tuple[Tensor]:
         return (

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from branchsweep.data.encoders.registry import outputs_encoder
+from branchsweep.metrics.output_columns import as_columns, of_head, output_columns, output_count
 from branchsweep.models.architecture import Architecture, LayerShape
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.registry import kinds_of
@@ -186,6 +188,7 @@ def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
 def _new_state(lane: Lane, program: Program) -> LaneState:
     """The state of a lane before its first step."""
     nothing = np.zeros((0, len(program.losses)))
+    no_predictions = np.zeros((0, output_count(kinds_of(program.losses))), np.float32)
     return LaneState(
         epoch=0,
         weights=initial_weights(lane.recipe.architecture, program.inputs, lane.weight_seed),
@@ -195,7 +198,7 @@ def _new_state(lane: Lane, program: Program) -> LaneState:
         best=-np.inf,
         best_epoch=0,
         waited=0,
-        predictions=nothing.astype(np.float32),
+        predictions=no_predictions,
         curve=nothing,
     )
 
@@ -203,8 +206,10 @@ def _new_state(lane: Lane, program: Program) -> LaneState:
 def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedule) -> State:
     """The states of the population's lanes, new ones for lanes without, as arrays of the program's shapes."""
     program, heads = population.program, len(population.program.losses)
+    kinds = kinds_of(program.losses)
+    own_columns = output_columns(kinds)
     states = [lane.state or _new_state(lane, program) for lane in population.lanes]
-    predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
+    predictions = np.zeros((feed.batches * program.batch_size, program.output_units, heads, program.lanes), np.float32)
     weights, first_moment, second_moment, kept, average = (_zeros(program) for _ in range(5))
     log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
     for lane, state in enumerate(states):
@@ -217,7 +222,8 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             (average, state.average),
         ):
             _write_weights(layers, sites, of_lane)
-        predictions[: len(state.predictions), :, lane] = state.predictions
+        for head, (kind, columns) in enumerate(zip(kinds, own_columns, strict=True)):
+            predictions[: len(state.predictions), : kind.units, head, lane] = state.predictions[:, columns]
         if state.log_variances:
             log_variances[:, :, lane] = state.log_variances
 
@@ -241,9 +247,7 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             epoch=per_lane([state.epoch for state in states], 0, np.int32),
             going=tf.constant(np.arange(program.lanes) < len(states)),
         ),
-        predictions=tf.constant(
-            predictions.reshape(feed.batches, program.batch_size, heads * program.lanes).transpose(0, 2, 1)
-        ),
+        predictions=tf.constant(predictions.reshape(feed.batches, program.batch_size, -1).transpose(0, 2, 1)),
     )
 
 
@@ -274,7 +278,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     program, fit = population.program, population.fit
     state, curve, keep_weights = results
     K, heads = program.lanes, len(program.losses)
-    predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
+    predictions = state.predictions.numpy().reshape(feed.batches, program.output_units, heads, K, program.batch_size)
     lanes = Lanes(*(array.numpy() for array in state.lanes))
     patience = fit.early_stopping.patience if fit.early_stopping else NEVER
     ends = population.epochs if population.pauses else population.stops
@@ -289,7 +293,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
 
     def outcome(lane: int, recipe: Recipe, before: LaneState | None) -> LaneOutcome:
         stream = feed.streams[feed.stream_of_lane[lane]]
-        scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
+        scaled = _of_heads(program, predictions[:, :, :, lane])[: len(stream.validation)]
         epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
         whole_curve = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
 
@@ -328,10 +332,22 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     return [outcome(lane, recipe, population.states[lane]) for lane, recipe in enumerate(population.recipes)]
 
 
+def _of_heads(program: Program, predictions: Floats32) -> Floats32:
+    """A lane's raw outputs `(rows, outputs)` from `(C, U, H, B)`, without the units that a head lacks."""
+    by_row = predictions.transpose(0, 3, 2, 1).reshape(-1, len(program.losses), program.output_units)
+    if program.output_units == 1:
+        return by_row[:, :, 0]
+    kinds = kinds_of(program.losses)
+    return np.concatenate([by_row[:, head, : kind.units] for head, kind in enumerate(kinds)], axis=1)
+
+
 def _natural(program: Program, stream: Stream, outputs: Floats) -> Floats:
-    """Predictions `(rows, heads)` in natural units of raw outputs."""
-    predictions = [kind.predict(NUMPY, outputs[:, column]) for column, kind in enumerate(kinds_of(program.losses))]
-    return stream.target_encoder.inverse(np.stack(predictions, axis=1))
+    """Predictions `(rows, outputs)` in natural units of raw outputs."""
+    kinds = kinds_of(program.losses)
+    columns = [
+        as_columns(kind.predict(NUMPY, of_head(outputs, own))) for kind, own in zip(kinds, output_columns(kinds), strict=True)
+    ]
+    return outputs_encoder(stream.target_encoder, [kind.units for kind in kinds]).inverse(np.concatenate(columns, axis=1))
 
 
 def _zeros(program: Program) -> list[Floats32]:

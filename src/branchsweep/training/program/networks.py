@@ -23,7 +23,7 @@ import tensorflow as tf
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.layers.activations import evaluate_by_row
-from branchsweep.models.layers.layer import FORWARD, OVER_ROWS
+from branchsweep.models.layers.layer import BACK, FORWARD, OVER_ROWS
 from branchsweep.models.layers.registry import activations_of, layers_of
 from branchsweep.models.output_clipping import is_linear
 from branchsweep.training.population import Program
@@ -61,6 +61,7 @@ class Networks:
         self.F, self.H, self.N = program.inputs, len(program.losses), layer_capacity(program)
         self.stages = program_stages(program)
         self.heads, self.layers = kinds_of(program.losses), layers_of(program.layers)
+        self.U = program.output_units
         self.activations = activations_of(program.activations)
         self.optimizer = OptimizerStep(program.optimizer, self.S)
         self.zero_row = self.H * self.K
@@ -211,11 +212,25 @@ class Networks:
         return settings._replace(trains=settings.trains & (learns[0] if kind is None else tf.gather(learns, kind)))
 
     def outputs(self, weights: Tensor, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
-        """For S outputs of one head from row o on: their inputs (S, 1 + W, B), raw outputs and targets (S, 1, B) each."""
+        """For S outputs of one head from row o on: inputs (S, 1 + W, B), raw outputs (S, units, B), and targets (S, 1, B)."""
         lanes = o - head * self.K + tf.range(self.S)
         x = tf.gather(A, read_rows(plan.output_reads, o, self.S))
         y = tf.einsum(FORWARD, read_rows(weights, o, self.S), x)
+        if (units := self.heads[head].units) < self.U:
+            y = y[:, :units]
         return x, y, tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
+
+    def slopes_back(self, slope: Tensor, block: Tensor) -> tuple[Tensor, Tensor]:
+        """The slopes by S raw outputs with zeros for units that a head lacks (S, U, B), and by what they read (S, W, B).
+
+        Args:
+            slope: `(S, units, B)`.
+            block: `(S, U, 1 + W)` the weights.
+        """
+        if self.U == 1:
+            return slope, tf.transpose(block[:, :, 1:], [0, 2, 1]) * slope
+        slope = tf.pad(slope, [[0, 0], [0, self.U - slope.shape[1]], [0, 0]])
+        return slope, tf.einsum(BACK, block[:, :, 1:], slope)
 
     def row_shares(self, M: Tensor, head: int) -> Tensor:
         """By stream, what each row of the batch counts in the mean of one head's losses: `(R, B)`."""
@@ -300,7 +315,7 @@ class Networks:
             The state after the step, and the buffers.
         """
         X, T, M, A, D, G = buffers
-        S, K = self.S, self.K
+        S, K, infinity = self.S, self.K, plan.infinity
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
         settings = OptimizerSettings(
             step_size=step.step_size[:, None, None],
@@ -310,8 +325,7 @@ class Networks:
             clipnorm=plan.clipnorm,
             trains=trains[:, None, None],
         )
-        weights, infinity = state.weights, plan.infinity
-        A, D = self.forward(weights, plan, X, (A, D), step.key)
+        A, D = self.forward(state.weights, plan, X, (A, D), step.key)
         learning = [
             Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
         ]
@@ -339,8 +353,9 @@ class Networks:
                 if log_variances:
                     mean = tf.einsum(OVER_ROWS, kind.loss(TENSORS, y, target), share)
                     weight, log_variances = self.weigh(weight, mean, log_variances, plan, o, settings_of(lanes))
-                slope = kind.slope(TENSORS, y, target) * (share * weight)  # (S, 1, B)
-                G = write_rows(G, o, tf.transpose(read_rows(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
+                slope = kind.slope(TENSORS, y, target) * (share * weight)
+                slope, sent = self.slopes_back(slope, read_rows(layers.value, o, S))
+                G = write_rows(G, o, sent)
                 done = slope[0, 0, 0] + read_rows(G, o, 1)[0, 0, 0]
                 layers = self.optimizer.update(layers, tf.einsum(OVER_ROWS, slope, x), o, settings_of(lanes), infinity, done)
                 return G, layers, log_variances
@@ -392,7 +407,7 @@ class Networks:
     def validate(
         self, weights: Layers, plan: Plan, rows: Rows, buffers: tuple[Tensor, ...], predictions: Tensor
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The score `(H*K,)` of every output on the validation rows, the raw outputs `(C, H*K, B)`, and the buffers."""
+        """The score `(H*K,)` of every output on the validation rows, the raw outputs `(C, U*H*K, B)`, and the buffers."""
         X, T, M, A, D, G = buffers
 
         def chunk(
@@ -419,7 +434,9 @@ class Networks:
                         rows_of_batch = tf.cast(tf.gather(rows.validation_count[:, c], streams), tf.float32)
                         other *= share * rows_of_batch[:, None, None]
                     deviance = tf.einsum(OVER_ROWS, factor, other)[:, 0, 0]
-                    predictions = write_block(predictions, tf.stack([c, o, 0]), y[None, :, 0])
+                    for unit in range(kind.units):
+                        row = o + unit * self.H * self.K if unit else o
+                        predictions = write_block(predictions, tf.stack([c, row, 0]), y[None, :, unit])
                     return write_rows(deviances, o, read_rows(deviances, o, self.S) + deviance), predictions
 
                 deviances, predictions = repeat(plan.lane_waves, output, deviances, predictions)

@@ -3,7 +3,8 @@
 Legend, with the shapes of the arrays (feature-major: units before rows, the fastest order on a CPU):
 
     K lanes   H heads   N places of hidden layers   S slots of a wave   F inputs   B rows of a batch
-    W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `stages`)
+    U the most units of an output (1 for a number)
+    W the wider of the program's two widths; a stage's layers have U' <= W units and read V <= W (see `stages`)
     R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
 
     A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
@@ -26,7 +27,7 @@ Tensor = Any  # TensorFlow ships no types
 
 Layers = tuple[Tensor, ...]
 """One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
-(K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns
+(K, trunk width, 1 + F), those of each stage (its places, U', 1 + V), and the outputs (H*K, U, 1 + W). Rows are units, columns
 what they read; column 0 is the bias, which reads the ones. In programs with factors of the inputs these come last,
 (K, 1, 1 + F), where column 0 is not used."""
 
@@ -64,7 +65,7 @@ class State(NamedTuple):
     average: Layers  # the moving average of the weights; empty in programs without one
     kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
     lanes: Lanes
-    predictions: Tensor  # (C, H*K, B) of the kept weights on the validation rows
+    predictions: Tensor  # (C, U*H*K, B) the raw outputs of the kept weights on the validation rows
 
     @property
     def predicting(self) -> Layers:

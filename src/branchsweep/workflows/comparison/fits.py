@@ -13,8 +13,10 @@ from branchsweep.config.sections.training import Fit
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ByHalf
+from branchsweep.metrics.output_columns import as_columns, of_head, output_columns
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
 from branchsweep.trial import HeadScore, Params
@@ -153,16 +155,23 @@ def score_networks(
         by_seed = []
         for key in (key for key in keys if key[0] == half):
             columns = {
-                head: fit.predictions[key][:, column]
+                head: of_head(fit.predictions[key], own)
                 for fit in fits
-                for column, head in enumerate(fit.network.part.experiment.heads)
+                for head, own in _columns(fit.network.part.experiment).items()
             }
-            by_seed.append(scores.head_scores(actual, np.stack([columns[head] for head in heads], axis=1), heads))
+            predicted = np.concatenate([as_columns(columns[head]) for head in heads], axis=1)
+            by_seed.append(scores.head_scores(actual, predicted, heads))
         averaged, mean, _ = scores.average_scores(by_seed)
         by_half.append(averaged)
         means.append(mean)
     by_head, others = scores.by_half(by_half)
     return {**by_head, MEAN: tuple(means)}, others
+
+
+def _columns(experiment: Experiment) -> dict[str, slice]:
+    """By head of an experiment, its columns of predictions."""
+    kinds = kinds_by_head(experiment)
+    return dict(zip(kinds, output_columns(kinds.values()), strict=True))
 
 
 def measure_network(fit: FittedNetwork, training: TrainingContext) -> tuple[float, float]:

@@ -51,7 +51,7 @@ class ReevaluatedTrial:
         candidate: What was trained.
         score: Over all its lanes.
         lane_scores: By (fold, seed), the score of each head; empty where a lane diverged.
-        predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
+        predictions: `(training rows, outputs)` what its lanes predict for the rows that they were not trained on, averaged over
             the seeds, in natural units; NaN where a lane diverged, and in rows that are validation rows of no fold.
         parameters: Weights and biases of its network.
     """

@@ -16,6 +16,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores, significance
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.metrics.output_columns import output_count
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.training.lanes import LaneKey, LaneOutcome
 from branchsweep.trial import Result
@@ -104,9 +105,9 @@ def _reevaluated(
     by_lane = {(key.fold, key.seed): outcomes[key] for key in sorted(outcomes)}
     score = score_trial(experiment, by_lane, rows, sum(outcome.seconds for outcome in by_lane.values()))
     by_head_of_lane: dict[tuple[int, int], Mapping[str, float]] = {}
-    predictions = np.full(rows.y.shape, np.nan)
+    predictions = np.full((len(rows.y), output_count(heads.values())), np.nan)
     if score.is_complete:
-        totals, lanes = np.zeros(rows.y.shape), np.zeros((len(rows.y), 1))
+        totals, lanes = np.zeros(predictions.shape), np.zeros((len(rows.y), 1))
         for (fold, seed), outcome in by_lane.items():
             validation = rows.fold_rows(fold)[1]
             by_head = scores.head_scores(rows.actual.rows(validation), outcome.predictions, heads)

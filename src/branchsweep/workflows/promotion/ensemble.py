@@ -17,6 +17,7 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Ensemble
 from branchsweep.metrics import scores
 from branchsweep.metrics.actual import Actual
+from branchsweep.metrics.output_columns import by_output, output_count
 from branchsweep.models.ensemble_selection import select_greedily
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.stacking import stack
@@ -150,7 +151,7 @@ def score_ensemble(
         training: With the rows.
     """
     rows, heads = training.rows, kinds_by_head(experiment)
-    predictions, by_fold = np.full(rows.y.shape, np.nan), []
+    predictions, by_fold = np.full((len(rows.y), output_count(heads.values())), np.nan), []
     folds = range(experiment.folds, len(rows.folds))
     for fold in folds:
         validation = rows.fold_rows(fold)[1]
@@ -160,7 +161,7 @@ def score_ensemble(
         else:  # one part of the rows validates, and no other could choose
             weights = {index: np.full(len(heads), 1 / len(candidates)) for index in range(len(candidates))}
         for index, own in weights.items():
-            term = own * candidates[index].predictions[validation]
+            term = by_output(own, heads.values()) * candidates[index].predictions[validation]
             predictions[validation] = np.where(np.isnan(predictions[validation]), 0.0, predictions[validation]) + term
         by_fold.append(scores.head_scores(rows.actual.rows(validation), predictions[validation], heads))
     by_head, value, value_se = scores.average_scores(by_fold)

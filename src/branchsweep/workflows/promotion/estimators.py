@@ -11,8 +11,10 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.metrics import scores
+from branchsweep.metrics.output_columns import output_count
 from branchsweep.models.baselines import FittedBaseline
 from branchsweep.models.exported_model import EstimatorMember
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, MeanScores, Score, Status
 from branchsweep.types import Floats
 from branchsweep.workflows.context import TrainingContext
@@ -96,7 +98,7 @@ def confirm_estimator(chosen: ChosenEstimator, experiment: Experiment, training:
         training: With the rows.
     """
     rows, estimator = training.rows, chosen.on(experiment, training)
-    by_fold, predictions = [], np.full(rows.y.shape, np.nan)
+    by_fold, predictions = [], np.full((len(rows.y), output_count(kinds_by_head(experiment).values())), np.nan)
     for fold in range(experiment.folds, len(rows.folds)):
         fitted, measured = estimator.on_fold(fold, chosen.params)
         validation = rows.fold_rows(fold)[1]

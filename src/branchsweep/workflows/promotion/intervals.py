@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from branchsweep.metrics.actual import Actual
+from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.prediction_intervals import CheckedIntervals, PredictionIntervals, checked_intervals
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
@@ -24,7 +25,8 @@ def prediction_intervals(judged: ReevaluatedTrial, actual: Actual) -> Prediction
     columns = [column for column, kind in enumerate(kinds.values()) if kind.has_intervals]
     rows = judged.predicted_rows
     heads = [list(kinds)[column] for column in columns]
-    return PredictionIntervals.of(heads, judged.predictions[rows][:, columns], actual.rows(rows).columns(columns))
+    outputs = [output_columns(kinds.values())[column].start for column in columns]
+    return PredictionIntervals.of(heads, judged.predictions[rows][:, outputs], actual.rows(rows).columns(columns))
 
 
 def check_intervals(model: ExportedModel, predictions: Floats, actual: Actual) -> CheckedIntervals | None:
@@ -32,10 +34,11 @@ def check_intervals(model: ExportedModel, predictions: Floats, actual: Actual) -
 
     Args:
         model: The model.
-        predictions: `(test rows, heads)` of the exported model.
+        predictions: `(test rows, outputs)` of the exported model.
         actual: Of the test rows.
     """
     if model.intervals is None:
         return None
     columns = [list(model.units).index(head) for head in model.intervals.half_widths]
-    return checked_intervals(model.intervals, predictions[:, columns], actual.columns(columns))
+    outputs = [output_columns(model.kinds.values())[column].start for column in columns]
+    return checked_intervals(model.intervals, predictions[:, outputs], actual.columns(columns))

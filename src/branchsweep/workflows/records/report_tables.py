@@ -24,6 +24,7 @@ from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
+from branchsweep.types import Floats
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
 
@@ -42,7 +43,9 @@ def report_tables(report: SweepReport) -> Files:
         CURVES: csv_text(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
     }
     if report.predictions:
-        files[PREDICTIONS] = csv_text(("head", "actual", "predicted"), _prediction_rows(report.predictions))
+        several = any(of_head.predicted.ndim > 1 for of_head in report.predictions.values())
+        header = ("head", "actual", "predicted", *(["unit"] if several else []))
+        files[PREDICTIONS] = csv_text(header, _prediction_rows(report.predictions, several))
     return files
 
 
@@ -116,10 +119,12 @@ def _cell(value: float) -> str:
     return repr(float(value)) if math.isfinite(value) else ""
 
 
-def _prediction_rows(predictions: Mapping[str, HeadPredictions]) -> Iterable[Sequence[Any]]:
+def _prediction_rows(predictions: Mapping[str, HeadPredictions], with_units: bool) -> Iterable[Sequence[Any]]:
+    """A row for each prediction; with the number of the output unit where some head has several, unit after unit."""
     for head, of_head in predictions.items():
-        for actual, predicted in zip(of_head.actual, of_head.predicted, strict=True):
-            yield head, repr(float(actual)), repr(float(predicted))
+        for unit, values in enumerate(np.atleast_2d(of_head.predicted)):
+            for actual, predicted in zip(of_head.actual, values, strict=True):
+                yield head, repr(float(actual)), repr(float(predicted)), *([unit] if with_units else [])
 
 
 def _curve_rows(curves: Mapping[str, Curves]) -> Iterable[Sequence[Any]]:
@@ -131,10 +136,17 @@ def _curve_rows(curves: Mapping[str, Curves]) -> Iterable[Sequence[Any]]:
 
 def read_predictions(text: str) -> dict[str, HeadPredictions]:
     """The predictions by head, as in `predictions.csv`; none for an empty text."""
-    pairs: dict[str, list[tuple[float, float]]] = {}
+    pairs: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        pairs.setdefault(plain_text(row["head"]), []).append((float(row["actual"]), float(row["predicted"])))
-    return {head: HeadPredictions(*np.array(pair).T) for head, pair in pairs.items()}
+        of_unit = pairs.setdefault(plain_text(row["head"]), {}).setdefault(row.get("unit", ""), [])
+        of_unit.append((float(row["actual"]), float(row["predicted"])))
+    return {head: _head_predictions([np.array(own).T for own in units.values()]) for head, units in pairs.items()}
+
+
+def _head_predictions(units: Sequence[Floats]) -> HeadPredictions:
+    """The predictions of a head from `(2, rows)` actual and predicted values of each unit."""
+    actual, predicted = units[0]
+    return HeadPredictions(actual, predicted if len(units) == 1 else np.stack([values for _, values in units]))
 
 
 def read_curves(text: str) -> dict[str, Curves]:

@@ -1,0 +1,165 @@
+"""Heads of every task in the compiled program: one lane equals `keras.Model.fit`; alone it is what it is in company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.encoders.inputs import InputEncoder
+from branchsweep.data.encoders.registry import fit_target_encoder, outputs_encoder
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.scores import head_scores
+from branchsweep.models import keras_network
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.models.keras_fit import keras_optimizer
+from branchsweep.models.recipe import recipe_for
+from branchsweep.training import packing
+from branchsweep.training.lanes import Lane, search_lane
+from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.program.batches import row_order
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Params
+from branchsweep.types import Floats, Weights
+from tiny_training import assert_same_outcome
+
+ROWS, BATCH, SEED = 300, 32, 7  # 200 training rows a fold: seven steps an epoch
+
+HEADS: Mapping[str, Mapping[str, Any]] = {
+    "load": {},
+    "state": {"task": "multiclass", "classes": ["low", "middle", "high"]},
+    "trip": {"task": "binary", "classes": ["no", "yes"]},
+    "grade": {"task": "multiclass", "classes": list("abcde")},
+    "starts": {"task": "count"},
+    "outer": {"task": "quantile", "quantile": 0.9},
+}
+TASKS = {"binary": ["trip"], "multiclass": ["state"], "count": ["starts"], "quantile": ["outer"], "all": list(HEADS)}
+
+
+def experiment_with(heads: list[str], epochs: int = 9, **fit: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tasks",
+            "seed": SEED,
+            "table": {"source": "tiny.csv", "inputs": ["a", "b", "c"]},
+            "heads": {head: HEADS[head] for head in heads},
+            "space": {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}},
+            "fit": {"epochs": epochs, **fit},
+            "validation": {"method": "k_fold", "folds": 3, "seeds": 50},
+        }
+    )
+
+
+def make_rows(heads: list[str]) -> TrainingRows:
+    """A small table whose targets depend on one hidden variable."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, 3)) * [7.0, 6.0, 15.0] + [20.0, 1013.0, 70.0]
+    z = (x - x.mean(0)) / x.std(0)
+    hidden = np.tanh(z @ [0.8, -0.5, 0.3]) + 0.2 * random.normal(size=ROWS)
+    columns = {
+        "load": 450.0 + 17.0 * hidden,
+        "state": np.digitize(hidden, [-0.4, 0.3]),
+        "trip": hidden > 0.2,
+        "grade": np.digitize(z[:, 1], [-1.0, -0.3, 0.3, 1.0]),
+        "starts": random.poisson(np.exp(hidden)),
+        "outer": 450.0 + 17.0 * hidden,
+    }
+    y = np.stack([columns[head].astype(np.float64) for head in heads], axis=1)
+    parts = np.array_split(random.permutation(ROWS), 3)
+    folds = tuple((np.concatenate([other for other in parts if other is not part]), part) for part in parts)
+    return TrainingRows(x, y, folds)
+
+
+def make_lane(experiment: Experiment, params: Params, trial: int = 0, fold: int = 0) -> Lane:
+    lane = search_lane(trial, recipe_for(experiment, {"batch_size": BATCH, **params}), experiment, fold, 0)
+    return replace(lane, stop=lane.epochs)
+
+
+def train(lanes: list[Lane], experiment: Experiment) -> PopulationOutcome:
+    """Lanes as one population."""
+    (population,) = packing.pack(lanes, experiment)
+    return PopulationTrainer(make_rows(list(experiment.heads))).train_one(population, keep_weights=True)
+
+
+def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]:
+    """The lane by `keras.Model.fit` with Keras's losses: its weights, its predictions on the validation rows."""
+    rows, recipe, kinds = make_rows(list(experiment.heads)), lane.recipe, kinds_by_head(experiment)
+    training, validation = rows.fold_rows(lane.key.fold)
+    x = InputEncoder(rows.input_columns, recipe.encoding).fit(rows.x[training], rows.y[training]).transform(rows.x)
+    encoder = fit_target_encoder([kind.target_encoder(recipe.target_scaling) for kind in kinds.values()], rows.y[training])
+    x, y = x.astype(np.float32), encoder.transform(rows.y).astype(np.float32)
+    weights = keras_network.initial_weights(recipe.architecture, x.shape[1], lane.weight_seed)
+    losses = {name: kind.name for name, kind in kinds.items()}
+    model = keras_network.build_network(recipe.architecture, x.shape[1], weights, losses=losses)
+    steps = -(-len(training) // recipe.batch_size)
+    model.compile(
+        keras_optimizer(recipe, steps * lane.epochs),
+        loss={name: kind.keras_loss() for name, kind in kinds.items()},
+        loss_weights=dict(recipe.loss_weights),
+    )
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        for epoch in range(lane.stop):
+            order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, training)
+            for begin in range(0, len(order), recipe.batch_size):
+                batch = order[begin : begin + recipe.batch_size]
+                yield x[batch], {head: y[batch, [column]] for column, head in enumerate(kinds)}
+
+    model.fit(batches(), steps_per_epoch=steps, epochs=lane.stop, shuffle=False, verbose=0)
+    outputs = model.predict(x[validation], verbose=0)
+    predicted = np.concatenate([outputs[head] for head in kinds], axis=1).astype(np.float64)
+    natural = outputs_encoder(encoder, [kind.units for kind in kinds.values()]).inverse(predicted)
+    return keras_network.network_weights(model, recipe.architecture), natural
+
+
+def assert_is_keras_fit(experiment: Experiment, params: Params, tolerance: float) -> None:
+    lane = make_lane(experiment, params)
+    outcome = train([lane], experiment).lanes[0]
+    weights, predictions = fit_with_keras(lane, experiment)
+    assert outcome.weights is not None
+    for own, expected in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(own, expected, atol=tolerance)
+    np.testing.assert_allclose(outcome.predictions, predictions, rtol=tolerance, atol=tolerance)
+
+
+PARAMS: Params = {"trunk.depth": 2, "trunk.width": 8, "branch.depth": 1, "branch.width": 6, "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize("task", [pytest.param(task, marks=[] if task == "all" else pytest.mark.slow) for task in TASKS])
+def test_a_lane_is_keras_fit_over_60_steps(task: str) -> None:
+    assert_is_keras_fit(experiment_with(TASKS[task], keep="last"), PARAMS, tolerance=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_a_lane_is_keras_fit_over_600_steps(task: str) -> None:
+    experiment = experiment_with(TASKS[task], epochs=86, keep="last")
+    assert_is_keras_fit(experiment, {**PARAMS, "learning_rate": 0.003}, tolerance=1e-2)
+
+
+def test_a_lane_of_several_classes_is_alone_what_it_is_in_company() -> None:
+    experiment = experiment_with(["state", "load", "grade"])
+    space: list[Params] = [
+        PARAMS,
+        {**PARAMS, "loss_balancing": "static", "weight_decay": 0.01, "branch.depth": 0},
+        {**PARAMS, "learning_rate": 0.1, "trunk.depth": 3},
+    ]
+    lanes = [make_lane(experiment, params, trial) for trial, params in enumerate(space)]
+    together = train(lanes, experiment)
+    for trial, lane in enumerate(lanes):
+        assert_same_outcome(train([lane], experiment), replace(together, lanes=[together.lanes[trial]]))
+
+
+def test_predictions_of_classes_are_probabilities_and_the_curve_is_their_score() -> None:
+    experiment = experiment_with(["load", "state"], keep="last")
+    lane = make_lane(experiment, PARAMS)
+    outcome, rows = train([lane], experiment).lanes[0], make_rows(["load", "state"])
+    assert outcome.predictions.shape == (100, 4)
+    np.testing.assert_allclose(outcome.predictions[:, 1:].sum(axis=1), 1.0, atol=1e-6)
+    measured = head_scores(rows.y[rows.fold_rows(0)[1]], outcome.predictions, kinds_by_head(experiment))
+    np.testing.assert_allclose(outcome.curve[-1], [own.score for own in measured.values()], atol=1e-4)
+    assert measured["state"].score > 0.3
