@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -82,7 +83,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
         BackendError: There is no script for the kinds of the heads, or for how inputs are encoded.
     """
     _check_heads(provenance)
-    columns = InputSource(inputs)
+    columns = InputSource(inputs, provenance.named_classes)
     by_member = [_Network.of(member, columns, provenance) for member in members]
     networks = [network for index, network in enumerate(by_member) if network not in by_member[:index]]
     heads = {head: head_kind(loss) for head, loss in provenance.losses.items()}
@@ -113,6 +114,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             split=split,
             **_weight_sources(provenance, split),
             **_names_of_columns(columns, provenance),
+            **_output_sources(provenance),
             imports=_imports([*calls, *(SourceCall(name, module="sklearn.model_selection") for name in split.splitters)]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
@@ -131,13 +133,11 @@ def _check_heads(provenance: Provenance) -> None:
     """Check that the lines of a script can read and train the heads.
 
     Raises:
-        BackendError: Targets are words, or several heads have one column.
+        BackendError: The words of classes are not recorded, or several heads have one column.
     """
     remedy = "export the network (--format keras)"
-    if provenance.has_words:
-        raise BackendError(f"heads whose classes are not the numbers 0, 1, … have no script; {remedy}")
-    if any(head_kind(loss).units > 1 for loss in provenance.losses.values()):
-        raise BackendError(f"heads of several classes have no script; {remedy}")
+    if provenance.has_words and not provenance.classes:
+        raise BackendError(f"the model was registered without the words of its classes, so there is no script; {remedy}")
     if len(set(provenance.columns.values())) < len(provenance.columns):
         raise BackendError(f"several heads of one target column have no script; {remedy}")
 
@@ -146,7 +146,27 @@ def _share_source(member: ModelMember, provenance: Provenance) -> str:
     """What a network weighs: one number, or one for each head where they differ."""
     if not member.head_shares:
         return repr(member.share)
-    return f"np.array([{', '.join(repr(member.share_of(head)) for head in provenance.columns)}])"
+    units = _output_units(provenance)
+    return f"np.array([{', '.join(repr(member.share_of(head)) for head in provenance.columns for _ in range(units[head]))}])"
+
+
+def _output_units(provenance: Provenance) -> dict[str, int]:
+    """By head, the columns of its predictions."""
+    return {head: head_kind(provenance.losses[head]).units for head in provenance.columns}
+
+
+def _output_sources(provenance: Provenance) -> dict[str, Any]:
+    """What the template writes of the columns of predictions where some head has several."""
+    units = _output_units(provenance)
+    ends = accumulate(units.values())
+    return {
+        "has_several_outputs": max(units.values()) > 1,
+        "output_columns": {
+            head: f"slice({end - own}, {end})" if own > 1 else str(end - 1)
+            for (head, own), end in zip(units.items(), ends, strict=True)
+        },
+        "heads_of_outputs": [str(number) for number, own in enumerate(units.values()) for _ in range(own)],
+    }
 
 
 def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any]:
@@ -247,11 +267,22 @@ class _Network:
 
     @property
     def target_source(self) -> SourceCall | None:
-        """What encodes the targets, all alike; None where they stay as they are."""
-        scalings = {head_kind(loss).target_encoder(self.recipe.target_scaling) for loss in self.losses.values()}
-        if len(scalings) > 1:
+        """What encodes the targets; None where all stay as they are."""
+        scalings = set(self._target_scalings)
+        if len(scalings) > 1 and scalings != {"none", "standard"}:
             raise BackendError("heads whose targets are encoded in different ways have no script; use target_scaling: none")
-        return encoder_kind(scalings.pop()).source
+        return encoder_kind(max(scalings, key=lambda name: name != "none")).source
+
+    @property
+    def unscaled(self) -> list[str]:
+        """The positions of the heads whose targets stay as they are, where those of others do not."""
+        scalings = self._target_scalings
+        return [str(position) for position, name in enumerate(scalings) if name == "none" and set(scalings) != {"none"}]
+
+    @property
+    def _target_scalings(self) -> list[str]:
+        """By head, the encoder of its targets."""
+        return [head_kind(loss).target_encoder(self.recipe.target_scaling) for loss in self.losses.values()]
 
     @property
     def input_width(self) -> str:

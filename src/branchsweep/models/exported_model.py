@@ -82,7 +82,8 @@ class Provenance:
         partial_targets: Whether there were rows that had the targets of some heads only, and were used.
         weights: By head, the columns whose product weighs its rows.
         has_test_table: Whether the test rows were a table of their own.
-        has_words: Whether classes of some head are not the whole numbers from 0 in the table.
+        has_words: Of a model that an earlier version registered: whether classes of some binary head are words.
+        classes: By head with classes, what the numbers from 0 are in the table.
         outer_fold: The number of the outer fold whose rows are the test rows, and how many there are; None without outer folds.
     """
 
@@ -105,6 +106,16 @@ class Provenance:
     has_test_table: bool = False
     outer_fold: tuple[int, int] | None = None
     has_words: bool = False
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def named_classes(self) -> dict[str, Sequence[str]]:
+        """By target column, its classes where they are not the whole numbers from 0."""
+        return {
+            self.columns[head]: labels
+            for head, labels in self.classes.items()
+            if list(labels) != [str(number) for number in range(len(labels))]
+        }
 
     @property
     def row_split(self) -> RowSplit:
@@ -135,10 +146,7 @@ class Provenance:
             split=experiment.resolved_split,
             partial_targets=partial_targets,
             weights=experiment.head_weight_columns,
-            has_words=any(
-                head.classes not in (None, [str(number) for number in range(len(head.classes or []))])
-                for head in experiment.heads.values()
-            ),
+            classes={name: head.classes for name, head in experiment.heads.items() if head.classes},
         )
 
 

@@ -8,8 +8,8 @@ for dates, and a `ColumnTransformer` encodes them, fitted on the training rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from branchsweep.config.sections.columns import Column, DatePart
 from branchsweep.data.encoders.date_parts import CYCLIC
@@ -115,9 +115,11 @@ class InputSource:
 
     Args:
         columns: What they are, in order.
+        classes: By target column, the labels of its classes, whose numbers are predicted.
     """
 
     columns: Mapping[str, Column]
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_plain(self) -> bool:
@@ -132,8 +134,13 @@ class InputSource:
     @property
     def has_numeric_labels(self) -> bool:
         """Whether some categories are numbers, which may be written in several ways."""
-        labels = [label for name in self._of_kind("categorical") for label in self.columns[name].categories or []]
-        return any(_NUMBER.fullmatch(label) for label in labels)
+        return any(_NUMBER.fullmatch(label) for label in self._labels)
+
+    @property
+    def _labels(self) -> list[str]:
+        """The labels of all categories and classes."""
+        lists = [self.columns[name].categories or [] for name in self._of_kind("categorical")]
+        return [label for labels in (*lists, *self.classes.values()) for label in labels]
 
     @property
     def gaps(self) -> list[str]:
@@ -166,12 +173,13 @@ class InputSource:
             "INDICATORS": (self._indicated, "  # those whose gaps have columns of their own"),
         }
         found = [laid_out(map(source, names), f"{name} = [", "]", note=note) for name, (names, note) in lists.items() if names]
-        if categorical := self._of_kind("categorical"):
+        of_inputs = {name: self.columns[name].categories or [] for name in self._of_kind("categorical")}
+        for constant, of_columns in (("CATEGORIES", of_inputs), ("CLASSES", self.classes)):
             entries = [
-                laid_out(map(source, self.columns[name].categories or []), f"{source(name)}: [", "],", COLUMNS - 4)
-                for name in categorical
+                laid_out(map(source, labels), f"{source(name)}: [", "],", COLUMNS - 4) for name, labels in of_columns.items()
             ]
-            found.append("\n".join(["CATEGORIES = {", *(_indented(entry) for entry in entries), "}"]))
+            if entries:
+                found.append("\n".join([f"{constant} = {{", *(_indented(entry) for entry in entries), "}"]))
         if dates := self._of_kind("date"):
             found.append(laid_out(map(source, dates), "DATES = [", "]"))
         return found
@@ -181,7 +189,7 @@ class InputSource:
         """The functions that read and encode categories and dates."""
         parts = {"cyclic": self._parts(cyclic=True), "linear": self._parts(cyclic=False)}
         return [
-            *([self._category_function] if self.has_categories else []),
+            *([self._category_function] if self.has_categories or self.classes else []),
             *([_cyclic_function(parts["cyclic"])] if parts["cyclic"] else []),
             *([_linear_function(parts["linear"])] if parts["linear"] else []),
         ]
@@ -189,8 +197,8 @@ class InputSource:
     @property
     def _category_function(self) -> str:
         function = _CATEGORY if self.has_numeric_labels else _TEXT_CATEGORY
-        labels = {label for name in self._of_kind("categorical") for label in self.columns[name].categories or []}
-        return function.replace(_LAST_LINE, _LAST_LINE_OF_BOOLEANS) if labels & {"True", "False"} else function
+        has_booleans = not {"True", "False"}.isdisjoint(self._labels)
+        return function.replace(_LAST_LINE, _LAST_LINE_OF_BOOLEANS) if has_booleans else function
 
     @property
     def reading(self) -> list[str]:

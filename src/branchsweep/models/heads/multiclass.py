@@ -101,7 +101,9 @@ class Multiclass(Head):
 _SCORE = '''
 def {name}(actual, predicted, sample_weight=None):
     """The share of explained log loss."""
+    shares = predicted / predicted.sum(axis=1, keepdims=True)
+    classes = list(range({classes}))
     return d2_log_loss_score(
-        actual, predicted, sample_weight=sample_weight, labels=list(range({classes}))
+        actual, shares, sample_weight=sample_weight, labels=classes
     )
 '''.strip()
