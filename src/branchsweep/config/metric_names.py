@@ -14,7 +14,7 @@ R2 = "r2"
 """The coefficient of determination, the score of a regression head."""
 
 D2_LOG_LOSS, D2_POISSON, D2_PINBALL = "d2_log_loss", "d2_poisson", "d2_pinball"
-"""The scores of binary, count and quantile heads: shares of explained log loss, Poisson deviance and pinball loss."""
+"""The scores of heads of classes, counts and quantiles: shares of explained log loss, Poisson deviance and pinball loss."""
 
 MIXED = "score"
 """Stands for the name of the metric where the heads' scores are different metrics."""

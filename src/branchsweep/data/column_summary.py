@@ -83,8 +83,8 @@ def _of_classes(summary: ColumnSummary, classes: Sequence[str]) -> ColumnSummary
     if len(classes) > CLASSES:
         count, named = count_and_names(classes)
         detail = f"{count.replace('categories', 'classes')}, whose probabilities are predicted: {named}"
-        numbers = dict.fromkeys(("low", "mean", "high", "sd"), math.nan)
-        return replace(summary, kind=MULTICLASS, detail="; ".join(filter(None, [detail, summary.detail])), **numbers)
+        detail = "; ".join(filter(None, [detail, summary.detail]))
+        return ColumnSummary(summary.name, "head", MULTICLASS, detail, *(math.nan,) * 4)
     other, positive = (escape_controls(name[:_MOST_CHARACTERS]) for name in classes)
     detail = f"1 is {positive}, the positive class, whose probability is predicted; 0 is {other}"
     return replace(summary, kind="binary", detail="; ".join(filter(None, [detail, summary.detail])))

@@ -90,7 +90,7 @@ class Dataset:
     weights: Floats | None = field(default=None, repr=False)
     columns: tuple[Column, ...] = ()
     test_table: SeparateTable | None = None
-    classes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def partial_targets(self) -> bool:

@@ -126,7 +126,7 @@ class ComparedMetrics:
 def _of_head(predicted: Floats, columns: slice) -> Floats:
     """A head's predictions of `(outputs, …, rows)`: `(…, rows)`, or `(…, units, rows)` where it has several units."""
     if columns.stop - columns.start == 1:
-        return predicted[columns.start]
+        return np.asarray(predicted[columns.start])
     return np.moveaxis(predicted[columns], 0, -2)
 
 

@@ -76,14 +76,14 @@ def useful_share(populations: Sequence[Population]) -> float:
 
 def padded_layers(architecture: Architecture, program: Program) -> Iterator[LayerShape]:
     """Every layer of a network as its program computes it; the outputs read the wider of the two widths."""
-    output = {"read": program.width, "units": program.output_units}
     trunk, branch = program.trunk_width, program.branch_width
     wide = replace(
         architecture,
         trunk=(trunk,) * len(architecture.trunk),
         branches={head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
     )
-    return (layer if layer.kind else layer._replace(**output) for layer in wide.layers(program.inputs))
+    read, units = program.width, program.output_units
+    return (layer if layer.kind else layer._replace(read=read, units=units) for layer in wide.layers(program.inputs))
 
 
 STATE = 8

@@ -62,7 +62,7 @@ class Objective(ConfigModel):
         min_length=1,
         max_length=MAX_OBJECTIVES,
         description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front. Scores of other tasks "
-        "are called d2_log_loss (binary), d2_poisson (count) and d2_pinball (quantile), the mean of unlike ones mean_score.",
+        "are called d2_log_loss (classes), d2_poisson (count) and d2_pinball (quantile), the mean of unlike ones mean_score.",
     )
     weights: Mapping[Name, Annotated[float, Field(gt=0, le=MAX_WEIGHT)]] = Field(
         default_factory=dict, max_length=MAX_HEADS, description="The weights of the heads in `weighted`; 1 where none is given."
