@@ -144,6 +144,23 @@ SCRIPTS["partial and weighted"] = generate_script(
     ),
 )
 
+CLASSES = replace(
+    PROVENANCE,
+    columns={"heat": "heat", "level": "level of water", "alarm": "alarm", "starts": "starts"},
+    losses={"heat": "mse", "level": "multiclass(3)", "alarm": "binary", "starts": "count"},
+    classes={"level": ["low", "middle", "high"], "alarm": ["False", "True"]},
+)
+OF_CLASSES = ModelMember(Recipe.of({"epochs": 2}, list(CLASSES.columns), {"level": 3}), ())
+SCRIPTS["classes"] = generate_script("m", INPUTS, [OF_CLASSES], CLASSES)
+SCRIPTS["mean of classes"] = generate_script(
+    "m",
+    INPUTS,
+    [replace(OF_CLASSES, share=0.5, head_shares=dict.fromkeys(CLASSES.columns, 0.5)), replace(OF_CLASSES, share=0.5, epochs=1)],
+    replace(CLASSES, partial_targets=True, weights={"level": ["hours"]}, missing=[-9, "?"], invalid="drop"),
+)
+CODES = replace(CLASSES, classes={"level": ["0", "1", "2"], "alarm": ["1", "2"]})
+SCRIPTS["codes of classes"] = generate_script("m", INPUTS, [OF_CLASSES], CODES)
+
 MIXED = {
     "wind speed": Column(kind="numeric", missing="indicator"),
     "load": NUMERIC,
@@ -260,9 +277,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "heat": 40 * load,
         "kind": random.choice(["x", "y, too"], 160),
         "day": pd.date_range("2024-01-01", periods=160),
+        "level of water": np.array(["low", "middle", "high"])[np.digitize(load, [0.3, 0.7])],
+        "alarm": wind > 0.5,
+        "starts": np.round(5 * load).astype(int),
+        "hours": 1.0,
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("single", "mean", "mixed", "anywhere", "regularised")
+    names = ("single", "mean", "mixed", "anywhere", "regularised", "classes", "mean of classes")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
@@ -272,11 +293,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
     return {name: results[f"{name}.py"] for name in names}
 
 
-def exported_network(member: ModelMember, columns: Mapping[str, Column]) -> tuple[dict[str, list[Any]], int]:
+def exported_network(
+    member: ModelMember, columns: Mapping[str, Column], losses: Mapping[str, str] | None = None
+) -> tuple[dict[str, list[Any]], int]:
     """The layers by name, each with its units and its activation, and the parameters of the network that we export."""
     from branchsweep.models import keras_network
 
-    model = keras_network.build_network(member.recipe.architecture, member.recipe.encoded_width(columns.values()))
+    width = member.recipe.encoded_width(columns.values())
+    model = keras_network.build_network(member.recipe.architecture, width, losses=losses)
     return {
         layer.name: [layer.units, layer.activation.__name__] for layer in model.layers if hasattr(layer, "units")
     }, model.count_params()
@@ -305,6 +329,24 @@ def test_a_script_trains_the_networks_of_the_exported_model(
     assert [iterations for _, _, iterations in trained] == steps
     for head in ("heat", "steam"):
         assert f"{head}: R2 " in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "networks"), [("classes", 1), ("mean of classes", 2)])
+def test_a_script_trains_heads_of_classes_beside_scaled_regressions(
+    ran: Mapping[str, tuple[list[Any], str]], name: str, networks: int
+) -> None:
+    trained, output = ran[name]
+    expected = exported_network(OF_CLASSES, INPUTS, CLASSES.losses)
+    assert [(layers, parameters) for layers, parameters, _ in trained] == [expected] * networks
+    printed = dict(line.removesuffix(" on the test rows").split(": ") for line in output.splitlines() if "test rows" in line)
+    assert printed.keys() == CLASSES.columns.keys()
+    assert all(np.isfinite(float(score)) for score in printed.values())
+
+
+def test_a_model_whose_words_of_classes_were_not_recorded_has_no_script() -> None:
+    with pytest.raises(BackendError, match="words"):
+        generate_script("m", INPUTS, [OF_CLASSES], replace(CLASSES, classes={}, has_words=True))
 
 
 def test_the_learning_rate_schedule_has_the_epochs_of_the_search() -> None:
