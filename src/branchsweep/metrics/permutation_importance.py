@@ -13,11 +13,12 @@ import numpy as np
 
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
+from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.scores import scores_of_many
 from branchsweep.types import Floats
 
 Predict = Callable[[Floats], Floats]
-"""From raw inputs `(rows, inputs)` to predictions `(rows, heads)`, both in natural units."""
+"""From raw inputs `(rows, inputs)` to predictions `(rows, outputs)`, both in natural units."""
 
 REPEATS = 5
 """Shuffles of each input, of which the mean is taken."""
@@ -80,7 +81,9 @@ def permutation_importance(
     names = [list(heads)[h] for h in columns]
     if not names:
         return [{} for _ in range(inputs)]
-    kinds, actual, predictions = {name: heads[name] for name in names}, actual.columns(columns), predictions[..., columns]
+    of_heads = output_columns(heads.values())
+    outputs = [output for h in columns for output in range(of_heads[h].start, of_heads[h].stop)]
+    kinds, actual, predictions = {name: heads[name] for name in names}, actual.columns(columns), predictions[..., outputs]
     groups = random.permutation(len(actual)) % min(_GROUPS, len(actual) // 2)
 
     def falls(kept: Floats) -> Floats:
@@ -100,7 +103,7 @@ def permutation_importance(
 
 
 def _predictions(predict: Predict, x: Floats, random: np.random.Generator) -> Floats:
-    """`(1 + inputs * REPEATS, rows, heads)`: for the rows as they are, then for each input with its shuffled values."""
+    """`(1 + inputs * REPEATS, rows, outputs)`: for the rows as they are, then for each input with its shuffled values."""
     tables = [x]
     for column in range(x.shape[1]):
         for _ in range(REPEATS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
 from branchsweep.metrics.partial_dependence import PartialDependence, partial_dependence
 from branchsweep.metrics.permutation_importance import Importance, Predict, permutation_importance, shuffled_rows
-from branchsweep.models.serving import MANIFEST_FILE, Predictor
+from branchsweep.models.serving import MANIFEST_FILE, Predictor, probability_columns
 from branchsweep.models.table_reading import TableReading
 from branchsweep.types import Floats
 from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targets
@@ -38,7 +38,7 @@ class Explanation:
         score_metrics: By head, the name of the metric that is its score.
         importance: By input, then by head: what the head's score loses when the input is shuffled.
         dependence: By input, the most important one first: mean predictions by its value.
-        heads: The heads of `dependence`, in the order of its columns.
+        heads: What the columns of `dependence` are: the heads in order, of several classes the probability of each.
         categories: By categorical input its categories, whose positions are the values of its dependence.
         dates: The inputs that are dates, whose values are seconds since 1970.
     """
@@ -112,4 +112,8 @@ def explain_files(files: Path, table: Table, where: str) -> Explanation:
         columns = ", ".join((manifest.get("provenance") or {}).get("columns", {}).values())
         raise DataError(f"got a table without known targets, expected at least one of the columns {columns}", where)
     inputs = TableReading.of(manifest).inputs
-    return explain(predictor.predict_array, predictor.values(table), actual, recorded_heads(manifest), inputs, seed=0)
+    heads = recorded_heads(manifest)
+    found = explain(predictor.predict_array, predictor.values(table), actual, heads, inputs, seed=0)
+    classes = predictor.classes
+    of_outputs = [[head] if kind.units == 1 else probability_columns(head, classes[head]) for head, kind in heads.items()]
+    return replace(found, heads=tuple(name for names in of_outputs for name in names))

@@ -18,6 +18,7 @@ from branchsweep.data.encoders.categories import UNKNOWN
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.names import TEST
 from branchsweep.metrics.population_stability import Stability, largest_by_chance, population_stability_index, stability
+from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.scores import head_scores
 from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.types import Floats
@@ -148,12 +149,13 @@ def _checked_heads(
 ) -> dict[str, CheckedHead]:
     """The heads whose target columns are in the table, with known values of which not all are equal."""
     targets, checked = recorded_targets(manifest, frame).values, {}
-    for position, (head, kind) in enumerate(recorded_heads(manifest).items()):
-        known = np.isfinite(targets[:, position]) & np.isfinite(predictions[:, position])
+    kinds = recorded_heads(manifest)
+    for position, ((head, kind), own) in enumerate(zip(kinds.items(), output_columns(kinds.values()), strict=True)):
+        known = np.isfinite(targets[:, position]) & np.isfinite(predictions[:, own]).all(axis=1)
         if len(np.unique(targets[known, position])) < FEWEST_SCORED:
             continue
         of_head = Actual(targets[known, position, None])
-        scored = head_scores(of_head, predictions[known, position][:, None], {head: kind})[head]
+        scored = head_scores(of_head, predictions[known, own], {head: kind})[head]
         names = {metric: metric_of_head(TEST.format(metric), head) for metric in scored.metrics}
         recorded = {metric: test[name] for metric, name in names.items() if name in test}
         checked[head] = CheckedHead(scored.metrics, kind.score, int(known.sum()), recorded)
