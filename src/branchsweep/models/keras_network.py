@@ -66,7 +66,8 @@ def build_network(
         origin, dropout = architecture.origin(head, trunk, ends), architecture.branch_dropout(head)
         ends[head] = stack(architecture.branch_layer(head), branch, head, dropout, origin)[-1]
         kind = head_kind((losses or {}).get(head, DEFAULT_HEAD))
-        layers.append(keras.layers.Dense(kind.units, activation=kind.output_activation, name=head))
+        units = architecture.output_units.get(head, kind.units)
+        layers.append(keras.layers.Dense(units, activation=kind.output_activation, name=head))
         outputs[head] = layers[-1](ends[head])
         if output_ranges and head in output_ranges:
             outputs[head] = clipped_output(outputs[head], *output_ranges[head], name=f"{head}.range")

@@ -67,7 +67,7 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     arrays = _COPIES * room * (encoded + 4 * count * CHUNK) + 4 * count * room
     numbers = 2 + (MOVING_AVERAGE in program.options) + (DROPOUT in program.options)  # of a lane's step: see `Epochs`
     steps = numbers * _COPIES * 4 * CHUNK * program.lanes * (count // program.batch_size)
-    predictions = _PREDICTION_COPIES * 4 * count * heads * program.lanes
+    predictions = _PREDICTION_COPIES * 4 * count * heads * program.output_units * program.lanes
     network = _PROGRAM_COPIES * program_bytes(program)
     return MemoryNeed(own + streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network, own)
 

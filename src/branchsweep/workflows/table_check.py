@@ -17,8 +17,8 @@ from branchsweep.data.distributions import Distribution
 from branchsweep.data.encoders.categories import UNKNOWN
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.names import TEST
-from branchsweep.metrics.population_stability import Stability, largest_by_chance, population_stability_index, stability
 from branchsweep.metrics.output_columns import output_columns
+from branchsweep.metrics.population_stability import Stability, largest_by_chance, population_stability_index, stability
 from branchsweep.metrics.scores import head_scores
 from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.types import Floats

@@ -25,7 +25,12 @@ def register_head(head: Head) -> None:
 
     Worker processes import the module that calls this function, so it should be called when that module is imported. A script
     or notebook that runs a sweep is not such a module.
+
+    Raises:
+        ValueError: The kind has several units: such kinds are built in.
     """
+    if head.units != 1:
+        raise ValueError(f"got a head of {head.units} units, expected one unit: kinds of several units are built in")
     _HEADS.register(head, kinds.registering_module())
     kinds.HEAD_SCORES[head.name] = head.score
 
