@@ -23,7 +23,7 @@ from branchsweep.workflows.sweep_report import HeadPredictions, SweepReport
 MOST_POINTS = 20_000
 """Points per panel; of more rows, evenly spaced ones are drawn."""
 
-TITLE = 56
+TITLE = 42
 """Characters of a line of a panel's title."""
 
 MOST_NAMED, MOST_CHARACTERS = 12, 14
