@@ -16,6 +16,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.scores import head_scores
 from branchsweep.models import keras_network
 from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.keras_fit import keras_optimizer
 from branchsweep.models.recipe import recipe_for
 from branchsweep.training import packing
@@ -92,7 +93,7 @@ def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]
     x = InputEncoder(rows.input_columns, recipe.encoding).fit(rows.x[training], rows.y[training]).transform(rows.x)
     encoder = fit_target_encoder([kind.target_encoder(recipe.target_scaling) for kind in kinds.values()], rows.y[training])
     x, y = x.astype(np.float32), encoder.transform(rows.y).astype(np.float32)
-    weights = keras_network.initial_weights(recipe.architecture, x.shape[1], lane.weight_seed)
+    weights = initial_weights(recipe.architecture, x.shape[1], lane.weight_seed)
     losses = {name: kind.name for name, kind in kinds.items()}
     model = keras_network.build_network(recipe.architecture, x.shape[1], weights, losses=losses)
     steps = -(-len(training) // recipe.batch_size)

@@ -478,9 +478,9 @@ def _likeliest(probabilities: Floats, classes: Sequence[str]) -> Any:
 
     values = [_class_value(label) for label in classes]
     chosen = probabilities[:, 0] > THRESHOLD if probabilities.shape[1] == 1 else probabilities.argmax(axis=1)
-    missing: list[bool] = np.isnan(probabilities).any(axis=1).tolist()
+    missing = np.isnan(probabilities.sum(axis=1))
     labels = [None if no_class else values[int(number)] for number, no_class in zip(chosen, missing, strict=True)]
-    return pd.Series(labels, dtype=object if any(missing) else None).array
+    return pd.Series(labels, dtype=object if missing.any() else None).array
 
 
 def _class_value(label: str) -> Any:
