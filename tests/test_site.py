@@ -79,6 +79,7 @@ def test_lists_tables_and_code_are_the_same_read_as_a_file(document: Path) -> No
         ("docs/experiments.md", "../experiments", "repository/experiments/index.md"),
         ("docs/scale.md", "../benchmarks/scale.py", "repository/benchmarks/scale.py.md"),
         ("benchmarks/README.md", "../docs/mtr.png", "mtr.png"),
+        ("docs/python.md", "notebooks/power_plant.ipynb", "notebooks/power_plant.md"),
     ],
 )
 def test_a_link_of_a_file_leads_to_a_page(place: str, link: str, uri: str) -> None:

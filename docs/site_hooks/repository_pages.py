@@ -1,11 +1,13 @@
-"""Pages that are made of files outside of docs/: the first page, of the README, and whatever other pages link to.
+"""Pages that are made of other files than the Markdown of docs/: the first page, of the README, and whatever pages link to.
 
 A link of a page leads to a place in the repository, so that it works where the page is read as a file. In the site it leads to
-a page made of that place: a Markdown file as it is, any other file as its code, a folder as all its files.
+a page made of that place: a Markdown file as it is, a notebook as its texts and code, any other file as its code, a folder as
+all its files.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -30,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     done = set()
     while waiting:
         place = waiting.pop()
-        if place.startswith("docs/") or place in done:
+        if place in done or files.get_file_from_path(page_of(place)):
             continue
         done.add(place)
         files.append(File.generated(config, page_of(place), content=content_of(place)))
@@ -64,18 +66,20 @@ def place_of(uri: str) -> str | None:
         return "README.md"
     if uri.startswith("repository/"):
         return uri.removeprefix("repository/")
-    return f"docs/{uri}" if (ROOT / "docs" / uri).is_file() else None
+    path = ROOT / "docs" / uri
+    return next((str(file.relative_to(ROOT)) for file in (path, path.with_suffix(".ipynb")) if file.is_file()), None)
 
 
 def page_of(place: str) -> str:
     """The page of a file or a folder of the repository."""
     if place == "README.md":
         return "index.md"
-    if place.startswith("docs/"):
-        return place.removeprefix("docs/")
+    uri = place.removeprefix("docs/") if place.startswith("docs/") else f"repository/{place}"
     if (ROOT / place).is_dir():
-        return f"repository/{place}/index.md"
-    return f"repository/{place}" if place.endswith(".md") else f"repository/{place}.md"
+        return f"{uri}/index.md"
+    if place.endswith(".ipynb"):
+        return uri.removesuffix(".ipynb") + ".md"
+    return uri if place.startswith("docs/") or uri.endswith(".md") else f"{uri}.md"
 
 
 def linked_from(place: str, link: str) -> str:
@@ -96,9 +100,28 @@ def content_of(place: str) -> str:
     path = ROOT / place
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        parts = [f"## {file.name}\n\n{code_block(file)}" for file in files]
-        return "\n\n".join([f"# {place}", *parts])
-    return path.read_text(encoding="utf-8") if place.endswith(".md") else f"# {path.name}\n\n`{place}`\n\n{code_block(path)}"
+        return "\n\n".join([f"# {path.name.capitalize()}", *map(part_of_folder, files)])
+    if path.suffix == ".ipynb":
+        return notebook(path)
+    return path.read_text(encoding="utf-8") if path.suffix == ".md" else f"# {path.name}\n\n`{place}`\n\n{code_block(path)}"
+
+
+def part_of_folder(path: Path) -> str:
+    """What the page of a folder shows of a file: a link to a notebook, or the code."""
+    if path.suffix == ".ipynb":
+        return f"- [{notebook(path).partition(chr(10))[0].removeprefix('# ')}]({path.stem}.md)"
+    return f"## {path.name}\n\n{code_block(path)}"
+
+
+def notebook(path: Path) -> str:
+    """The texts and the code of a notebook, with a link to the file below its title."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    parts = [
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```" for cell, text in zip(cells, texts, strict=True)
+    ]
+    title, _, rest = parts[0].partition("\n")
+    return "\n\n".join([title, f'<a href="{path.name}" download>{path.name}</a>', rest.strip(), *parts[1:]]) + "\n"
 
 
 def code_block(path: Path) -> str:
