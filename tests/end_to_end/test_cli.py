@@ -600,6 +600,15 @@ def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "mlflow.db").exists()
 
 
+def test_steps_are_shown_as_the_epochs_that_they_are(tmp_path: Path) -> None:
+    """Of 240 rows 96 are trained on in a fold, in batches of 32."""
+    workspace, by_steps = make_workspace(tmp_path), ("--set", "fit={steps: 20}")
+    out, _ = workspace.run("data", "three.yaml", *by_steps)
+    assert re.search(r"^epochs +7,", out, re.MULTILINE)
+    out, _ = workspace.run("run", "three.yaml", "--trials", "2", "--dry-run", "--json", *by_steps)
+    assert json.loads(out)["epochs"] == 7
+
+
 def test_a_missing_gpu_is_an_error_before_anything_is_trained(tmp_path: Path) -> None:
     workspace, arguments = make_workspace(tmp_path), ("--set", "workers.kind=local", "--set", "workers.gpus=99")
     message = workspace.error("run", "three.yaml", *arguments, "--dry-run")
