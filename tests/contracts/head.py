@@ -46,8 +46,11 @@ class HeadContract:
         if head.task in (kinds.REGRESSION, "", None) or head.name in kinds.HEADS:
             return HeadSettings(loss=head.name)
         classes = [str(number) for number in range(head.units)] if head.units > 1 else None
-        level = kinds.quantile_level(head.name)
-        return HeadSettings.model_validate({"task": head.task, "quantile": level, "classes": classes})
+        levels = list(kinds.quantile_levels(head.name))
+        if levels:
+            key, value = ("quantile", levels[0]) if len(levels) == 1 else ("quantiles", levels)
+            return HeadSettings.model_validate({"task": head.task, key: value})
+        return HeadSettings.model_validate({"task": head.task, "classes": classes})
 
     @pytest.fixture
     def targets(self, head: Head) -> Floats:
@@ -82,10 +85,14 @@ class HeadContract:
     def test_the_prediction_equals_the_output_activation_of_keras(self, head: Head, outputs: Floats) -> None:
         activation = keras.activations.get(head.output_activation)
         expected = np.asarray(activation(keras.ops.convert_to_tensor(outputs.astype(np.float32))))
+        expected = np.sort(expected, axis=1) if head.task == kinds.QUANTILE else expected
         np.testing.assert_allclose(head.predict(NUMPY, outputs.T).T, expected, rtol=1e-5)
 
     def test_the_score_of_the_best_constant_is_zero(self, head: Head, targets: Floats) -> None:
-        if head.units > 1:
+        levels = kinds.quantile_levels(head.name)
+        if len(levels) > 1:
+            constants = [np.quantile(targets, levels, method="inverted_cdf")[:, None]]
+        elif head.units > 1:
             shares = np.array([np.mean(targets == number) for number in range(head.units)])
             constants = [np.log(np.maximum(shares, 1e-12))[:, None]]
         else:
@@ -104,7 +111,9 @@ class HeadContract:
 
     def test_the_score_of_a_perfect_prediction_is_1(self, head: Head, targets: Floats) -> None:
         perfect = targets[:, 0]
-        if head.units > 1:
+        if head.task == kinds.QUANTILE and head.units > 1:
+            perfect = np.repeat(targets.T, head.units, axis=0)
+        elif head.units > 1:
             perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
         assert metric_function(head, head.score)(targets[:, 0], perfect) == pytest.approx(1.0, abs=1e-6)
 
@@ -138,11 +147,13 @@ class HeadContract:
     def test_its_baselines_learn(self, head: Head, targets: Floats) -> None:
         x = np.random.default_rng(1).normal(size=(len(targets), 2))
         for name in estimators_of_task(head.task)[:1]:
-            estimator = head.estimator(name, seed=0)
-            estimator.fit(x, targets[:, 0])
-            predicted = estimated(estimator, x, head.units)
-            assert np.isfinite(predicted).all()
-            assert predicted.shape == ((len(x), head.units) if head.units > 1 else (len(x),))
+            estimators = head.estimators(name, seed=0)
+            units = head.units if len(estimators) == 1 else 1
+            for estimator in estimators:
+                estimator.fit(x, targets[:, 0])
+                predicted = estimated(estimator, x, units)
+                assert np.isfinite(predicted).all()
+                assert predicted.shape == ((len(x), units) if units > 1 else (len(x),))
 
     def test_its_source_computes_what_keras_and_the_metric_do(self, head: Head, outputs: Floats, targets: Floats) -> None:
         score = head.score_source()

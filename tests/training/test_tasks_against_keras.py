@@ -37,8 +37,16 @@ HEADS: Mapping[str, Mapping[str, Any]] = {
     "grade": {"task": "multiclass", "classes": list("abcde")},
     "starts": {"task": "count"},
     "outer": {"task": "quantile", "quantile": 0.9},
+    "range": {"task": "quantile", "quantiles": [0.1, 0.5, 0.9]},
 }
-TASKS = {"binary": ["trip"], "multiclass": ["state"], "count": ["starts"], "quantile": ["outer"], "all": list(HEADS)}
+TASKS = {
+    "binary": ["trip"],
+    "multiclass": ["state"],
+    "count": ["starts"],
+    "quantile": ["outer"],
+    "quantiles": ["range"],
+    "all": list(HEADS),
+}
 
 
 def experiment_with(heads: list[str], epochs: int = 9, **fit: Any) -> Experiment:
@@ -68,6 +76,7 @@ def make_rows(heads: list[str]) -> TrainingRows:
         "grade": np.digitize(z[:, 1], [-1.0, -0.3, 0.3, 1.0]),
         "starts": random.poisson(np.exp(hidden)),
         "outer": 450.0 + 17.0 * hidden,
+        "range": 450.0 + 17.0 * hidden,
     }
     y = np.stack([columns[head].astype(np.float64) for head in heads], axis=1)
     parts = np.array_split(random.permutation(ROWS), 3)
@@ -112,7 +121,8 @@ def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]
 
     model.fit(batches(), steps_per_epoch=steps, epochs=lane.stop, shuffle=False, verbose=0)
     outputs = model.predict(x[validation], verbose=0)
-    predicted = np.concatenate([outputs[head] for head in kinds], axis=1).astype(np.float64)
+    in_order = {head: np.sort(values, axis=1) if kinds[head].task == "quantile" else values for head, values in outputs.items()}
+    predicted = np.concatenate([in_order[head] for head in kinds], axis=1).astype(np.float64)
     natural = outputs_encoder(encoder, [kind.units for kind in kinds.values()]).inverse(predicted)
     return keras_network.network_weights(model, recipe.architecture), natural
 
@@ -143,7 +153,7 @@ def test_a_lane_is_keras_fit_over_600_steps(task: str) -> None:
 
 
 def test_a_lane_of_several_classes_is_alone_what_it_is_in_company() -> None:
-    experiment = experiment_with(["state", "load", "grade"])
+    experiment = experiment_with(["state", "load", "grade", "range"])
     space: list[Params] = [
         PARAMS,
         {**PARAMS, "loss_balancing": "static", "weight_decay": 0.01, "branch.depth": 0},

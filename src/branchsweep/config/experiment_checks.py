@@ -18,7 +18,7 @@ from branchsweep.config.kinds import BINARY, MULTICLASS, QUANTILE, TASK_SCORES
 from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
 from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
-from branchsweep.config.sections.heads import probability_columns
+from branchsweep.config.sections.heads import probability_columns, quantile_columns
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
@@ -92,9 +92,13 @@ def _prediction_name_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     """Heads with the name of another one's further columns in predictions."""
     for head, settings in experiment.heads.items():
         has_classes = settings.task == BINARY or settings.classes is not None
-        for name in experiment.heads.keys() & (probability_columns(head, settings.classes or []) if has_classes else []):
-            message = f"the name is that of the probabilities of head {head}; choose another (and give its column)"
-            yield ("heads", name), message
+        taken = {
+            "the probabilities": probability_columns(head, settings.classes or []) if has_classes else [],
+            "a quantile": quantile_columns(head, settings.quantiles or []),
+        }
+        for what, names in taken.items():
+            for name in experiment.heads.keys() & names:
+                yield ("heads", name), f"the name is that of {what} of head {head}; choose another (and give its column)"
 
 
 def resolved_head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -319,6 +323,9 @@ def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     if ensemble.members != "any":
         return
     path = ("promotion", "ensemble", "members")
+    several = [name for name, head in experiment.heads.items() if head.quantiles]
+    if several:
+        yield path, f"got any, and an estimator predicts one quantile, not those of {several[0]}; expected networks"
     if ensemble.choose == "seeds":
         yield path, "got any with choose: seeds, which takes networks of one trial; expected choose: greedy or stack"
     elif all(isinstance(baseline, str) and baseline not in ESTIMATORS for baseline in experiment.baselines):

@@ -134,12 +134,12 @@ TASK_SCORES = {BINARY: D2_LOG_LOSS, MULTICLASS: D2_LOG_LOSS, COUNT: D2_POISSON, 
 """By task other than regression, the name of the metric that is the head's score."""
 
 _MULTICLASS_KIND = re.compile(rf"{MULTICLASS}\((?P<classes>[0-9]+)\)")
-_QUANTILE_KIND = re.compile(rf"{QUANTILE}\((?P<level>[0-9.e-]+)\)")
+_QUANTILE_KIND = re.compile(rf"{QUANTILE}\((?P<levels>[0-9.e, -]+)\)")
 
 
-def quantile_kind(level: float) -> str:
-    """The name of the kind of the heads that predict this quantile: `quantile(0.9)`."""
-    return f"{QUANTILE}({level!r})"
+def quantile_kind(*levels: float) -> str:
+    """The name of the kind of the heads that predict these quantiles: `quantile(0.9)`, `quantile(0.1, 0.5, 0.9)`."""
+    return f"{QUANTILE}({', '.join(map(repr, levels))})"
 
 
 def multiclass_kind(classes: int) -> str:
@@ -155,13 +155,18 @@ def class_count(kind: str) -> int | None:
 
 def is_of_task(kind: str) -> bool:
     """Whether this is the name of a kind that belongs to a task with one loss, which are all built in."""
-    return kind in (BINARY, COUNT) or quantile_level(kind) is not None or class_count(kind) is not None
+    return kind in (BINARY, COUNT) or bool(quantile_levels(kind)) or class_count(kind) is not None
 
 
-def quantile_level(kind: str) -> float | None:
-    """The level of a kind that `quantile_kind` named; None for another kind."""
+def quantile_levels(kind: str) -> tuple[float, ...]:
+    """The levels of a kind that `quantile_kind` named; none of another kind."""
     found = _QUANTILE_KIND.fullmatch(kind)
-    return float(found["level"]) if found else None
+    return tuple(map(float, found["levels"].split(", "))) if found else ()
+
+
+def output_units(kind: str) -> int:
+    """The output units of a kind, as far as its name says: one of a kind that is not built in."""
+    return class_count(kind) or max(1, len(quantile_levels(kind)))
 
 
 DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
-from branchsweep.metrics import classification, multiclass
+from branchsweep.metrics import classification, multiclass, several_quantiles
 from branchsweep.metrics.deviance_scores import d2_log_loss, d2_pinball, d2_poisson, pinball_deviance, poisson_deviance
 from branchsweep.metrics.names import (
     ACCURACY,
@@ -102,7 +102,7 @@ def mean(values: Iterable[float], weights: Iterable[float] | None = None) -> flo
 def _of_one(along_axis: Callable[..., Floats]) -> MetricFunction:
     """The metric of one prediction, from the function of many."""
 
-    def function(actual: Floats, predicted: Floats, weights: Floats | None = None, **arguments: float) -> float:
+    def function(actual: Floats, predicted: Floats, weights: Floats | None = None, **arguments: Any) -> float:
         return float(along_axis(actual, predicted, -1, weights, **arguments))
 
     return function
@@ -140,7 +140,7 @@ METRIC_FUNCTIONS: dict[str, MetricFunction] = {
 }
 """The function of each metric of one head."""
 
-FUNCTIONS_OF_CLASSES: Mapping[str, MetricFunction] = {
+FUNCTIONS_OF_UNITS: Mapping[str, MetricFunction] = {
     D2_LOG_LOSS: _of_one(multiclass.d2_log_loss),
     LOG_LOSS: multiclass.log_loss,
     ACCURACY: multiclass.accuracy,
@@ -148,6 +148,9 @@ FUNCTIONS_OF_CLASSES: Mapping[str, MetricFunction] = {
     ROC_AUC: multiclass.roc_auc,
     AVERAGE_PRECISION: multiclass.average_precision,
     BRIER: multiclass.brier,
+    D2_PINBALL: _of_one(several_quantiles.d2_pinball),
+    PINBALL_LOSS: several_quantiles.pinball_loss,
+    COVERAGE: several_quantiles.coverage,
 }
 """The same of heads of several units, whose predictions are `(units, rows)`."""
 
@@ -158,6 +161,12 @@ FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {
     D2_PINBALL: d2_pinball,
 }
 """Functions of many predictions at once, of metrics that have one: its arguments are those of `r2`."""
+
+UNITS_ALONG_AXIS: Mapping[str, Callable[..., Floats]] = {
+    D2_LOG_LOSS: multiclass.d2_log_loss,
+    D2_PINBALL: several_quantiles.d2_pinball,
+}
+"""The same of heads of several units, whose predictions are `(…, units, rows)`; the axis is the last one."""
 
 
 class ScoredKind(Protocol):
@@ -179,18 +188,18 @@ class ScoredKind(Protocol):
         ...
 
     @property
-    def metric_arguments(self) -> Mapping[str, Mapping[str, float]]:
+    def metric_arguments(self) -> Mapping[str, Mapping[str, float | tuple[float, ...]]]:
         """By metric what its function takes besides values and weights, such as the level of a quantile."""
         ...
 
 
 def metric_function(kind: ScoredKind, metric: str) -> MetricFunction:
     """The function of a metric of heads of this kind."""
-    functions = METRIC_FUNCTIONS if kind.units == 1 else FUNCTIONS_OF_CLASSES
+    functions = METRIC_FUNCTIONS if kind.units == 1 else FUNCTIONS_OF_UNITS
     return _with_arguments(functions[metric], kind, metric)
 
 
-ScoreKey = tuple[str, int, tuple[tuple[str, float], ...]]
+ScoreKey = tuple[str, int, tuple[tuple[str, float | tuple[float, ...]], ...]]
 """What the function of a score is determined by: the metric, the units, and what it takes besides values and weights."""
 
 
@@ -204,7 +213,7 @@ def score_along_axis(kind: ScoredKind) -> Callable[..., Floats] | None:
 
     Of a kind of several units, predictions are `(…, units, rows)`, and the axis of the rows is the last one.
     """
-    found = FUNCTIONS_ALONG_AXIS.get(kind.score) if kind.units == 1 else multiclass.d2_log_loss
+    found = (FUNCTIONS_ALONG_AXIS if kind.units == 1 else UNITS_ALONG_AXIS).get(kind.score)
     return None if found is None else _with_arguments(found, kind, kind.score)
 
 

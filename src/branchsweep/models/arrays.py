@@ -8,6 +8,7 @@ not widen an array.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,10 @@ class ArrayOperations(Protocol):
 
     def clip(self, x: Array, low: float, high: float) -> Array:
         """x, at least `low` and at most `high`."""
+        ...
+
+    def concatenate(self, arrays: Sequence[Array], axis: int) -> Array:
+        """Arrays one after the other along an axis."""
         ...
 
     def einsum(self, equation: str, *arrays: Array) -> Array:
@@ -85,6 +90,7 @@ class NumpyOperations:
 
     abs = staticmethod(np.abs)
     clip = staticmethod(np.clip)
+    concatenate = staticmethod(np.concatenate)
     einsum = staticmethod(np.einsum)
     exp = staticmethod(np.exp)
     log = staticmethod(np.log)

@@ -42,6 +42,26 @@ ALL_HEADS = ""
 """The key of hyperparameters that estimators of all heads have in common."""
 
 
+@dataclass(frozen=True, slots=True)
+class EstimatorsOfUnits:
+    """An estimator for each of a head's quantiles, whose predictions of a row are sorted.
+
+    Args:
+        estimators: By level.
+    """
+
+    estimators: tuple[Any, ...]
+
+    def fit(self, X: Floats, y: Floats, **arguments: Any) -> None:
+        """Learn the targets `(n,)`."""
+        for estimator in self.estimators:
+            estimator.fit(X, y, **arguments)
+
+    def predict(self, X: Floats) -> Floats:
+        """The quantiles `(n, levels)`."""
+        return np.sort(np.column_stack([estimator.predict(X) for estimator in self.estimators]), axis=1)
+
+
 class Estimator(Protocol):
     """What is used of a scikit-learn estimator."""
 
@@ -76,6 +96,8 @@ class FittedBaseline:
         if isinstance(self.model, _EstimatorChain):
             raise TypeError("the estimators of a chain read each other's predictions")
         own = (self.model.estimator,) if isinstance(self.model, _JointEstimator) else self.model.estimators
+        if any(isinstance(each, EstimatorsOfUnits) for each in own):
+            raise TypeError("the estimators of several quantiles are not one for each head")
         return tuple(each.estimator if isinstance(each, ClassEstimator) else each for each in own)
 
 
@@ -128,8 +150,12 @@ def make_estimators(
         return together
     found: dict[str, Estimator] = {}
     for head, kind in heads.items():
-        own = _with_params(kind.estimator(name, seed), name, given.get(head, given.get(ALL_HEADS, {})))
-        found[head] = own if kind.units == 1 else ClassEstimator(own, kind.units)
+        params_of_head = given.get(head, given.get(ALL_HEADS, {}))
+        own, *others = (_with_params(estimator, name, params_of_head) for estimator in kind.estimators(name, seed))
+        if others:
+            found[head] = EstimatorsOfUnits((own, *others))
+        else:
+            found[head] = own if kind.units == 1 else ClassEstimator(own, kind.units)
     return found
 
 
@@ -259,12 +285,16 @@ def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Float
         known = ~np.isnan(values)
         if isinstance(own := estimators[column], ClassEstimator):
             values, known = (values[:, None] == np.arange(own.classes)).astype(np.float64), known[:, None]
+        elif isinstance(own, EstimatorsOfUnits):
+            values, known = np.repeat(values[:, None], len(own.estimators), axis=1), known[:, None]
         read = np.column_stack([read, values if known.all() else np.where(known, values, estimated(own, read))])
     return _EstimatorChain(estimators, order)
 
 
 def _units(estimator: Estimator) -> int:
     """The columns of what an estimator predicts for one head."""
+    if isinstance(estimator, EstimatorsOfUnits):
+        return len(estimator.estimators)
     return estimator.classes if isinstance(estimator, ClassEstimator) else 1
 
 
@@ -277,7 +307,11 @@ def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> 
 
 def _last_step(estimator: Any) -> tuple[Any, str]:
     """The estimator inside of a pipeline, and the prefix of its arguments, by the rules of scikit-learn's pipelines."""
-    inner, prefix = estimator.estimator if isinstance(estimator, ClassEstimator) else estimator, ""
+    inner, prefix = estimator, ""
+    if isinstance(inner, ClassEstimator):
+        inner = inner.estimator
+    if isinstance(inner, EstimatorsOfUnits):
+        inner = inner.estimators[0]
     inner = getattr(inner, "regressor", inner)
     while hasattr(inner, "steps"):
         name, inner = inner.steps[-1]

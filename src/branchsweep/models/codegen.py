@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from branchsweep.config.codec import from_data
+from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.database import sql_statement
 from branchsweep.data.encoders.encoder import same_width
@@ -401,6 +402,11 @@ class _Network:
         if len(set(clipped)) > 1:
             raise BackendError("output_clipping of some heads alone has no script; export the network (--format keras)")
         return any(clipped)
+
+    @property
+    def sorted_heads(self) -> list[str]:
+        """The heads with several quantiles."""
+        return [head for head, loss in self.losses.items() if len(quantile_levels(loss)) > 1]
 
     @property
     def loss_sources(self) -> dict[str, str]:

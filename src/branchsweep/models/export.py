@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.codec import to_data
+from branchsweep.config.kinds import DEFAULT_HEAD, quantile_levels
 from branchsweep.config.sections.columns import as_written
 from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
@@ -70,10 +71,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "distributions": {
             name: to_data(distribution(rows.x[:, position], column)) for position, (name, column) in enumerate(columns.items())
         },
-        "heads": [
-            {"name": head, "unit": unit, **({"classes": list(model.classes[head])} if head in model.classes else {})}
-            for head, unit in model.units.items()
-        ],
+        "heads": [{"name": head, "unit": unit, **_described_outputs(head, model)} for head, unit in model.units.items()],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": outputs_encoder(
             target_encoders[members[0].recipe.target_scaling], [kind.units for kind in kinds]
@@ -115,6 +113,14 @@ def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
         model.predict_array(x)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
+
+
+def _described_outputs(head: str, model: ExportedModel) -> dict[str, Any]:
+    """What the manifest says of the columns of a head's predictions."""
+    if head in model.classes:
+        return {"classes": list(model.classes[head])}
+    levels = quantile_levels(model.losses.get(head, DEFAULT_HEAD))
+    return {"quantiles": list(levels)} if len(levels) > 1 else {}
 
 
 def _described(member: ModelMember) -> dict[str, Any]:
@@ -168,7 +174,8 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
         if recipe.clips_outputs:
             encoded = target_encoders[recipe.target_scaling].transform(rows.y)
             ranges = ranges_by_head(model.units, output_range(list(model.kinds.values()), encoded, rows.actual.masks))
-        return keras_network.build_network(recipe.architecture, width, member.weights, name, model.losses, ranges)
+        built = keras_network.build_network(recipe.architecture, width, member.weights, name, model.losses, ranges)
+        return _with_sorted_quantiles(built, model)
 
     if len(members) == 1:
         return network(members[0], NAME)
@@ -191,6 +198,18 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
         mean.set_weights([np.kron(kernel, np.eye(units)), np.repeat(bias, units)] if units > 1 else [kernel, bias])
     by_name = {tensor.name: tensor for tensor in inputs.values()}
     return keras.Model(by_name if len(by_name) > 1 else next(iter(by_name.values())), outputs, name=NAME)
+
+
+def _with_sorted_quantiles(network: keras.Model, model: ExportedModel) -> keras.Model:
+    """The network, where heads with several quantiles predict them in order."""
+    several = [head for head, loss in model.losses.items() if len(quantile_levels(loss)) > 1]
+    if not several:
+        return network
+    outputs = dict(network.output)
+    for head in several:
+        outputs[head] = keras.ops.sort(outputs[head], axis=-1)
+        outputs[head]._keras_history.operation.name = f"{head}.sorted"  # noqa: SLF001  # it has no argument for a name
+    return keras.Model(network.input, outputs, name=network.name)
 
 
 def _of_networks(shares: Floats) -> Floats:

@@ -8,7 +8,7 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, check_value
-from branchsweep.config.kinds import DEFAULT_LAYER, class_count
+from branchsweep.config.kinds import DEFAULT_LAYER, output_units
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
@@ -155,7 +155,7 @@ class Recipe:
 
 def recipe_for(experiment: Experiment, params: Params) -> Recipe:
     """The recipe of a trial of this experiment: what its params do not name, the space may fix, else the default holds."""
-    units = {name: classes for name, head in experiment.heads.items() if (classes := class_count(head.kind))}
+    units = {name: count for name, head in experiment.heads.items() if (count := output_units(head.kind)) > 1}
     return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads), units)
 
 

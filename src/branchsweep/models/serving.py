@@ -86,6 +86,9 @@ PROBABILITY_COLUMN = "{head}_probability"
 CLASS_PROBABILITY_COLUMN = "{head}_probability_{label}"
 """The same of each class of a head with more than two."""
 
+QUANTILE_COLUMN = "{head}_q{percent:g}"
+"""The column of one of a head's several quantiles: `V_q10`."""
+
 THRESHOLD = 0.5
 """The positive class is predicted where its probability is above this."""
 
@@ -170,8 +173,8 @@ def with_estimators(
 
 
 def output_units(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """By head the columns of its predictions: one for each of more than two classes."""
-    return {head["name"]: _unit_count(head.get("classes", ())) for head in manifest["heads"]}
+    """By head the columns of its predictions: one for each of more than two classes, or of several quantiles."""
+    return {head["name"]: len(head.get("quantiles", ())) or _unit_count(head.get("classes", ())) for head in manifest["heads"]}
 
 
 def _unit_count(classes: Sequence[str]) -> int:
@@ -208,9 +211,9 @@ def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
     fitted = manifest["target_scaler"]
     natural = np.asarray(values * np.asarray(fitted["scale"]) + np.asarray(fitted["shift"]), dtype=np.float64)
     end = 0
-    for units in output_units(manifest).values():
+    for head, units in zip(manifest["heads"], output_units(manifest).values(), strict=True):
         end += units
-        if units > 1:
+        if units > 1 and "classes" in head:
             natural[:, end - units : end] /= natural[:, end - units : end].sum(axis=1, keepdims=True)
     return natural
 
@@ -248,6 +251,11 @@ class Predictor:
         return output_units(self._manifest)
 
     @property
+    def output_columns(self) -> dict[str, list[str]]:
+        """By head the names of these columns: its own, or those of its probabilities or quantiles."""
+        return {head["name"]: _output_columns(head) for head in self._manifest["heads"]}
+
+    @property
     def estimators(self) -> list[str]:
         """The estimators of scikit-learn beside its networks, in words."""
         return [str(member["label"]) for member in self._manifest.get("estimators", {}).get("members", [])]
@@ -271,7 +279,8 @@ class Predictor:
     ) -> Table:
         """One column per head in natural units, with the index of `table`; of a binary head its class and `trip_probability`.
 
-        A head `state` with more classes has its most probable one, and `state_probability_low` and the like for each.
+        A head `state` with more classes has its most probable one, and `state_probability_low` and the like for each; a head
+        `V` with several quantiles has a column `V_q10` and the like for each in place of its own.
 
         Args:
             table: The input columns in any order and in natural units; other columns are ignored. A missing number or date, or
@@ -307,11 +316,9 @@ class Predictor:
         ends = np.cumsum(list(self.outputs.values()))
         for (head, units), end in zip(self.outputs.items(), ends.tolist(), strict=True):
             own, classes = values[:, end - units : end], self.classes.get(head, [])
-            if not classes:
-                columns[head] = own[:, 0]
-                continue
-            columns[head] = _likeliest(own, classes)
-            columns |= dict(zip(probability_columns(head, classes), own.T, strict=True))
+            if classes:
+                columns[head] = _likeliest(own, classes)
+            columns |= dict(zip(self.output_columns[head], own.T, strict=True))
         return columns
 
     def _interval_ends(self, predicted: Table, level: float, joint: bool) -> dict[str, Any]:
@@ -460,11 +467,14 @@ class Predictor:
         return read_estimators(self._folder, self._manifest)
 
 
-def probability_columns(head: str, classes: Sequence[str]) -> list[str]:
-    """The names of the columns of a head's probabilities; none of a head without classes."""
-    if _unit_count(classes) == 1:
-        return [PROBABILITY_COLUMN.format(head=head)] * bool(classes)
-    return [CLASS_PROBABILITY_COLUMN.format(head=head, label=label) for label in classes]
+def _output_columns(described: Mapping[str, Any]) -> list[str]:
+    """The names of the columns of what is predicted for a head, as the manifest describes it."""
+    head, classes = described["name"], described.get("classes", [])
+    if "quantiles" in described:
+        return [QUANTILE_COLUMN.format(head=head, percent=100 * level) for level in described["quantiles"]]
+    if _unit_count(classes) > 1:
+        return [CLASS_PROBABILITY_COLUMN.format(head=head, label=label) for label in classes]
+    return [PROBABILITY_COLUMN.format(head=head)] if classes else [head]
 
 
 def _likeliest(probabilities: Floats, classes: Sequence[str]) -> Any:

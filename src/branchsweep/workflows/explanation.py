@@ -17,7 +17,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
 from branchsweep.metrics.partial_dependence import PartialDependence, partial_dependence
 from branchsweep.metrics.permutation_importance import Importance, Predict, permutation_importance, shuffled_rows
-from branchsweep.models.serving import MANIFEST_FILE, Predictor, probability_columns
+from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.models.table_reading import TableReading
 from branchsweep.types import Floats
 from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targets
@@ -38,7 +38,8 @@ class Explanation:
         score_metrics: By head, the name of the metric that is its score.
         importance: By input, then by head: what the head's score loses when the input is shuffled.
         dependence: By input, the most important one first: mean predictions by its value.
-        heads: What the columns of `dependence` are: the heads in order, of several classes the probability of each.
+        heads: What the columns of `dependence` are: the heads in order, of several classes the probability of each,
+            of several quantiles each.
         categories: By categorical input its categories, whose positions are the values of its dependence.
         dates: The inputs that are dates, whose values are seconds since 1970.
     """
@@ -114,6 +115,5 @@ def explain_files(files: Path, table: Table, where: str) -> Explanation:
     inputs = TableReading.of(manifest).inputs
     heads = recorded_heads(manifest)
     found = explain(predictor.predict_array, predictor.values(table), actual, heads, inputs, seed=0)
-    classes = predictor.classes
-    of_outputs = [[head] if kind.units == 1 else probability_columns(head, classes[head]) for head, kind in heads.items()]
+    of_outputs = [names if len(names) > 1 else [head] for head, names in predictor.output_columns.items()]
     return replace(found, heads=tuple(name for names in of_outputs for name in names))

@@ -18,6 +18,7 @@ import numpy as np
 from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA, ensemble_key_fields, sweep_key_fields
+from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
@@ -269,7 +270,8 @@ def _tables(outer: OuterContext, folds: Sequence[PredictedFold]) -> dict[str, st
     classes, kinds = outer.dataset.classes, kinds_by_head(outer.experiment)
     columns = ["row", "fold"]
     for head, kind in kinds.items():
-        of_units = [f" {label}" for label in classes[head]] if kind.units > 1 else [""]
+        labels = classes.get(head) or [f"{100 * level:g} %" for level in quantile_levels(kind.name)]
+        of_units = [f" {label}" for label in labels] if kind.units > 1 else [""]
         columns += [f"{head} actual", *(f"{head} predicted{label}" for label in of_units)]
     own_columns = output_columns(kinds.values())
     by_row: list[tuple[int, int, list[str]]] = []

@@ -82,6 +82,9 @@ CLASSES = 2
 MAX_CLASSES = 100
 """The most classes of a head: each is a unit of the network, and a column of what is predicted."""
 
+MAX_QUANTILES = 20
+"""The most quantiles of a head."""
+
 MAX_WORDS = 20
 """The most different words of a column that is taken as classes where the task is not given."""
 
@@ -114,6 +117,12 @@ class Head(ConfigModel):
     )
     quantile: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="The level of a quantile head, such as 0.9: the share of the targets at or below what it predicts."
+    )
+    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        None,
+        min_length=2,
+        max_length=MAX_QUANTILES,
+        description="Several levels in place of one, ascending, such as [0.1, 0.5, 0.9]; their predictions never cross.",
     )
     positive: Label | None = Field(
         None, description="The class of a binary head whose probability is predicted; inferred from the column if absent."
@@ -152,10 +161,7 @@ class Head(ConfigModel):
         if self.task not in (None, kinds.REGRESSION) and self.loss != kinds.DEFAULT_HEAD:
             message = f"'{self.loss}' is a loss of regression, and this head is a {self.task} head: leave out loss or task"
             yield ("loss",), message
-        if self.task == kinds.QUANTILE and self.quantile is None:
-            yield ("quantile",), "which quantile does the head predict? Give its level, such as quantile: 0.9"
-        if self.task != kinds.QUANTILE and self.quantile is not None:
-            yield ("quantile",), "only quantile heads have a level: write task: quantile, too, or leave it out"
+        yield from self._level_mistakes()
         if self.positive is not None and self.task != kinds.BINARY:
             yield ("positive",), "only binary heads have a positive class: write task: binary, too, or leave it out"
         if self.classes is not None and self.task not in (kinds.BINARY, kinds.MULTICLASS):
@@ -168,11 +174,25 @@ class Head(ConfigModel):
         if self.task == kinds.BINARY and self.classes is not None and self.positive not in (None, self.classes[-1]):
             yield ("classes",), f"the last one is the positive class, which is '{self.positive}'; leave them out"
 
+    def _level_mistakes(self) -> Iterator[KeyMistake]:
+        levels = {"quantile": self.quantile, "quantiles": self.quantiles}
+        given = [key for key, level in levels.items() if level is not None]
+        if self.task == kinds.QUANTILE and not given:
+            yield ("quantile",), "which quantile does the head predict? Give its level, such as quantile: 0.9"
+        if self.task != kinds.QUANTILE and given:
+            yield (given[0],), "only quantile heads have a level: write task: quantile, too, or leave it out"
+        if len(given) > 1:
+            yield ("quantiles",), "the head has the level of one quantile already; leave out quantile or quantiles"
+        if self.quantiles is not None and self.quantiles != sorted(set(self.quantiles)):
+            yield ("quantiles",), f"got {self.quantiles}, expected ascending levels, each once"
+
     @property
     def kind(self) -> str:
         """The name of its kind in `models/heads/registry.py`: its loss, or its task where that has one loss."""
         if self.quantile is not None:
             return kinds.quantile_kind(self.quantile)
+        if self.quantiles is not None:
+            return kinds.quantile_kind(*self.quantiles)
         if self.task == kinds.MULTICLASS and self.classes:
             return kinds.multiclass_kind(len(self.classes))
         return self.loss if self.task in (None, kinds.REGRESSION) else self.task
@@ -192,6 +212,11 @@ class Head(ConfigModel):
         """Whether the table decides what the head predicts, or which classes it has."""
         is_open = self.task is None and self.loss == kinds.DEFAULT_HEAD
         return is_open or (self.task in (kinds.BINARY, kinds.MULTICLASS) and self.classes is None)
+
+
+def quantile_columns(head: str, levels: Sequence[float]) -> list[str]:
+    """The columns of a prediction that have several quantiles: `V_q10` of the level 0.1."""
+    return [f"{head}_q{100 * level:g}" for level in levels]
 
 
 def probability_columns(head: str, classes: Sequence[str]) -> list[str]:

@@ -43,7 +43,7 @@ class Head(ABC):
     has_intervals: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
     score: ClassVar[str]
-    metric_arguments: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+    metric_arguments: Mapping[str, Mapping[str, float | tuple[float, ...]]] = MappingProxyType({})
     is_probability: ClassVar[bool] = False
 
     @abstractmethod
@@ -117,6 +117,10 @@ class Head(ABC):
         Raises:
             KeyError: There is none of this name for the task.
         """
+
+    def estimators(self, name: str, seed: int) -> list[Any]:
+        """The estimators that a baseline of this name is for such a head: one, or one for each output unit."""
+        return [self.estimator(name, seed)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -12,6 +12,7 @@ from branchsweep.models.heads.count import COUNT
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.multiclass import Multiclass
 from branchsweep.models.heads.quantile import Quantile
+from branchsweep.models.heads.quantiles import Quantiles
 from branchsweep.models.heads.regression import HUBER, MAE, MSE
 
 _HEADS: kinds.KindRegistry[Head] = kinds.KindRegistry(kinds.HEADS, (MSE, MAE, HUBER))
@@ -47,9 +48,9 @@ def head_kind(name: str) -> Head:
     Raises:
         KeyError: No kind has this name; an experiment was checked long before.
     """
-    level = kinds.quantile_level(name)
-    if level is not None:
-        return _quantile(level)
+    levels = kinds.quantile_levels(name)
+    if levels:
+        return _quantile(levels)
     classes = kinds.class_count(name)
     if classes is not None:
         return _multiclass(classes)
@@ -57,9 +58,9 @@ def head_kind(name: str) -> Head:
 
 
 @cache
-def _quantile(level: float) -> Head:
-    """The kind of the heads that predict a quantile: one object for each level."""
-    return Quantile(level)
+def _quantile(levels: tuple[float, ...]) -> Head:
+    """The kind of the heads that predict these quantiles: one object for each."""
+    return Quantile(*levels) if len(levels) == 1 else Quantiles(levels)
 
 
 @cache
@@ -69,8 +70,9 @@ def _multiclass(classes: int) -> Head:
 
 
 def head_kinds() -> list[Head]:
-    """Every kind; of quantiles the median and an outer one, of heads with classes those of three and of five."""
-    return [*_HEADS, *_OF_TASKS.values(), _quantile(0.5), _quantile(0.9), _multiclass(3), _multiclass(5)]
+    """Every kind; of quantiles the median, an outer one and three at once, of heads with classes those of three and of five."""
+    quantiles = [_quantile(levels) for levels in ((0.5,), (0.9,), (0.1, 0.5, 0.9))]
+    return [*_HEADS, *_OF_TASKS.values(), *quantiles, _multiclass(3), _multiclass(5)]
 
 
 def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:

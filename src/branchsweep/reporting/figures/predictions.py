@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from branchsweep.config.kinds import quantile_levels
 from branchsweep.metrics.classification import thresholds
 from branchsweep.metrics.functions import metric_function
 from branchsweep.metrics.multiclass import one_against_others
@@ -55,6 +56,11 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
             " Of a head with several classes, left: the ROC curve of each class against all others; the diagonal is a guess."
             " Right: the share of the rows of each class (lines) that are predicted to be of each class (columns), in percent."
         )
+    if any(not kind.is_probability and kind.units > 1 for kind in kinds):
+        caption += (
+            " Of a head with several quantiles, left: the middle one of them. Right: the share of rows at or below each,"
+            " against its level, with its standard error; points on the diagonal are calibrated."
+        )
     if any(kind.is_probability and kind.units == 1 for kind in kinds):
         caption += (
             " Of a binary head, left: the ROC curve, the share of rows of the positive class that are found against the share"
@@ -86,6 +92,9 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
             classes = experiment.heads[head].classes or []
             _roc_by_class(left, of_head, classes)
             _confusion(right, of_head, classes)
+        elif kind.units > 1:
+            _scatter(left, HeadPredictions(of_head.actual, of_head.predicted[kind.units // 2]), unit)
+            _shares_below(right, of_head, quantile_levels(kind.name))
         elif kind.is_probability:
             _roc(left, of_head)
             _reliability(right, of_head)
@@ -180,6 +189,17 @@ def _confusion(panel: Axes, predictions: HeadPredictions, classes: Sequence[str]
         panel.set_yticks(range(count), names)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("class of the row")
+
+
+def _shares_below(panel: Axes, predictions: HeadPredictions, levels: Sequence[float]) -> None:
+    """The share of rows at or below each quantile, with its standard error."""
+    shares = (predictions.actual <= predictions.predicted).mean(axis=1)
+    errors = np.sqrt(shares * (1 - shares) / len(predictions.actual))
+    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
+    panel.errorbar(levels, shares, yerr=errors, color=BLUE, marker="o", markersize=5, linewidth=1.5)
+    panel.set_aspect("equal", adjustable="box")
+    panel.set_xlabel("level of the quantile")
+    panel.set_ylabel("share of rows at or below it")
 
 
 def _short(name: str) -> str:

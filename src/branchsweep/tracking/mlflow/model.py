@@ -249,9 +249,9 @@ def _outputs(predictor: serving.Predictor) -> list[ColSpec | TensorSpec]:
     anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     columns: list[ColSpec | TensorSpec] = []
     for head in predictor.units:
-        probabilities = serving.probability_columns(head, predictor.classes.get(head, []))
-        columns.append(ColSpec(anything if probabilities else DataType.double, head))
-        columns += [ColSpec(DataType.double, name) for name in probabilities]
+        if head in predictor.classes:
+            columns.append(ColSpec(anything, head))
+        columns += [ColSpec(DataType.double, name) for name in predictor.output_columns[head]]
     return columns
 
 

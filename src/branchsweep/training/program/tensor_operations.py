@@ -21,6 +21,7 @@ class TensorOperations:
 
     abs = staticmethod(tf.abs)
     clip = staticmethod(tf.clip_by_value)
+    concatenate = staticmethod(tf.concat)
     einsum = staticmethod(tf.einsum)
     erf = staticmethod(tf.math.erf)
     exp = staticmethod(tf.exp)
