@@ -28,6 +28,7 @@ heads:
   state: {}
   starts: {task: count}
   load_q90: {column: load, task: quantile, quantile: 0.9}
+  range: {column: load, task: quantile, quantiles: [0.1, 0.5, 0.9]}
 space: {dimensions: {learning_rate: {type: float, low: 3.0e-3, high: 3.0e-2, log: true}}}
 search: {driver: random, trials: 3, batch: 3}
 fit: {epochs: 30}
@@ -59,6 +60,7 @@ def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     assert summary.registered is not None and summary.registered.promoted
     assert dict(summary.score_metrics) == {
         "load": "r2", "trip": "d2_log_loss", "state": "d2_log_loss", "starts": "d2_poisson", "load_q90": "d2_pinball",
+        "range": "d2_pinball",
     }  # fmt: skip
     assert summary.test_scores is not None
     assert min(summary.test_scores.values()) > 0.2
@@ -67,7 +69,8 @@ def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     test = table.iloc[split.test]
     predicted = branchsweep.load_model("models:/mixed@champion", str(store)).predict(test)
     of_state = [f"state_probability_{label}" for label in ("low load", "normal", "overload")]
-    assert list(predicted) == ["load", "trip", "trip_probability", "state", *of_state, "starts", "load_q90"]
+    of_range = ["range_q10", "range_q50", "range_q90"]
+    assert list(predicted) == ["load", "trip", "trip_probability", "state", *of_state, "starts", "load_q90", *of_range]
     assert r2_score(test["load"], predicted["load"]) == pytest.approx(summary.test_scores["load"])
     explained = d2_log_loss_score(test["trip"] == "tripped", predicted["trip_probability"])
     assert explained == pytest.approx(summary.test_scores["trip"], rel=1e-4)
@@ -77,6 +80,9 @@ def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     assert explained == pytest.approx(summary.test_scores["state"], rel=1e-4)
     assert (predicted["state"] == test["state"]).mean() > 0.7
     assert (predicted["starts"] > 0).all()
+    assert (predicted[of_range].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    inside = (predicted["range_q10"] <= test["load"]) & (test["load"] <= predicted["range_q90"])
+    assert 0.6 <= inside.mean() <= 0.95
     assert 0.8 <= (test["load"] <= predicted["load_q90"]).mean() <= 0.98
 
     (tmp_path / "files").mkdir()

@@ -146,11 +146,17 @@ SCRIPTS["partial and weighted"] = generate_script(
 
 CLASSES = replace(
     PROVENANCE,
-    columns={"heat": "heat", "level": "level of water", "alarm": "alarm", "starts": "starts"},
-    losses={"heat": "mse", "level": "multiclass(3)", "alarm": "binary", "starts": "count"},
+    columns={"heat": "heat", "level": "level of water", "alarm": "alarm", "starts": "starts", "steam": "steam flow"},
+    losses={
+        "heat": "mse",
+        "level": "multiclass(3)",
+        "alarm": "binary",
+        "starts": "count",
+        "steam": "quantile(0.1, 0.5, 0.9)",
+    },
     classes={"level": ["low", "middle", "high"], "alarm": ["False", "True"]},
 )
-OF_CLASSES = ModelMember(Recipe.of({"epochs": 2}, list(CLASSES.columns), {"level": 3}), ())
+OF_CLASSES = ModelMember(Recipe.of({"epochs": 2}, list(CLASSES.columns), {"level": 3, "steam": 3}), ())
 SCRIPTS["classes"] = generate_script("m", INPUTS, [OF_CLASSES], CLASSES)
 SCRIPTS["mean of classes"] = generate_script(
     "m",

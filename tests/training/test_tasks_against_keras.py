@@ -17,7 +17,7 @@ from branchsweep.metrics.scores import head_scores
 from branchsweep.models import keras_network
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.initial_weights import initial_weights
-from branchsweep.models.keras_fit import keras_optimizer
+from branchsweep.models.keras_fit import KerasFit, keras_optimizer
 from branchsweep.models.recipe import recipe_for
 from branchsweep.training import packing
 from branchsweep.training.lanes import Lane, search_lane
@@ -174,3 +174,13 @@ def test_predictions_of_classes_are_probabilities_and_the_curve_is_their_score()
     measured = head_scores(rows.y[rows.fold_rows(0)[1]], outcome.predictions, kinds_by_head(experiment))
     np.testing.assert_allclose(outcome.curve[-1], [own.score for own in measured.values()], atol=1e-4)
     assert measured["state"].score > 0.3
+
+
+@pytest.mark.slow
+def test_a_hypermodel_trains_heads_of_every_task() -> None:
+    experiment = experiment_with(list(HEADS))
+    fit, recipe = KerasFit(experiment, make_rows(list(HEADS))), recipe_for(experiment, {"batch_size": BATCH, **PARAMS})
+    history = fit.fit(fit.model(recipe), recipe, verbose=0).history
+    for head in HEADS:
+        assert history[f"{head}_loss"][-1] < history[f"{head}_loss"][0], head
+        assert np.isfinite(history[f"val_{head}_loss"]).all()

@@ -80,7 +80,7 @@ class Quantiles(Head):
 
     def null_deviance(self, targets: Floats, weights: Floats | None = None) -> Floats:
         """The mean over the levels of the pinball loss of the targets' own quantile."""
-        return np.mean([kind.null_deviance(targets, weights) for kind in self._each], axis=0)
+        return np.asarray(np.mean([kind.null_deviance(targets, weights) for kind in self._each], axis=0))
 
     def predict(self, ops: ArrayOperations, y: Array) -> Array:
         """The outputs, sorted: neighbors that are out of order change places, in as many passes as there are units."""
