@@ -31,6 +31,18 @@ def rounds(experiment: Experiment) -> list[list[Trial]]:
     return [driver.ask(8) for _ in range(10)]
 
 
+def test_heads_of_every_task_are_simulated() -> None:
+    heads = {
+        "PE": {},
+        "trip": {"task": "binary", "classes": ["no", "yes"]},
+        "state": {"task": "multiclass", "classes": ["a", "b", "c"]},
+        "range": {"task": "quantile", "quantiles": [0.1, 0.9]},
+    }
+    experiment = make(heads=heads, objective={})
+    simulated = simulate_search(rounds(experiment), experiment, Resources(2), *ROWS)
+    assert simulated.seconds > 0
+
+
 def test_one_worker_takes_the_sum_over_all_populations() -> None:
     """Without rungs; each program is compiled once."""
     experiment = make(pruning={"rungs": []})

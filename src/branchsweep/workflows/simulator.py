@@ -15,6 +15,8 @@ import numpy as np
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.output_columns import by_output
+from branchsweep.models.heads.registry import kinds_of
 from branchsweep.training import cost_model
 from branchsweep.training.lanes import LaneOutcome, LaneState
 from branchsweep.training.population import Population, PopulationOutcome, Program
@@ -74,6 +76,9 @@ def _made_up(experiment: Experiment) -> TrainingRows:
     """A few rows, all of which learn and validate in every fold."""
     heads, every = tuple(experiment.heads), np.arange(ROWS)
     y = np.random.default_rng(0).normal(size=(ROWS, len(heads)))
+    for column, head in enumerate(experiment.heads.values()):
+        if head.classes is not None:
+            y[:, column] = every % len(head.classes)
     return TrainingRows(np.zeros((ROWS, len(experiment.table.inputs))), y, ((every, every),) * experiment.folds, heads)
 
 
@@ -116,8 +121,10 @@ class _SimulatedTrainer:
 
     def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
         for lane in members.lanes:
-            predicted = self._rows.y * np.random.default_rng(int(lane.key.candidate)).random()
-            stop, curve = lane.stop, np.zeros((lane.stop, predicted.shape[1]))
+            guesses = by_output(self._rows.y, kinds_of(members.program.losses))
+            guesses = np.where(guesses == 0.0, 1.0, guesses)  # of the first class: probabilities have a sum
+            predicted = guesses * np.random.default_rng(int(lane.key.candidate)).random()
+            stop, curve = lane.stop, np.zeros((lane.stop, self._rows.y.shape[1]))
             goes_on = lane.pauses and stop < lane.epochs
             state = LaneState(stop, (), (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve) if goes_on else None
             yield LaneOutcome(predicted, curve, stop, failed_at=0, state=state)
