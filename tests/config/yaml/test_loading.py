@@ -226,13 +226,16 @@ MISTAKES = {
     "unknown key": (
         ("    loss: huber", "    los: huber"),
         (
-            "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, positive;"
-            " did you mean 'loss'?"
+            "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, quantiles,"
+            " positive; did you mean 'loss'?"
         ),
     ),
     "unknown key, nothing near": (
         ("    loss: huber", "    form: 1"),
-        "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, positive",
+        (
+            "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, quantiles,"
+            " positive"
+        ),
     ),
     "unknown key of the file": (
         ("search:", "serach:"),
