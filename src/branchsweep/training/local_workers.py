@@ -23,6 +23,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +48,9 @@ from branchsweep.training.worker_process import BEATS, STARTED, TRAINED, Process
 MAX_PROGRAMS = 16
 """The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
 batch sizes, too, needs many more, but seldom the same again soon."""
+
+PREPARED = 2
+"""The most programs that a worker prepares before it is given anything to train: it has the time for about as many."""
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
@@ -188,6 +192,22 @@ class LocalWorkers:
             worker.executor.shutdown(cancel_futures=True)
         self.use_rows(rows)
         self._workers += [self._new_worker(index) for index in range(len(self._workers), self.resources.workers)]
+
+    def prepare(self, populations: Sequence[Population]) -> None:
+        """Let the workers compile or load programs that are soon needed: a few, and each by one worker.
+
+        Nothing waits for it. What fails here fails again, and is reported, where the population is trained.
+
+        Args:
+            populations: In the order in which they will be trained.
+        """
+        of_program: dict[Program, Population] = {}
+        for population in populations:
+            of_program.setdefault(population.program, population)
+        few = list(of_program.values())[: PREPARED * len(self._workers)]
+        for worker, population in zip(cycle(self._workers), few):  # a cycle has no end
+            worker.programs.add(population.program)
+            _submit(worker, worker_process.prepare, population)
 
     @property
     def memory(self) -> int:

@@ -98,6 +98,10 @@ class PopulationTrainer:
 
         return export.measure_latency(folder, x)
 
+    def prepare(self, population: Population) -> None:
+        """Compile or load the program of a population, which will be trained here."""
+        self._compile(self._with_weights(population))
+
     def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:
         """Train all lanes of one population to their stops.
 

@@ -200,6 +200,12 @@ def use_rows(rows: TrainingRows) -> None:
         _trainer = _make_trainer(rows)
 
 
+def prepare(population: Population) -> None:
+    """Compile or load the program of a population."""
+    require_kinds(population)
+    _started_trainer().prepare(population)
+
+
 def train_population(population: Population, keep_weights: bool) -> PopulationOutcome:
     """Train a population to its stops."""
     trainer = _started_trainer()

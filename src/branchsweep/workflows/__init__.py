@@ -3,7 +3,8 @@
 Read `sweep.py` first: the search (`search_loop.py`; `trial_runner.py` trains the trials of a round and prunes them), then
 `promotion/`, from the confirmation of the best trials to the registry. `train_lanes.py` trains lanes for all of them.
 `outer_cross_validation.py` runs a sweep for each fold of all rows. `comparison/` compares single- with multi-output networks.
-`context.py` holds what travels together, `started_workers.py` starts worker processes before the table is read.
+`context.py` holds what travels together, `started_workers.py` starts worker processes before the table is read,
+`first_round.py` says which programs they load before the store is open.
 
 `replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`;
 `live_poller.py` reads a sweep that another process runs.

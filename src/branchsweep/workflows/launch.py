@@ -42,6 +42,7 @@ from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record, with_one_table
 from branchsweep.workflows.context import ComparisonContext, SweepContext, TrainingContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
+from branchsweep.workflows.first_round import first_populations
 from branchsweep.workflows.outer_cross_validation import (
     OuterContext,
     cross_validate,
@@ -101,6 +102,9 @@ def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
+        if session.started:
+            resources = training.trainer.resources
+            session.started.workers.prepare(first_populations(experiment, prior, training.rows, resources))
         on_message = training.progress.on_message
         reporter, device = session.reporter(on_message), training.trainer.resources.device
         record = _described(new_sweep_record(experiment, dataset, split, prior, device), experiment, reporter, on_message)
