@@ -63,7 +63,11 @@ def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> 
         confirmed = model.finalist.score.heads[head]
         assert f"{confirmed.score:.4f} ± {confirmed.score_se:.4f} | {measured.score:.4f}" in rows[head]
     for name, (low, high) in zip(model.dataset.inputs, model.ranges, strict=True):
-        assert rows[name] == f"| {name} | numeric | {low:g} | {high:g} |"
+        assert f"| {name} | numeric | {low:g} | {high:g} |" in lines
+    assert model.explanation is not None
+    for name, by_head in model.explanation.importance.items():
+        cells = [f"{by_head[head].value:.4f} ± {by_head[head].high - by_head[head].value:.4f}" for head in model.test]
+        assert f"| {name} | {' | '.join(cells)} |" in lines
     text = "\n".join(model_card_lines(model))
     assert model.dataset.digest in text and model.split.digest in text and escape_markdown(model.decision.because) in text
 
@@ -84,7 +88,7 @@ def test_names_and_units_of_the_user_are_shown_literally() -> None:
     elements, those_of_hostile = (re.findall(r"<[a-z]\w*", page) for page in pages)
     assert those_of_hostile == elements
     cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", pages[1])]
-    assert cells.count(one_line(HOSTILE)) == 2  # the unit of a head, and the name of an input
+    assert cells.count(one_line(HOSTILE)) == 3  # the unit of a head, and the name of an input with its importance and its range
 
 
 def test_card_lists_the_members_of_an_ensemble_with_their_weights() -> None:

@@ -17,9 +17,13 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score, format_share
+from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
 from branchsweep.workflows.records.ensemble_summary import model_description
 from branchsweep.workflows.reporter import DescribedModel
+
+MOST_INPUTS = 30
+"""Inputs whose importance is listed."""
 
 _SCORES_EXPLAINED = (
     "Searched: on the validation rows of the search, with selection bias, for it is the best of many. Confirmed: with new",
@@ -67,6 +71,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     divided = f"divided {escape_markdown(dataset.splitter.description)}"
     yield f"- {len(split.train):,} rows to train, {len(split.test):,} to test, {divided}; split digest `{split.digest}`."
     yield ""
+    yield from _importance_lines(model.explanation)
     yield "## Limits"
     yield ""
     yield "The training rows cover these ranges of the inputs; outside of them the model extrapolates, which networks do badly."
@@ -112,6 +117,31 @@ def _interval_lines(intervals: CheckedIntervals | None) -> Iterator[str]:
     yield "The intervals are as wide as the residuals of cross-validation make them, for all rows alike."
     yield f'`model.predict(table, params={{"interval": {intervals.level:g}}})` adds their ends.'
     yield ""
+
+
+def _importance_lines(explanation: Explanation | None) -> Iterator[str]:
+    """The importance of the inputs, as a table; nothing where it is not known."""
+    heads = [] if explanation is None else [head for head in explanation.heads if _is_explained(explanation, head)]
+    if explanation is None or not heads:
+        return
+    yield "## Importance of the inputs"
+    yield ""
+    yield f"| input | {' | '.join(map(escape_markdown, heads))} |"
+    yield "|---" + "|---" * len(heads) + "|"
+    for name in explanation.ranked[:MOST_INPUTS]:
+        found = [explanation.importance[name].get(head) for head in heads]
+        cells = ["-" if own is None else f"{own.value:.4f} ± {own.high - own.value:.4f}" for own in found]
+        yield f"| {' | '.join([escape_markdown(name), *cells])} |"
+    yield ""
+    yield f"What the score of a head loses when the input is shuffled among {explanation.rows:,} test rows (permutation"
+    yield "importance), with half the width of its 95 % confidence interval. Of inputs that say the same, each has a small one."
+    if len(explanation.importance) > MOST_INPUTS:
+        yield f"{len(explanation.importance) - MOST_INPUTS:,} inputs of less importance are not listed."
+    yield ""
+
+
+def _is_explained(explanation: Explanation, head: str) -> bool:
+    return any(head in own for own in explanation.importance.values())
 
 
 def _kind(column: Column) -> str:

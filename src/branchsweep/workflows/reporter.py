@@ -13,6 +13,7 @@ from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore
+from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
@@ -37,6 +38,7 @@ class DescribedModel:
         baselines: What the finalist was compared with.
         described: The recipes and estimators that the model consists of, with their weights.
         intervals: Its prediction intervals, as the test rows have checked them; None where there are none.
+        explanation: Which inputs its predictions for the test rows rest on; None where that is not known.
     """
 
     experiment: Experiment
@@ -50,6 +52,7 @@ class DescribedModel:
     baselines: Sequence[BaselineResult] = ()
     described: Sequence[EnsembleMember] = ()
     intervals: CheckedIntervals | None = None
+    explanation: Explanation | None = None
 
 
 class SweepReporter(Protocol):

@@ -187,6 +187,7 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
             for trial in outcome.confirmed
             if trial.candidate.searched and trial.score.is_complete
         },
+        explanation=outcome.explanation,
     )
 
 

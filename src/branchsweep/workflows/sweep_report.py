@@ -17,6 +17,7 @@ from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.types import Floats
+from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.records.sweep_summary import SweepSummary, TrialSummary
 
 Curves = Mapping[str, tuple[float, ...]]
@@ -117,6 +118,7 @@ class SweepReport:
         finalists: By trial and head, predictions of the networks of the confirmation on their validation rows. They are drawn
             for these trials, and not recorded.
         unfinished: How far the sweep is, where it has not come to its end; None for a finished one.
+        explanation: Which inputs the predictions for the test rows rest on; None where that is not known.
     """
 
     experiment: Experiment
@@ -129,6 +131,7 @@ class SweepReport:
     links: TrackingLinks = field(default_factory=TrackingLinks)
     finalists: Mapping[int, Mapping[str, HeadPredictions]] = field(default_factory=dict)
     unfinished: UnfinishedSweep | None = None
+    explanation: Explanation | None = None
 
     @property
     def evaluator(self) -> ObjectiveEvaluator:

@@ -60,6 +60,8 @@ from tiny_sweep import TinySweep, tiny_experiment
 SECTIONS = {
     "comparison",
     "predicted_against_actual",
+    "permutation_importance",
+    "partial_dependence",
     "pareto_front",
     "optimization_history",
     "selection_bias",

@@ -10,8 +10,9 @@ from branchsweep.metrics.names import label
 from branchsweep.metrics.partial_dependence import PartialDependence
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, INK, Axes, Figure
-from branchsweep.reporting.figures.trials import WIDTH
+from branchsweep.reporting.figures.trials import WIDTH, SweepFigure
 from branchsweep.workflows.explanation import Explanation
+from branchsweep.workflows.sweep_report import SweepReport
 
 MOST_INPUTS = 20
 """Inputs that are drawn, the most important ones."""
@@ -22,7 +23,43 @@ MOST_HEADS = 6
 MOST_CURVES = 4
 """Inputs whose partial dependence is drawn."""
 
+NOT_EXPLAINED = "There is no final model, or an earlier version evaluated it."
+"""The caption where there is nothing to draw."""
+
 _LONGEST_NAME = 24  # characters of an input
+
+
+def permutation_importance(report: SweepReport) -> SweepFigure:
+    """What each head's score on the test rows loses without an input."""
+    name, title, explanation = "permutation_importance", "Importance of the inputs", report.explanation
+    if explanation is None or not has_importance(explanation):
+        return SweepFigure(name, title, NOT_EXPLAINED)
+    caption = (
+        f"What the score of each head loses when the values of one input are shuffled among {explanation.rows:,} test rows"
+        " (permutation importance, the mean of several shuffles), with its 95 % confidence interval. Of inputs that say the"
+        " same, each has a small importance."
+    )
+    return SweepFigure(name, title, caption + _left_out(explanation), importance_figure(explanation))
+
+
+def partial_dependence(report: SweepReport) -> SweepFigure:
+    """The mean prediction of the final model by the value of an input."""
+    name, title, explanation = "partial_dependence", "How predictions depend on the inputs", report.explanation
+    if explanation is None or not has_curves(explanation):
+        return SweepFigure(name, title, NOT_EXPLAINED)
+    caption = (
+        "The mean prediction of the final model if an input had the same value in all test rows, by that value (partial"
+        f" dependence); of the most important inputs, at most {MOST_CURVES}."
+    )
+    units = {head: report.experiment.heads[head].unit for head in explanation.heads}
+    return SweepFigure(name, title, caption + _left_out(explanation), dependence_figure(explanation, units))
+
+
+def _left_out(explanation: Explanation) -> str:
+    """A sentence on what is not drawn; empty where all is."""
+    heads = f" Only the first {MOST_HEADS} of {len(explanation.heads)} heads are drawn." * (len(explanation.heads) > MOST_HEADS)
+    inputs = f" Only the {MOST_INPUTS} most important inputs of {len(explanation.importance)} are considered."
+    return heads + inputs * (len(explanation.importance) > MOST_INPUTS)
 
 
 def importance_figure(explanation: Explanation) -> Figure:

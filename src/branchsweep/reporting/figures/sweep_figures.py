@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from branchsweep.reporting.figures.explanation import partial_dependence, permutation_importance
 from branchsweep.reporting.figures.hyperparameters import importance, parallel_coordinates, slices
 from branchsweep.reporting.figures.learning_curves import learning_curves
 from branchsweep.reporting.figures.predictions import predicted_against_actual
@@ -20,6 +21,8 @@ from branchsweep.workflows.sweep_report import SweepReport
 
 DRAW_FUNCTIONS: tuple[Callable[[SweepReport], SweepFigure], ...] = (
     predicted_against_actual,
+    permutation_importance,
+    partial_dependence,
     pareto_front,
     optimization_history,
     searched_against_confirmed,

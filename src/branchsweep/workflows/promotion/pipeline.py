@@ -27,6 +27,7 @@ from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, Promo
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
+from branchsweep.workflows.explanation import Explanation, explain
 from branchsweep.workflows.promotion import gate
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, estimators_of, evaluate_baselines
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
@@ -71,6 +72,7 @@ class PromotionOutcome:
         collapses: The refits that collapsed, each in a sentence.
         ensemble: What the model consists of and is worth, where an ensemble was asked for; None where there is none.
         intervals: The prediction intervals of the model, as the test rows have checked them; None where there are none.
+        explanation: Which inputs its predictions for the test rows rest on; None where it was not evaluated.
     """
 
     confirmed: tuple[ReevaluatedTrial, ...]
@@ -85,6 +87,7 @@ class PromotionOutcome:
     collapses: tuple[str, ...] = ()
     ensemble: EnsembleSummary | None = None
     intervals: CheckedIntervals | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class PromotionPipeline:
             test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
             intervals = check_intervals(model, predictions, sweep.dataset.actual.rows(sweep.split.test))
+            explanation = self._explain(folder)
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
             if experiment.registers_model:
@@ -173,7 +177,7 @@ class PromotionPipeline:
                 decision = self._require_sound(decision, FirstVersion(judged, test_scores, compared), rival)
                 evidence = {**decision.evidence, **_evidence(trained)}
                 decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
-                exported = _ExportedFinalist(judged, trained, test, folder, compared, intervals)
+                exported = _ExportedFinalist(judged, trained, test, folder, compared, intervals, explanation)
                 registered = self._register(exported, decided, champion)
             files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         return PromotionOutcome(
@@ -189,6 +193,19 @@ class PromotionPipeline:
             trained.collapses,
             ensemble,
             intervals,
+            explanation,
+        )
+
+    def _explain(self, folder: Path) -> Explanation | None:
+        """Which inputs the predictions of an exported model for the test rows rest on."""
+        dataset, rows, trainer = self.sweep.dataset, self.sweep.split.test, self.sweep.training.trainer
+        heads, seed = kinds_by_head(self.sweep.experiment), self.sweep.experiment.seed
+        of_rows = dataset.x[rows], dataset.actual.rows(rows)
+        optional = OptionalOutputs(self.sweep.training.progress.on_message, "the report is made without it")
+        return optional.make(
+            "the explanation of the predictions",
+            lambda: explain(lambda x: trainer.predict(folder, x), *of_rows, heads, dataset.input_columns, seed),
+            None,
         )
 
     @property
@@ -363,6 +380,7 @@ class PromotionPipeline:
             exported.baselines,
             exported.trained.described,
             exported.intervals,
+            exported.explanation,
         )
         optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
         card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
@@ -394,6 +412,7 @@ class _ExportedFinalist:
         folder: Its files.
         baselines: What it was compared with.
         intervals: Its prediction intervals; None where there are none.
+        explanation: Which inputs its predictions rest on.
     """
 
     finalist: ReevaluatedTrial
@@ -402,6 +421,7 @@ class _ExportedFinalist:
     folder: Path
     baselines: Sequence[BaselineResult]
     intervals: CheckedIntervals | None
+    explanation: Explanation | None
 
 
 def _evidence(trained: ExportMembers) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 predictions.csv       the test rows: actual values, and those that the final model predicts
 learning_curves.csv   the score by epoch of all candidates of the confirmation
 data.json             the columns with their ranges, the split, and warnings about the table
+explanation.json      which inputs the predictions for the test rows rest on; of an earlier version there is none
 leaderboard.csv       all trials, best first; not read back
 """
 
@@ -25,12 +26,14 @@ from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
+from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
 
 Content = TypeVar("Content")
 
 PREDICTIONS, CURVES, DATA, LEADERBOARD = "predictions.csv", "learning_curves.csv", "data.json", "leaderboard.csv"
+EXPLANATION = "explanation.json"
 """Names of the files."""
 
 
@@ -46,6 +49,8 @@ def report_tables(report: SweepReport) -> Files:
         several = any(of_head.predicted.ndim > 1 for of_head in report.predictions.values())
         header = ("head", "actual", "predicted", *(["unit"] if several else []))
         files[PREDICTIONS] = csv_text(header, _prediction_rows(report.predictions, several))
+    if report.explanation:
+        files[EXPLANATION] = to_json(report.explanation, indent=2) + "\n"
     return files
 
 
@@ -103,6 +108,7 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
         curves=_read_file(archive, CURVES, read_curves),
         environment=archive.sweep.environment,
         links=archive.links([result.trial.number for result in results]),
+        explanation=_read_file(archive, EXPLANATION, lambda text: from_json(Explanation, text) if text else None),
     )
 
 
