@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Figure = Literal[
     "predicted_against_actual",
+    "permutation_importance",
+    "partial_dependence",
     "pareto_front",
     "optimization_history",
     "searched_against_confirmed",

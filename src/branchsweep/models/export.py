@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.codec import to_data
-from branchsweep.config.kinds import DEFAULT_HEAD, quantile_levels
+from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import as_written
 from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
@@ -71,7 +71,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "distributions": {
             name: to_data(distribution(rows.x[:, position], column)) for position, (name, column) in enumerate(columns.items())
         },
-        "heads": [{"name": head, "unit": unit, **_described_outputs(head, model)} for head, unit in model.units.items()],
+        "heads": model.described_heads,
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": outputs_encoder(
             target_encoders[members[0].recipe.target_scaling], [kind.units for kind in kinds]
@@ -113,14 +113,6 @@ def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
         model.predict_array(x)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
-
-
-def _described_outputs(head: str, model: ExportedModel) -> dict[str, Any]:
-    """What the manifest says of the columns of a head's predictions."""
-    if head in model.classes:
-        return {"classes": list(model.classes[head])}
-    levels = quantile_levels(model.losses.get(head, DEFAULT_HEAD))
-    return {"quantiles": list(levels)} if len(levels) > 1 else {}
 
 
 def _described(member: ModelMember) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.kinds import DEFAULT_HEAD
+from branchsweep.config.kinds import DEFAULT_HEAD, quantile_levels
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.metrics.prediction_intervals import PredictionIntervals
@@ -218,3 +219,15 @@ class ExportedModel:
     def kinds(self) -> dict[str, Head]:
         """The kind of each head."""
         return {head: head_kind(self.losses.get(head, DEFAULT_HEAD)) for head in self.units}
+
+    @property
+    def described_heads(self) -> list[dict[str, Any]]:
+        """The heads as `serving.json` has them: name and unit, and classes or quantiles where there are any."""
+        return [{"name": head, "unit": unit, **self._described_outputs(head)} for head, unit in self.units.items()]
+
+    def _described_outputs(self, head: str) -> dict[str, Any]:
+        """What is said of the columns of a head's predictions."""
+        if head in self.classes:
+            return {"classes": list(self.classes[head])}
+        levels = quantile_levels(self.losses.get(head, DEFAULT_HEAD))
+        return {"quantiles": list(levels)} if len(levels) > 1 else {}

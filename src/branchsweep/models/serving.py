@@ -253,7 +253,7 @@ class Predictor:
     @property
     def output_columns(self) -> dict[str, list[str]]:
         """By head the names of these columns: its own, or those of its probabilities or quantiles."""
-        return {head["name"]: _output_columns(head) for head in self._manifest["heads"]}
+        return {head["name"]: output_column_names(head) for head in self._manifest["heads"]}
 
     @property
     def estimators(self) -> list[str]:
@@ -467,8 +467,8 @@ class Predictor:
         return read_estimators(self._folder, self._manifest)
 
 
-def _output_columns(described: Mapping[str, Any]) -> list[str]:
-    """The names of the columns of what is predicted for a head, as the manifest describes it."""
+def output_column_names(described: Mapping[str, Any]) -> list[str]:
+    """The names of the columns of what is predicted for a head, as the manifest describes it (`heads`)."""
     head, classes = described["name"], described.get("classes", [])
     if "quantiles" in described:
         return [QUANTILE_COLUMN.format(head=head, percent=100 * level) for level in described["quantiles"]]

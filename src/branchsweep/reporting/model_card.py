@@ -121,7 +121,7 @@ def _interval_lines(intervals: CheckedIntervals | None) -> Iterator[str]:
 
 def _importance_lines(explanation: Explanation | None) -> Iterator[str]:
     """The importance of the inputs, as a table; nothing where it is not known."""
-    heads = [] if explanation is None else [head for head in explanation.heads if _is_explained(explanation, head)]
+    heads = [] if explanation is None else [head for head in explanation.score_metrics if _is_explained(explanation, head)]
     if explanation is None or not heads:
         return
     yield "## Importance of the inputs"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
 from branchsweep.metrics.partial_dependence import PartialDependence, partial_dependence
 from branchsweep.metrics.permutation_importance import Importance, Predict, permutation_importance, shuffled_rows
-from branchsweep.models.serving import MANIFEST_FILE, Predictor
+from branchsweep.models.serving import MANIFEST_FILE, Predictor, output_column_names
 from branchsweep.models.table_reading import TableReading
 from branchsweep.types import Floats
 from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targets
@@ -67,30 +67,42 @@ def mean_importance(by_head: Mapping[str, Importance]) -> float:
     return float(np.mean([own.value for own in by_head.values()])) if by_head else 0.0
 
 
-def explain(
-    predict: Predict, x: Floats, actual: Actual, heads: Mapping[str, ScoredKind], inputs: Mapping[str, Column], seed: int
-) -> Explanation:
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The model whose predictions are explained.
+
+    Args:
+        heads: The kind of each head by its name, in order.
+        inputs: What the inputs are, in order.
+        outputs: What the columns of predictions are called.
+    """
+
+    heads: Mapping[str, ScoredKind]
+    inputs: Mapping[str, Column]
+    outputs: tuple[str, ...]
+
+
+def explain(predict: Predict, x: Floats, actual: Actual, model: Explained, seed: int) -> Explanation:
     """What the predictions of a model rest on, computed from rows that it was not trained on.
 
     Args:
         predict: The model.
         x: `(rows, inputs)` in natural units.
         actual: `(rows, heads)`.
-        heads: The kind of each head by its name, in the order of the columns.
-        inputs: What the inputs are, in order.
+        model: What is known of it.
         seed: Of shuffles and choices of rows.
     """
-    importance = dict(zip(inputs, permutation_importance(predict, x, actual, heads, seed), strict=True))
-    ranked = sorted(inputs, key=lambda name: -mean_importance(importance[name]))[:MOST_DEPENDENCES]
-    columns = [list(inputs).index(name) for name in ranked]
+    importance = dict(zip(model.inputs, permutation_importance(predict, x, actual, model.heads, seed), strict=True))
+    ranked = sorted(model.inputs, key=lambda name: -mean_importance(importance[name]))[:MOST_DEPENDENCES]
+    columns = [list(model.inputs).index(name) for name in ranked]
     return Explanation(
         rows=shuffled_rows(*x.shape),
-        score_metrics={head: kind.score for head, kind in heads.items()},
+        score_metrics={head: kind.score for head, kind in model.heads.items()},
         importance=importance,
         dependence=dict(zip(ranked, partial_dependence(predict, x, columns, seed), strict=True)),
-        heads=tuple(heads),
-        categories={name: tuple(column.categories) for name, column in inputs.items() if column.categories},
-        dates=tuple(name for name, column in inputs.items() if column.kind == "date"),
+        heads=model.outputs,
+        categories={name: tuple(column.categories) for name, column in model.inputs.items() if column.categories},
+        dates=tuple(name for name, column in model.inputs.items() if column.kind == "date"),
     )
 
 
@@ -113,7 +125,15 @@ def explain_files(files: Path, table: Table, where: str) -> Explanation:
         columns = ", ".join((manifest.get("provenance") or {}).get("columns", {}).values())
         raise DataError(f"got a table without known targets, expected at least one of the columns {columns}", where)
     inputs = TableReading.of(manifest).inputs
-    heads = recorded_heads(manifest)
-    found = explain(predictor.predict_array, predictor.values(table), actual, heads, inputs, seed=0)
-    of_outputs = [names if len(names) > 1 else [head] for head, names in predictor.output_columns.items()]
-    return replace(found, heads=tuple(name for names in of_outputs for name in names))
+    model = Explained(recorded_heads(manifest), inputs, output_names(manifest["heads"]))
+    return explain(predictor.predict_array, predictor.values(table), actual, model, seed=0)
+
+
+def output_names(described_heads: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What the columns of predictions are called: a head of one output by its own name, others as in a table of predictions.
+
+    Args:
+        described_heads: The heads as `serving.json` has them.
+    """
+    names = [(str(head["name"]), output_column_names(head)) for head in described_heads]
+    return tuple(name for head, own in names for name in (own if len(own) > 1 else [head]))

@@ -51,7 +51,7 @@ def partial_dependence(report: SweepReport) -> SweepFigure:
         "The mean prediction of the final model if an input had the same value in all test rows, by that value (partial"
         f" dependence); of the most important inputs, at most {MOST_CURVES}."
     )
-    units = {head: report.experiment.heads[head].unit for head in explanation.heads}
+    units = {name: head.unit for name, head in report.experiment.heads.items()}
     return SweepFigure(name, title, caption + _left_out(explanation), dependence_figure(explanation, units))
 
 

@@ -27,7 +27,7 @@ from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, Promo
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
-from branchsweep.workflows.explanation import Explanation, explain
+from branchsweep.workflows.explanation import Explained, Explanation, explain, output_names
 from branchsweep.workflows.promotion import gate
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, estimators_of, evaluate_baselines
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
@@ -156,18 +156,12 @@ class PromotionPipeline:
         ensemble = self._ensemble(trained, judged)
         sweep.stages.begin("test")
         with temporary_model_folder() as folder:
-            x = sweep.dataset.x[sweep.split.test]
-            model = replace(
-                ExportedModel.of(
-                    experiment, trained.members, sweep.dataset.csv_arguments, sweep.dataset.partial_targets, trained.estimators
-                ),
-                intervals=prediction_intervals(judged, sweep.training.rows.actual),
-            )
-            predictions = export_and_predict(model, x, sweep.training.trainer, folder)
-            test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
+            model, actual = self._model(trained, judged), sweep.dataset.actual.rows(sweep.split.test)
+            predictions = export_and_predict(model, sweep.dataset.x[sweep.split.test], sweep.training.trainer, folder)
+            test = scores.head_scores(actual, predictions, kinds_by_head(experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
-            intervals = check_intervals(model, predictions, sweep.dataset.actual.rows(sweep.split.test))
-            explanation = self._explain(folder)
+            intervals = check_intervals(model, predictions, actual)
+            explanation = self._explain(model, folder)
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
             if experiment.registers_model:
@@ -196,15 +190,22 @@ class PromotionPipeline:
             explanation,
         )
 
-    def _explain(self, folder: Path) -> Explanation | None:
+    def _model(self, trained: ExportMembers, judged: ReevaluatedTrial) -> ExportedModel:
+        """The model of these members, with the prediction intervals of what it is judged by."""
+        dataset = self.sweep.dataset
+        own = (dataset.csv_arguments, dataset.partial_targets, trained.estimators)
+        intervals = prediction_intervals(judged, self.sweep.training.rows.actual)
+        return replace(ExportedModel.of(self.sweep.experiment, trained.members, *own), intervals=intervals)
+
+    def _explain(self, model: ExportedModel, folder: Path) -> Explanation | None:
         """Which inputs the predictions of an exported model for the test rows rest on."""
         dataset, rows, trainer = self.sweep.dataset, self.sweep.split.test, self.sweep.training.trainer
-        heads, seed = kinds_by_head(self.sweep.experiment), self.sweep.experiment.seed
         of_rows = dataset.x[rows], dataset.actual.rows(rows)
+        explained = Explained(model.kinds, dataset.input_columns, output_names(model.described_heads))
         optional = OptionalOutputs(self.sweep.training.progress.on_message, "the report is made without it")
         return optional.make(
             "the explanation of the predictions",
-            lambda: explain(lambda x: trainer.predict(folder, x), *of_rows, heads, dataset.input_columns, seed),
+            lambda: explain(lambda x: trainer.predict(folder, x), *of_rows, explained, self.sweep.experiment.seed),
             None,
         )
 
