@@ -33,7 +33,7 @@ NAMES = {
         "CrossValidationResult",
     ),
     *("Experiment", "Float", "Head", "Int", "Model", "ModelHistory", "Sweep", "UserError", "__version__", "compare"),
-    *("cross_validate", "history", "load_model", "load_sweep", "rollback", "sweep"),
+    *("cross_validate", "history", "load_model", "load_sweep", "new_experiment", "rollback", "sweep"),
 }
 
 HEAVY = ("pydantic", "numpy", "pandas", "tensorflow", "keras", "mlflow", "optuna", "sklearn", "rich", "matplotlib")
@@ -106,22 +106,27 @@ PROMOTED = {"promotion": {"model": "boiler"}, "search": {"driver": "random", "tr
 
 @pytest.fixture(scope="module")
 def result(store: str) -> Sweep:
-    """A sweep on a DataFrame that has registered its model; it was interrupted in its second round, and resumed."""
-    first, second = Recorder(interrupt_after=3), Recorder()
+    """A sweep on a DataFrame that has registered its model."""
+    seen = Recorder()
+    swept = branchsweep.sweep(experiment(**PROMOTED), boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[seen])
+    assert sorted(seen.trials) == [0, 1, 2, 3] and seen.rounds == [[0, 1], [2, 3]] and swept.status == "FINISHED"
+    return swept
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_interrupted_in_a_cell_is_resumed_by_the_same_call(store: str) -> None:
+    asked, first, second = experiment(**{**PROMOTED, "name": "interrupted"}), Recorder(interrupt_after=3), Recorder()
     with pytest.raises(KeyboardInterrupt):
-        branchsweep.sweep(experiment(**PROMOTED), boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[first])
-    interrupted = branchsweep.load_sweep("boiler", store)
+        branchsweep.sweep(asked, boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[first])
+    interrupted = branchsweep.load_sweep("interrupted", store)
     assert (interrupted.status, interrupted.summary, len(interrupted.trials)) == ("INTERRUPTED", None, 3)
     assert interrupted.best_trial == max(interrupted.trials, key=lambda trial: trial.value)
     assert len(interrupted.plot("optimization_history")) == 2 and "interrupted" in interrupted._repr_html_()
     with pytest.raises(UserError, match="finished"):
         interrupted.best_model  # noqa: B018  # it has none
-    resumed = branchsweep.sweep(
-        experiment(**PROMOTED), boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[second]
-    )
+    resumed = branchsweep.sweep(asked, boiler(), tracking_uri=store, workers=1, verbose=False, callbacks=[second])
     assert resumed.run_id == interrupted.run_id and resumed.status == "FINISHED"
     assert sorted(first.trials + second.trials) == [0, 1, 2, 3] and second.rounds == [[2, 3]]
-    return resumed
 
 
 class TestSweepOnADataFrame:
@@ -215,6 +220,18 @@ def test_an_experiment_and_a_comparison_from_yaml() -> None:
     root = Path(__file__).parents[1] / "experiments"
     assert Experiment.from_yaml(root / "quickstart.yaml").name == "quickstart"
     assert list(Comparison.from_yaml(str(root / "compare.yaml")).contestants)
+
+
+def test_a_first_experiment_follows_from_a_data_frame_or_a_file(tmp_path: Path) -> None:
+    frame = boiler().assign(zone=["hot", "cold"] * 100)
+    frame.to_csv(tmp_path / "boiler.csv", index=False)
+    first = branchsweep.new_experiment(frame, ["heat", "steam"], "boiler")
+    assert first.table.source == "dataframe" and list(first.heads) == ["heat", "steam"] and first.promotion is not None
+    assert set(first.space.dimensions) >= {"trunk.depth", "learning_rate"} and "heat" not in first.table.inputs
+    of_file = branchsweep.new_experiment(str(tmp_path / "boiler.csv"), ["heat", "steam"], "boiler")
+    assert of_file.space == first.space and of_file.table.source == str(tmp_path / "boiler.csv")
+    with pytest.raises(UserError, match=r"'heta'.*did you mean 'heat'"):
+        branchsweep.new_experiment(frame, ["heta"])
 
 
 @pytest.mark.parametrize("wrong", [{"data": [1, 2]}, {"workers": 0}, {"workers": True}, {"callbacks": [print]}])

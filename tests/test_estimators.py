@@ -57,6 +57,7 @@ def test_a_hyperparameter_of_one_target_is_named_by_its_column() -> None:
         regressor(params=params).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_one_target_is_predicted_in_the_shape_that_it_was_given() -> None:
     model = regressor(params={"trunk.width": 16})
     assert model.fit(X, Y[:, 0]).predict(X).shape == (120,)
@@ -112,16 +113,23 @@ def _rows() -> Rows:
     return Rows({f"x{position}": NUMERIC for position in range(3)}, X, Y, ["PE", "V"])
 
 
-def test_a_row_of_weight_zero_is_left_out_and_others_count_by_their_weights() -> None:
-    wrong = np.where(np.arange(120) % 3 == 0, 1.0, 0.0)
-    noisy = Y + 50 * wrong[:, None]
-    weights = 1 - wrong
-    model = regressor().fit(X, noisy, sample_weight=weights)
-    np.testing.assert_array_equal(model.predict(X), regressor().fit(X[wrong == 0], Y[wrong == 0]).predict(X))
-    favoured = regressor().fit(X, noisy, sample_weight=np.where(wrong, 1e-3, 1.0))
-    assert favoured.score(X, Y) > 0.5 > regressor().fit(X, noisy).score(X, Y)
+WRONG = np.arange(120) % 3 == 0
+"""Rows whose targets are wrong in the tests of weights."""
+
+
+def test_a_row_of_weight_zero_is_left_out(fitted: BranchedRegressor) -> None:
+    again = np.concatenate([X, X[WRONG]]), np.concatenate([Y, Y[WRONG] + 50])
+    model = regressor().fit(*again, sample_weight=np.where(np.arange(160) < 120, 1.0, 0.0))
+    np.testing.assert_array_equal(model.predict(X), fitted.predict(X))
     with pytest.raises(ValueError, match="weights"):
         regressor().fit(X, Y, sample_weight=np.zeros(120))
+
+
+@pytest.mark.slow
+def test_rows_count_by_their_weights() -> None:
+    noisy = Y + 50 * WRONG[:, None]
+    favoured = regressor().fit(X, noisy, sample_weight=np.where(WRONG, 1e-3, 1.0))
+    assert favoured.score(X, Y) > 0.5 > regressor().fit(X, noisy).score(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +188,7 @@ class TestClassifier:
         assert (copied.predict(X) == fitted_classifier.predict(X)).all()
         assert not hasattr(clone(fitted_classifier), "classes_")
 
+    @pytest.mark.slow
     def test_a_search_on_a_dataframe_in_a_pipeline_is_cross_validated(self) -> None:
         frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(zone=np.where(X[:, 0] > 0, "hot", "cold"))
         searched = classifier(n_trials=2, space={"learning_rate": Choice([1e-6, 1e-2])}, validation=0.3, epochs=60)
@@ -194,10 +203,8 @@ class TestClassifier:
             classifier().fit(X, labels)
 
 
-NOT_EQUIVALENT = "batches are of rows, so a row of weight 2 is not the same as two rows"
 EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": NOT_EQUIVALENT,
-    "check_sample_weight_equivalence_on_sparse_data": NOT_EQUIVALENT,
+    "check_sample_weight_equivalence_on_dense_data": "batches are of rows, so a row of weight 2 is not the same as two rows"
 }
 """The checks that fail, with the reason."""
 

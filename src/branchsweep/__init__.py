@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         history,
         load_model,
         load_sweep,
+        new_experiment,
         rollback,
         sweep,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "history",
     "load_model",
     "load_sweep",
+    "new_experiment",
     "rollback",
     "sweep",
 ]

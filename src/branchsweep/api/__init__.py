@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from branchsweep.api.comparisons import ComparisonResult
 from branchsweep.api.models import Model, ModelHistory, history, load_model, rollback
+from branchsweep.api.new_experiments import new_experiment
 from branchsweep.api.running import compare, cross_validate, sweep
 from branchsweep.api.sweeps import Sweep, load_sweep
 
@@ -29,6 +30,7 @@ __all__ = [
     "history",
     "load_model",
     "load_sweep",
+    "new_experiment",
     "rollback",
     "sweep",
 ]

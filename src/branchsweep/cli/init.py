@@ -17,7 +17,7 @@ from branchsweep.cli.context import key_and_value
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import Sheet
 from branchsweep.config.examples import example_files
-from branchsweep.errors import DataError, UserError, did_you_mean
+from branchsweep.errors import DataError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
 from branchsweep.runtime import write_files
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 FEWEST_ROWS = 20
 """Rows that a table needs: fewer leave none to validate and to test."""
-
-MOST_SHOWN = 100
-"""Columns that the question and the message name, at most."""
 
 
 def init(
@@ -145,6 +142,8 @@ def _chosen_heads(given: str | None, outline: TableOutline) -> list[str]:
     Raises:
         DataError: None can be predicted, none is given and nobody can be asked, or one that is given cannot be predicted.
     """
+    from branchsweep.workflows.new_experiment import check_heads, listed_columns
+
     possible = outline.possible_targets
     if outline.rows < FEWEST_ROWS:
         few = f"the table has {outline.rows} rows, and at least {FEWEST_ROWS} are needed to train, validate and test"
@@ -152,18 +151,18 @@ def _chosen_heads(given: str | None, outline: TableOutline) -> list[str]:
     if not possible:
         raise DataError("no column can be predicted: none holds numbers that vary", outline.location)
     if given is not None:
-        return _checked(_names(given), outline)
+        return check_heads(_names(given), outline, "--heads")
     if not sys.stdin.isatty():
         raise DataError(
-            f"say which columns are to be predicted: --heads NAME,NAME; those with numbers are {_listed(possible)}",
+            f"say which columns are to be predicted: --heads NAME,NAME; those with numbers are {listed_columns(possible)}",
             outline.location,
         )
     console = LiteralConsole(stderr=True)
-    console.print(f"Columns of numbers in {outline.location}: {_listed(possible)}", highlight=False, soft_wrap=True)
+    console.print(f"Columns of numbers in {outline.location}: {listed_columns(possible)}", highlight=False, soft_wrap=True)
     while True:
         answer = typer.prompt("Columns to predict, separated by commas", err=True)
         try:
-            return _checked(_names(answer), outline)
+            return check_heads(_names(answer), outline, "--heads")
         except DataError as error:
             console.print(error.message, highlight=False, soft_wrap=True)
 
@@ -172,32 +171,6 @@ def _names(text: str) -> list[str]:
     """The names in a list with commas; a name with a comma stands in double quotes."""
     rows = list(csv_format.reader([text], skipinitialspace=True))
     return list(dict.fromkeys(name.strip() for name in (rows[0] if rows else []) if name.strip()))
-
-
-def _checked(names: list[str], outline: TableOutline) -> list[str]:
-    possible, columns = outline.possible_targets, [column.name for column in outline.columns]
-    if not names:
-        raise DataError(f"got no name, expected columns among {_listed(possible)}", "--heads")
-    for name in names:
-        if name not in columns:
-            hint = did_you_mean(name, columns)
-            raise DataError(f"got '{name}', expected a column of {outline.location}: {_listed(possible)}{hint}", "--heads")
-        if outline[name].target_problem:
-            message = f"column '{name}' cannot be predicted: it {outline[name].target_problem}"
-            raise DataError(f"{message}; those with numbers are {_listed(possible)}", "--heads")
-    if not [column for column in outline.columns if not column.problem and column.name not in names]:
-        raise DataError("no column is left to predict them from", "--heads")
-    return names
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_SHOWN:,} more" if len(names) > MOST_SHOWN else ""
-    return ", ".join(map(quoted_name, names[:MOST_SHOWN])) + more
-
-
-def quoted_name(name: str) -> str:
-    """A name as `--heads` takes it: in double quotes where it has a comma."""
-    return f'"{name}"' if "," in name else name
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,7 @@ from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.sections.validation import TEST_FRACTION
 from branchsweep.data.columns import count_noun
 from branchsweep.data.table_outline import ColumnOutline, TableOutline
+from branchsweep.errors import DataError, did_you_mean
 from branchsweep.workflows.starting_point import Budget, budget_for, default_trial, starting_dimensions, starting_values
 
 SCHEMA_FILE = "experiment.schema.json"
@@ -28,6 +29,7 @@ SCHEMA_FILE = "experiment.schema.json"
 
 _FEW_OTHERS = 50  # rows with another value of a head than its most frequent one, of which each fold needs some
 _MOST_LISTED = 30  # inputs that are listed by name
+_MOST_NAMED = 100  # columns that a message names
 _MOST_GAPS_ONE_BY_ONE = 3  # columns of numbers with gaps that are named
 _WIDTH = 120  # of a line
 
@@ -75,6 +77,39 @@ def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], 
         _evaluation(file.name, budget),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def check_heads(names: list[str], outline: TableOutline, where: str) -> list[str]:
+    """The names of columns, each of which can be predicted from others.
+
+    Args:
+        names: Of columns that are to be predicted.
+        outline: The columns of the table.
+        where: What the user gave them as, for messages.
+
+    Raises:
+        DataError: There is none, one is no column or cannot be predicted, or no column is left to predict them from.
+    """
+    possible, columns = outline.possible_targets, [column.name for column in outline.columns]
+    if not names:
+        raise DataError(f"got no name, expected columns among {listed_columns(possible)}", where)
+    for name in names:
+        if name not in columns:
+            hint = did_you_mean(name, columns)
+            raise DataError(f"got '{name}', expected a column of {outline.location}: {listed_columns(possible)}{hint}", where)
+        if outline[name].target_problem:
+            message = f"column '{name}' cannot be predicted: it {outline[name].target_problem}"
+            raise DataError(f"{message}; those with numbers are {listed_columns(possible)}", where)
+    if not [column for column in outline.columns if not column.problem and column.name not in names]:
+        raise DataError("no column is left to predict them from", where)
+    return names
+
+
+def listed_columns(names: Sequence[str]) -> str:
+    """Columns as a list with commas, where a name with a comma is in double quotes."""
+    quoted = [f'"{name}"' if "," in name else name for name in names]
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(quoted[:_MOST_NAMED]) + more
 
 
 def head_names(columns: Sequence[str]) -> dict[str, str]:
