@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.data.class_weights import row_weights
 from branchsweep.data.column_summary import summarize_columns
 from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, DataError
 
 ROWS = 120
@@ -73,6 +77,32 @@ def test_a_summary_names_the_classes_in_place_of_numbers() -> None:
     summary = {column.name: column for column in summarize_columns(load_dataset(experiment({}), frame(["b", "c", "a"])))}
     assert summary["state"].kind == "multiclass" and "a, b, c" in summary["state"].detail
     assert np.isnan(summary["state"].mean)
+
+
+def test_weights_of_classes_are_those_of_scikit_learn() -> None:
+    targets = np.array([0.0, 0.0, 0.0, 2.0, np.nan, 2.0])
+    expected = compute_class_weight("balanced", classes=np.array([0, 2]), y=targets[~np.isnan(targets)])
+    np.testing.assert_allclose(row_weights("balanced", targets), [*[expected[0]] * 3, expected[1], 1.0, expected[1]])
+    np.testing.assert_allclose(row_weights((3.0, 1.0, 0.5), targets), [3.0, 3.0, 3.0, 0.5, 1.0, 0.5])
+
+
+def test_rows_of_classes_weigh_in_the_loss_of_the_rows_that_are_trained_on_alone() -> None:
+    told = experiment({"class_weight": {"b": 4}})
+    dataset = load_dataset(told, frame(["b", "c", "a"]))
+    assert dataset.class_weights == ((1.0, 4.0, 1.0), None)
+    rows = training_rows(dataset, split_rows(told.with_classes(dataset.classes), dataset))
+    train, validation = rows.fold_rows(0)
+    weights = rows.loss_weights(train)
+    assert not rows.count_alike and rows.actual.is_plain
+    np.testing.assert_array_equal(weights[train, 0], np.where(rows.y[train, 0] == 1.0, 4.0, 1.0))
+    assert (weights[validation] == 1.0).all() and (weights[:, 1] == 1.0).all()
+    assert rows.for_heads(["load"]).count_alike
+
+
+@pytest.mark.parametrize("head", [{"class_weight": {"d": 2}}, {"class_weight": {"a": 2}, "column": "other", "task": None}])
+def test_weights_of_no_class_are_one_message(head: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="class_weight"):
+        load_dataset(experiment(head), frame(["b", "c", "a"]).assign(other=1.0 * np.arange(ROWS)))
 
 
 def test_a_stack_with_classes_is_refused_once_the_table_is_known() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.data.class_weights import ClassWeight
 from branchsweep.data.encoders.inputs import InputEncoder
 from branchsweep.data.encoders.registry import fit_target_encoder, outputs_encoder
 from branchsweep.data.training_rows import TrainingRows
@@ -89,15 +90,15 @@ def make_lane(experiment: Experiment, params: Params, trial: int = 0, fold: int 
     return replace(lane, stop=lane.epochs)
 
 
-def train(lanes: list[Lane], experiment: Experiment) -> PopulationOutcome:
+def train(lanes: list[Lane], experiment: Experiment, rows: TrainingRows | None = None) -> PopulationOutcome:
     """Lanes as one population."""
     (population,) = packing.pack(lanes, experiment)
-    return PopulationTrainer(make_rows(list(experiment.heads))).train_one(population, keep_weights=True)
+    return PopulationTrainer(rows or make_rows(list(experiment.heads))).train_one(population, keep_weights=True)
 
 
-def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]:
+def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tuple[Weights, Floats]:
     """The lane by `keras.Model.fit` with Keras's losses: its weights, its predictions on the validation rows."""
-    rows, recipe, kinds = make_rows(list(experiment.heads)), lane.recipe, kinds_by_head(experiment)
+    recipe, kinds = lane.recipe, kinds_by_head(experiment)
     training, validation = rows.fold_rows(lane.key.fold)
     x = InputEncoder(rows.input_columns, recipe.encoding).fit(rows.x[training], rows.y[training]).transform(rows.x)
     encoder = fit_target_encoder([kind.target_encoder(recipe.target_scaling) for kind in kinds.values()], rows.y[training])
@@ -112,12 +113,15 @@ def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]
         loss_weights=dict(recipe.loss_weights),
     )
 
+    counted = rows.loss_weights(training)
+
     def batches() -> Iterator[tuple[Any, ...]]:
         for epoch in range(lane.stop):
             order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, training)
             for begin in range(0, len(order), recipe.batch_size):
                 batch = order[begin : begin + recipe.batch_size]
-                yield x[batch], {head: y[batch, [column]] for column, head in enumerate(kinds)}
+                of_heads = ({head: values[batch, column] for column, head in enumerate(kinds)} for values in (y, counted))
+                yield x[batch], *of_heads
 
     model.fit(batches(), steps_per_epoch=steps, epochs=lane.stop, shuffle=False, verbose=0)
     outputs = model.predict(x[validation], verbose=0)
@@ -127,10 +131,13 @@ def fit_with_keras(lane: Lane, experiment: Experiment) -> tuple[Weights, Floats]
     return keras_network.network_weights(model, recipe.architecture), natural
 
 
-def assert_is_keras_fit(experiment: Experiment, params: Params, tolerance: float) -> None:
+def assert_is_keras_fit(
+    experiment: Experiment, params: Params, tolerance: float, class_weights: tuple[ClassWeight, ...] = ()
+) -> None:
     lane = make_lane(experiment, params)
-    outcome = train([lane], experiment).lanes[0]
-    weights, predictions = fit_with_keras(lane, experiment)
+    rows = replace(make_rows(list(experiment.heads)), class_weights=class_weights)
+    outcome = train([lane], experiment, rows).lanes[0]
+    weights, predictions = fit_with_keras(lane, experiment, rows)
     assert outcome.weights is not None
     for own, expected in zip(outcome.weights, weights, strict=True):
         np.testing.assert_allclose(own, expected, atol=tolerance)
@@ -143,6 +150,12 @@ PARAMS: Params = {"trunk.depth": 2, "trunk.width": 8, "branch.depth": 1, "branch
 @pytest.mark.parametrize("task", [pytest.param(task, marks=[] if task == "all" else pytest.mark.slow) for task in TASKS])
 def test_a_lane_is_keras_fit_over_60_steps(task: str) -> None:
     assert_is_keras_fit(experiment_with(TASKS[task], keep="last"), PARAMS, tolerance=2e-4)
+
+
+@pytest.mark.slow
+def test_a_lane_with_weights_of_classes_is_keras_fit() -> None:
+    experiment = experiment_with(["load", "state", "trip"], keep="last")
+    assert_is_keras_fit(experiment, PARAMS, tolerance=2e-4, class_weights=(None, "balanced", (1.0, 5.0)))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.data.class_weights import ClassWeight
 from branchsweep.data.splitters.splitter import Splitter
 from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats, Fold, Positions
@@ -72,6 +73,7 @@ class Dataset:
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
         classes: By head with classes, whose target is the number of one here, from 0, what these are in the table.
+        class_weights: By head, see `class_weights.py`; empty where no head has any.
         test_table: Where the test rows come from, if they have a table of their own: they are the last rows then, and
             `splitter` divides the others.
     """
@@ -91,6 +93,7 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     test_table: SeparateTable | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    class_weights: tuple[ClassWeight, ...] = ()
 
     @property
     def partial_targets(self) -> bool:

@@ -18,6 +18,7 @@ from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
+from branchsweep.data.class_weights import class_weights
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
 from branchsweep.data.column_kinds import resolved_columns, unknown_categories
 from branchsweep.data.columns import is_missing, require_columns, without_missing_texts
@@ -132,6 +133,7 @@ def _checked_rows(experiment: Experiment, table: SourceTable, are_divided: bool 
         weights=None if weights is None else read_only(weights),
         columns=tuple(kinds.values()),
         classes=classes,
+        class_weights=class_weights(experiment, table.location),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.data.class_weights import ClassWeight, row_weights
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
@@ -31,6 +32,7 @@ class TrainingRows:
         room: Rows that the arrays of a compiled program have room for, if more than there are: the training rows of the folds
             of an outer cross-validation differ in number, and one program fits them all.
         columns: What the inputs are, in order; numbers without gaps where they are not given.
+        class_weights: By head, see `class_weights.py`; empty where no head has any.
     """
 
     x: Floats
@@ -40,6 +42,7 @@ class TrainingRows:
     weights: Floats | None = None
     room: int = 0
     columns: tuple[Column, ...] = ()
+    class_weights: tuple[ClassWeight, ...] = ()
 
     @property
     def input_columns(self) -> tuple[Column, ...]:
@@ -52,12 +55,29 @@ class TrainingRows:
             return self
         columns = [self.heads.index(head) for head in heads]
         weights = None if self.weights is None else self.weights[:, columns]
-        return replace(self, y=self.y[:, columns], heads=tuple(heads), weights=weights)
+        of_classes = tuple(self.class_weights[column] for column in columns) if self.class_weights else ()
+        return replace(self, y=self.y[:, columns], heads=tuple(heads), weights=weights, class_weights=of_classes)
 
     @property
     def actual(self) -> Actual:
         """The targets, as predictions are compared with them."""
         return Actual(self.y, self.weights)
+
+    @property
+    def count_alike(self) -> bool:
+        """Whether all targets are known and count alike in the loss."""
+        return self.actual.is_plain and not any(own is not None for own in self.class_weights)
+
+    def loss_weights(self, train: NDArray[np.int64]) -> Floats:
+        """`(rows, heads)` what each target counts in the loss of networks that train on some rows, by its class, too.
+
+        Args:
+            train: The positions of these rows; others count as they do in scores.
+        """
+        weights = self.actual.masks
+        for column, own in enumerate(self.class_weights):
+            weights[train, column] *= row_weights(own, self.y[train, column])
+        return weights
 
     @property
     def ranges(self) -> list[tuple[float, float]]:
@@ -102,7 +122,7 @@ def training_rows(dataset: Dataset, split: Split, room: int = 0) -> TrainingRows
     folds = tuple((position[train], position[validation]) for train, validation in (*split.folds, *split.confirmation))
     actual = dataset.actual.rows(split.train)
     of_rows = dataset.x[split.train], actual.values, folds
-    return TrainingRows(*of_rows, dataset.heads, actual.weights, room, dataset.columns)
+    return TrainingRows(*of_rows, dataset.heads, actual.weights, room, dataset.columns, dataset.class_weights)
 
 
 def _check_gaps(dataset: Dataset, split: Split) -> None:

@@ -134,11 +134,13 @@ def _check_heads(provenance: Provenance) -> None:
     """Check that the lines of a script can read and train the heads.
 
     Raises:
-        BackendError: The words of classes are not recorded, or several heads have one column.
+        BackendError: The words of classes are not recorded, classes have weights, or several heads have one column.
     """
     remedy = "export the network (--format keras)"
     if provenance.has_words and not provenance.classes:
         raise BackendError(f"the model was registered without the words of its classes, so there is no script; {remedy}")
+    if provenance.class_weights:
+        raise BackendError(f"heads with class_weight have no script; {remedy}")
     if len(set(provenance.columns.values())) < len(provenance.columns):
         raise BackendError(f"several heads of one target column have no script; {remedy}")
 

@@ -85,6 +85,7 @@ class Provenance:
         has_test_table: Whether the test rows were a table of their own.
         has_words: Of a model that an earlier version registered: whether classes of some binary head are words.
         classes: By head with classes, what the numbers from 0 are in the table.
+        class_weights: By head that has some, what the rows of its classes counted in the loss: `balanced`, or by class.
         outer_fold: The number of the outer fold whose rows are the test rows, and how many there are; None without outer folds.
     """
 
@@ -108,6 +109,7 @@ class Provenance:
     outer_fold: tuple[int, int] | None = None
     has_words: bool = False
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    class_weights: Mapping[str, str | Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def named_classes(self) -> dict[str, Sequence[str]]:
@@ -147,6 +149,7 @@ class Provenance:
             split=experiment.resolved_split,
             partial_targets=partial_targets,
             weights=experiment.head_weight_columns,
+            class_weights={name: head.class_weight for name, head in experiment.heads.items() if head.class_weight},
             classes={name: head.classes for name, head in experiment.heads.items() if head.classes},
         )
 

@@ -211,10 +211,10 @@ class KerasFit:
             ends = output_range(list(self.kinds.values()), y[train], self.rows.actual.masks[train])
             ranges = ranges_by_head(self.experiment.heads, ends)
             encoded = FitArrays(x[train], by_head(y[train]), (x[validation], by_head(y[validation])), targets, ranges)
-            if not self.rows.actual.is_plain:
-                masks = self.rows.actual.masks.astype(np.float32)
-                with_weights = (*encoded.validation_data[:2], by_head(masks[validation]))
-                encoded = encoded._replace(sample_weight=by_head(masks[train]), validation_data=with_weights)
+            if not self.rows.count_alike:
+                weights = self.rows.loss_weights(train).astype(np.float32)
+                with_weights = (*encoded.validation_data[:2], by_head(weights[validation]))
+                encoded = encoded._replace(sample_weight=by_head(weights[train]), validation_data=with_weights)
             self._encoded[key] = encoded
         return self._encoded[key]
 

@@ -97,7 +97,7 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
     def build(self, hp: Any) -> Any:
         """The compiled Keras model: inputs scaled `(rows, inputs)`, outputs a dict head → `(rows, 1)`."""
         metrics = self._keras_fit.score_metrics() if self._metrics else None
-        name = "metrics" if self.rows.actual.is_plain else "weighted_metrics"
+        name = "metrics" if self.rows.count_alike else "weighted_metrics"
         return self._keras_fit.model(self.recipe(hp), **{name: metrics})
 
     def fit(self, hp: Any, model: Any, *rows: Any, **arguments: Any) -> Any:

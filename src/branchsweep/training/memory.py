@@ -60,7 +60,7 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     program = program_of(recipe, experiment, program_limits(experiment, [recipe]))
     count, heads = max(rows.room, len(rows.x)), len(program.losses)
     own = rows.x.nbytes + rows.y.nbytes + (0 if rows.weights is None else rows.weights.nbytes)
-    columns = program.inputs + heads * (1 if rows.actual.is_plain else 2)
+    columns = program.inputs + heads * (1 if rows.count_alike else 2)
     encoded = 4 * count * columns
     streams = min(MAX_STREAMS, max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds))
     room = room_for_streams(streams, encoded)

@@ -131,7 +131,7 @@ class PopulationTrainer:
 
     def _with_weights(self, population: Population) -> Population:
         """The population with a program that weighs targets, where these rows need one for its heads."""
-        if self.rows.for_heads(population.heads).actual.is_plain:
+        if self.rows.for_heads(population.heads).count_alike:
             return population
         return replace(population, program=replace(population.program, weighted=True))
 

@@ -227,14 +227,14 @@ MISTAKES = {
         ("    loss: huber", "    los: huber"),
         (
             "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss, weight, task, quantile, quantiles,"
-            " positive; did you mean 'loss'?"
+            " positive, class_weight; did you mean 'loss'?"
         ),
     ),
     "unknown key, nothing near": (
         ("    loss: huber", "    form: 1"),
         (
             "x.yaml:8: heads.V: unknown key 'form', expected one of column, unit, loss, weight, task, quantile, quantiles,"
-            " positive"
+            " positive, class_weight"
         ),
     ),
     "unknown key of the file": (

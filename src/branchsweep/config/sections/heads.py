@@ -127,6 +127,11 @@ class Head(ConfigModel):
     positive: Label | None = Field(
         None, description="The class of a binary head whose probability is predicted; inferred from the column if absent."
     )
+    class_weight: Literal["balanced"] | Mapping[Label, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        description="What the rows of each class count in the loss of networks: balanced, so that all classes count alike "
+        "(scikit-learn's class_weight), or a number by class, 1 for those that are left out. Scores count every row alike.",
+    )
     classes: list[Label] | None = Field(
         None,
         min_length=CLASSES,
@@ -148,9 +153,14 @@ class Head(ConfigModel):
     @classmethod
     def _class_as_text(cls, written: Any) -> Any:
         """In YAML, `positive: yes` is a boolean and `positive: 1` a number: classes are texts."""
-        if not isinstance(written, Mapping) or not isinstance(positive := written.get("positive"), (bool, int, float)):
+        if not isinstance(written, Mapping):
             return written
-        return {**written, "positive": str(positive)}
+        found = dict(written)
+        if isinstance(positive := written.get("positive"), (bool, int, float)):
+            found["positive"] = str(positive)
+        if isinstance(weights := written.get("class_weight"), Mapping):
+            found["class_weight"] = {str(label): weight for label, weight in weights.items()}
+        return found
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:
@@ -164,6 +174,8 @@ class Head(ConfigModel):
         yield from self._level_mistakes()
         if self.positive is not None and self.task != kinds.BINARY:
             yield ("positive",), "only binary heads have a positive class: write task: binary, too, or leave it out"
+        if self.class_weight is not None and self.task not in (None, kinds.BINARY, kinds.MULTICLASS):
+            yield ("class_weight",), f"a {self.task} head has no classes: leave it out, or give the head another task"
         if self.classes is not None and self.task not in (kinds.BINARY, kinds.MULTICLASS):
             yield ("classes",), "only binary and multiclass heads have classes: leave them out, they are read from the table"
         if self.classes is not None and self.task == kinds.BINARY and len(self.classes) != CLASSES:

@@ -236,8 +236,8 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
     encoded = _in_blocks(input_encoder, rows.x)
     columns: list[NDArray[Any]] = [encoded, targets]
     weights = None
-    if not rows.actual.is_plain:
-        weights = rows.actual.masks
+    if not rows.count_alike:
+        weights = rows.loss_weights(train)
         targets = _without_gaps(targets, train)
         columns = [encoded, targets, weights]
     table = np.zeros((max(rows.room, len(rows.x)), sum(part.shape[1] for part in columns)), np.float32)

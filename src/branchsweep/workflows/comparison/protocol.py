@@ -67,7 +67,8 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     if not dataset.actual.is_plain:
         tuned = {f"validation (tuning, fold {number})": rows for number, (_, rows) in enumerate(tuning, start=1)}
         check_targets(dataset, tuned)
-    return TrainingRows(dataset.x, dataset.y, folds, dataset.heads, dataset.weights, columns=dataset.columns)
+    of_rows = dataset.x, dataset.y, folds
+    return TrainingRows(*of_rows, dataset.heads, dataset.weights, columns=dataset.columns, class_weights=dataset.class_weights)
 
 
 def comparison_settings(comparison: Comparison, halves: Halves) -> ComparisonSettings:
