@@ -147,7 +147,8 @@ def assert_is_keras_fit(
 PARAMS: Params = {"trunk.depth": 2, "trunk.width": 8, "branch.depth": 1, "branch.width": 6, "learning_rate": 0.01}
 
 
-@pytest.mark.parametrize("task", [pytest.param(task, marks=[] if task == "all" else pytest.mark.slow) for task in TASKS])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
 def test_a_lane_is_keras_fit_over_60_steps(task: str) -> None:
     assert_is_keras_fit(experiment_with(TASKS[task], keep="last"), PARAMS, tolerance=2e-4)
 
@@ -165,6 +166,7 @@ def test_a_lane_is_keras_fit_over_600_steps(task: str) -> None:
     assert_is_keras_fit(experiment, {**PARAMS, "learning_rate": 0.003}, tolerance=1e-2)
 
 
+@pytest.mark.slow
 def test_a_lane_of_several_classes_is_alone_what_it_is_in_company() -> None:
     experiment = experiment_with(["state", "load", "grade", "range"])
     space: list[Params] = [
