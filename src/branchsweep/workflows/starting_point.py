@@ -23,7 +23,6 @@ _STEPS_PER_EPOCH = 48  # about, which decide the size of a batch
 _BATCHES, _EPOCHS = (16, 1024), (10, 500)  # the smallest and the largest
 _LARGE, _VERY_LARGE = 6_000, 100_000  # training rows from which one hold-out is enough, and from which trials are long
 _SMALL = 1_000  # training rows below which a fifth of them is too few to validate on, and wide layers overfit
-_FILLS_QUANTILES = 400  # training rows from which quantiles of the inputs are known well enough
 _MANY = 4_000  # training rows from which piecewise-linear inputs are the default, and less regularisation
 _HOLD_OUT = 5  # one part of so many is held out
 _MOST_HEADS_ONE_BY_ONE = 4  # heads with dimensions of their own
@@ -121,11 +120,10 @@ def default_recipe(heads: Sequence[str], budget: Budget) -> Params:
 
     Its values come from `benchmarks/default_recipe.py`, `hyperparameters.py` and `encoders.py` there, on the power-plant table,
     enb, jura, edm and slump: dropout and weight decay gain much on small and noisy tables and cost little elsewhere; clipping
-    gains where networks overfit, and costs nothing; piecewise-linear inputs gain where thousands of rows fill the bins, and
-    quantiles, where hundreds of rows fill them, keep outliers of the inputs near the others.
+    gains where networks overfit, and costs nothing; piecewise-linear inputs gain where thousands of rows fill the bins.
     """
     own_layers = {"branch.depth": 1, "branch.width": 32} if len(heads) > 1 else {}
-    fills_bins, fills_quantiles = budget.training >= _MANY, budget.training >= _FILLS_QUANTILES
+    fills_bins = budget.training >= _MANY
     return {
         **starting_values(heads, budget),
         "trunk.depth": 2,
@@ -135,7 +133,7 @@ def default_recipe(heads: Sequence[str], budget: Budget) -> Params:
         "weight_decay": 1e-2 if fills_bins else 1e-1,
         "activation": "silu",
         "trunk.dropout": 0.1 if fills_bins else 0.2,
-        "input_scaling": "piecewise_linear" if fills_bins else "quantile" if fills_quantiles else "standard",
+        "input_scaling": "piecewise_linear" if fills_bins else "standard",
     }
 
 
