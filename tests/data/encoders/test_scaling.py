@@ -76,3 +76,27 @@ def test_a_column_is_scaled_alike_in_every_unit(kind: str, factor: float) -> Non
     np.testing.assert_allclose(
         encoder.transform(values * factor), encoder_kind(kind).fit(values, values).transform(values), rtol=1e-9, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 100, 7654])
+@pytest.mark.parametrize("kind", ["smooth", "constant", "almost constant", "by columns in memory", "every second row", "gaps"])
+def test_the_usual_scalers_are_scikit_learns_to_the_last_bit(kind: str, rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    values: Floats = rng.normal(size=(rows, 4)) * [1e-8, 1.0, 20.0, 1e7] + [0.0, 1013.0, 1e9, 1e3]
+    if kind == "constant":
+        values[:, 1:] = [5.1, 0.0, 1e-300]
+    elif kind == "almost constant":
+        values[:, 1] = 5.1 + 1e-15 * rng.normal(size=rows)
+    elif kind == "by columns in memory":
+        values = np.asfortranarray(values)
+    elif kind == "every second row":
+        values = np.repeat(values, 2, axis=0)[::2]
+    elif kind == "gaps" and rows > 2:
+        values[1, 2] = np.nan
+    standard, min_max = StandardScaler().fit(values), MinMaxScaler().fit(values)
+    expected = {"standard": (standard.mean_, standard.scale_), "min_max": (min_max.data_min_, 1.0 / min_max.scale_)}
+    for name, (shift, scale) in expected.items():
+        fitted = encoder_kind(name).fit(values, np.zeros((rows, 1)))
+        assert fitted.state == {"shift": shift.tolist(), "scale": scale.tolist()}, name
+    quantile = transformer("quantile", rows).fit(values)
+    assert encoder_kind("quantile").fit(values, np.zeros((rows, 1))).state == {"knots": quantile.quantiles_.T.tolist()}
