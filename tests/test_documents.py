@@ -157,6 +157,14 @@ def test_every_target_of_make_exists() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_linked_section_exists(document: Path) -> None:
+    for path, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+        target = document.parent / path if path else document
+        headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_linked_file_exists(document: Path) -> None:
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / path).exists(), path
