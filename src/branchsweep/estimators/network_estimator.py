@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from numbers import Integral
 from typing import Any, Self
 
@@ -33,7 +34,7 @@ from branchsweep.config.yaml.python_values import plain_value
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.frame_inputs import frame_inputs
 from branchsweep.errors import UserError
-from branchsweep.models.serving import PROBABILITY_COLUMN, Predictor
+from branchsweep.models.serving import Predictor
 from branchsweep.runtime import silence_stderr, temporary_folder, write_files
 from branchsweep.trial import ParamValue, Result
 from branchsweep.types import Floats
@@ -68,11 +69,11 @@ class Rows:
     heads: Sequence[str]
     weights: Floats | None = None
 
-    def dataset(self, classes: Mapping[str, tuple[str, str]]) -> Dataset:
+    def dataset(self, classes: Mapping[str, tuple[str, ...]]) -> Dataset:
         """The same as a dataset.
 
         Args:
-            classes: By binary head.
+            classes: By head that has some.
         """
         weights = None if self.weights is None else np.repeat(self.weights[:, None], self.targets.shape[1], axis=1)
         of_rows = tuple(self.columns), tuple(self.heads), self.x, self.targets
@@ -161,7 +162,7 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         return ShuffleSplit(1, test_size=hold_out, random_state=seed)
 
     def _predicted(self, X: Any) -> Floats:
-        """What the heads predict, `(rows, targets)`.
+        """What the heads predict, `(rows, outputs)`: a number for each target, or the probabilities of its classes.
 
         Args:
             X: Rows with the columns of `fit`.
@@ -203,9 +204,7 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         method = {"method": "k_fold", "folds": len(folds)} if len(folds) > 1 else {"method": "hold_out"}
         values = {**self._experiment(rows, budget, seed), "validation": method}
         experiment = validate_mapping(Experiment, values, _PARAMETERS)
-        dataset = rows.dataset(
-            {name: (head.classes[0], head.classes[1]) for name, head in experiment.heads.items() if head.classes}
-        )
+        dataset = rows.dataset({name: tuple(head.classes) for name, head in experiment.heads.items() if head.classes})
         return FitRequest(experiment, dataset, folds, self.n_networks, self.n_jobs)
 
     def _experiment(self, rows: Rows, budget: Budget, seed: int) -> dict[str, Any]:
@@ -285,7 +284,7 @@ class _SavedModel:
         return {"_files": self._files}
 
     def predict_array(self, x: Floats) -> Floats:
-        """Predictions `(rows, targets)` for numbers `(rows, inputs)`.
+        """Predictions `(rows, outputs)` for numbers `(rows, inputs)`.
 
         Rows are filled up to whole blocks: the last digits of a matrix product depend on its number of rows, and a prediction
         is not to depend on the rows beside it.
@@ -295,12 +294,10 @@ class _SavedModel:
             return self._predictor.predict_array(np.concatenate([x, np.repeat(x[:1], missing, axis=0)]))[: len(x)]
 
     def predict_frame(self, frame: pd.DataFrame) -> Floats:
-        """Predictions `(rows, targets)` for the columns of a DataFrame; of a binary target that of its second class."""
+        """Predictions `(rows, outputs)` for the columns of a DataFrame; of classes their probabilities."""
         with silence_stderr():
             predicted = self._predictor.predict(frame)
-        is_binary = self._predictor.classes
-        names = [PROBABILITY_COLUMN.format(head=head) if head in is_binary else head for head in self._predictor.units]
-        return predicted[names].to_numpy(np.float64)
+        return predicted[list(chain.from_iterable(self._predictor.output_columns.values()))].to_numpy(np.float64)
 
     @cached_property
     def _predictor(self) -> Predictor:
