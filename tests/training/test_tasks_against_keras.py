@@ -163,7 +163,9 @@ def test_a_lane_with_weights_of_classes_is_keras_fit() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_a_lane_is_keras_fit_over_600_steps(task: str) -> None:
     experiment = experiment_with(TASKS[task], epochs=86, keep="last")
-    assert_is_keras_fit(experiment, {**PARAMS, "learning_rate": 0.003}, tolerance=1e-2)
+    # where a pinball loss has its kink, rounding decides which way a row pulls, and several levels have several
+    tolerance = 0.05 if "range" in TASKS[task] else 0.01
+    assert_is_keras_fit(experiment, {**PARAMS, "learning_rate": 0.003}, tolerance)
 
 
 @pytest.mark.slow
