@@ -163,9 +163,17 @@ def test_a_lane_with_weights_of_classes_is_keras_fit() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_a_lane_is_keras_fit_over_600_steps(task: str) -> None:
     experiment = experiment_with(TASKS[task], epochs=86, keep="last")
-    # where a pinball loss has its kink, rounding decides which way a row pulls, and several levels have several
-    tolerance = 0.05 if "range" in TASKS[task] else 0.01
-    assert_is_keras_fit(experiment, {**PARAMS, "learning_rate": 0.003}, tolerance)
+    params: Params = {**PARAMS, "learning_rate": 0.003}
+    if "range" not in TASKS[task]:
+        assert_is_keras_fit(experiment, params, tolerance=1e-2)
+        return
+    # At the kink of a pinball loss rounding decides which way a row pulls, and several levels have several: scores stay alike.
+    lane, rows = make_lane(experiment, params), make_rows(TASKS[task])
+    actual, kinds = rows.y[rows.fold_rows(0)[1]], kinds_by_head(experiment)
+    predictions = train([lane], experiment).lanes[0].predictions, fit_with_keras(lane, experiment, rows)[1]
+    own, expected = (head_scores(actual, predicted, kinds) for predicted in predictions)
+    for head in kinds:
+        assert own[head].score == pytest.approx(expected[head].score, abs=0.02), head
 
 
 @pytest.mark.slow
