@@ -135,7 +135,7 @@ def test_a_file_is_overwritten_with_force_alone() -> None:
     assert load_experiment(Path("t.yaml"), []).name == "t"
 
 
-@pytest.mark.parametrize("heads", ["hat", "zone", "", "constant", 'x,y,"a, b"'])
+@pytest.mark.parametrize("heads", ["hat", "note", "", "constant", 'x,y,"a, b"'])
 def test_heads_that_cannot_be_predicted_are_one_message(heads: str, frame: pd.DataFrame) -> None:
     frame.to_csv("plant.csv", index=False)
     with pytest.raises(DataError) as raised:
@@ -165,6 +165,29 @@ def test_rare_values_of_a_head_are_spread_over_all_parts() -> None:
     assert load_experiment(Path("t.yaml"), []).split.stratify is None
 
 
+def test_columns_of_words_are_heads_of_classes_with_their_rare_ones_in_all_parts() -> None:
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": random.normal(size=200), "y": random.normal(size=200), "trip": "no", "state": "low"})
+    frame.loc[random.permutation(200)[:30], "trip"] = "yes"
+    frame.loc[::3, "state"], frame.loc[1::3, "state"] = "mid", "high"
+    frame.to_csv("t.csv", index=False)
+    init(Path("t.csv"), heads="y,trip,state")
+    experiment, dataset = dataset_of("t.yaml")
+    assert {head: list(classes) for head, classes in dataset.classes.items()} == {
+        "trip": ["no", "yes"],
+        "state": ["high", "low", "mid"],
+    }
+    assert experiment.split.stratify == "trip" and dataset.inputs == ("x",)
+    assert all(0 in dataset.y[rows, 1] and 1 in dataset.y[rows, 1] for _, rows in split_rows(experiment, dataset).folds)
+
+
+def test_a_column_of_many_words_is_no_head() -> None:
+    frame = pd.DataFrame({"x": np.sin(range(200)), "y": np.cos(range(200)), "town": [f"town {row % 21}" for row in range(200)]})
+    frame.to_csv("t.csv", index=False)
+    with pytest.raises(DataError, match="21"):
+        init(Path("t.csv"), heads="town")
+
+
 def run_init(stdin: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "branchsweep", "init", "t.csv"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -182,7 +205,7 @@ def test_heads_are_asked_for_in_a_terminal_until_they_can_be_predicted() -> None
     assert list(load_experiment(Path("t.yaml"), []).heads) == ["y"]
 
 
-def test_without_a_terminal_the_message_names_the_columns_of_numbers() -> None:
+def test_without_a_terminal_the_message_names_the_columns_that_can_be_predicted() -> None:
     pd.DataFrame({"x": np.sin(range(30)), "y": np.cos(range(30)), "name": "n"}).to_csv("t.csv", index=False)
     process = run_init(subprocess.DEVNULL)
     _, err = process.communicate(timeout=60)

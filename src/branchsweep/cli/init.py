@@ -149,16 +149,18 @@ def _chosen_heads(given: str | None, outline: TableOutline) -> list[str]:
         few = f"the table has {outline.rows} rows, and at least {FEWEST_ROWS} are needed to train, validate and test"
         raise DataError(few, outline.location)
     if not possible:
-        raise DataError("no column can be predicted: none holds numbers that vary", outline.location)
+        raise DataError("no column can be predicted: none holds numbers or a few texts, and varies", outline.location)
     if given is not None:
         return check_heads(_names(given), outline, "--heads")
     if not sys.stdin.isatty():
         raise DataError(
-            f"say which columns are to be predicted: --heads NAME,NAME; those with numbers are {listed_columns(possible)}",
+            f"say which columns are to be predicted: --heads NAME,NAME; possible are {listed_columns(possible)}",
             outline.location,
         )
     console = LiteralConsole(stderr=True)
-    console.print(f"Columns of numbers in {outline.location}: {listed_columns(possible)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Columns of {outline.location} that can be predicted: {listed_columns(possible)}", highlight=False, soft_wrap=True
+    )
     while True:
         answer = typer.prompt("Columns to predict, separated by commas", err=True)
         try:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.sections.columns import Column, ColumnKind, DatePart
+from branchsweep.config.sections.heads import MAX_WORDS
 from branchsweep.config.sections.split import DEFAULT_BINS
 from branchsweep.data.cleaning import check_magnitudes
 from branchsweep.data.column_kinds import inferred_kind, resolved_columns
@@ -40,7 +41,8 @@ class ColumnOutline:
         gaps: Cells without a value.
         categories: Of a categorical column.
         parts: Of a date, those that vary.
-        classes: Of numbers without gaps that have few different values: how many rows have each, in falling order.
+        classes: Of categories, and of numbers that have few different values, both without gaps: how many rows have each, in
+            falling order.
         problem: Why it is no input, as a phrase; empty where it is one.
         target_problem: Why it cannot be predicted, as a phrase; empty where it can.
     """
@@ -76,7 +78,7 @@ class TableOutline:
 
     @property
     def possible_targets(self) -> list[str]:
-        """The columns that may be meant where one asks what to predict: numbers that vary, and do not count the rows."""
+        """The columns that may be meant where one asks what to predict: those that vary and do not count the rows."""
         return [column.name for column in self.columns if not (column.problem or column.target_problem)]
 
 
@@ -144,9 +146,14 @@ def _categorical(name: str, cells: pd.Series, gaps: int, where: str) -> ColumnOu
         problem = error.message.partition("; ")[0].removeprefix(f"column '{name}' ").removeprefix("(table.inputs) ")
         return ColumnOutline(name, "categorical", gaps, problem=problem, target_problem="holds texts")
     categories = tuple(column.categories or ())
-    is_constant = len(np.unique(category_codes(cells.astype(object), categories))) == 1
-    problem = "has the same value in all rows" if is_constant else ""
-    return ColumnOutline(name, "categorical", gaps, categories, problem=problem, target_problem="holds categories")
+    codes = category_codes(cells.astype(object), categories)
+    problem = "has the same value in all rows" if len(np.unique(codes)) == 1 else ""
+    sizes = np.sort(np.unique(codes[codes >= 0], return_counts=True)[1])[::-1]
+    classes = tuple(map(int, sizes)) if not gaps else ()
+    target_problem = problem
+    if len(categories) > MAX_WORDS:
+        target_problem = f"holds {len(categories):,} different texts, more classes than the {MAX_WORDS} of a head"
+    return ColumnOutline(name, "categorical", gaps, categories, classes=classes, problem=problem, target_problem=target_problem)
 
 
 def _numeric(name: str, cells: pd.Series, gaps: int, where: str) -> ColumnOutline:

@@ -99,7 +99,7 @@ def check_heads(names: list[str], outline: TableOutline, where: str) -> list[str
             raise DataError(f"got '{name}', expected a column of {outline.location}: {listed_columns(possible)}{hint}", where)
         if outline[name].target_problem:
             message = f"column '{name}' cannot be predicted: it {outline[name].target_problem}"
-            raise DataError(f"{message}; those with numbers are {listed_columns(possible)}", where)
+            raise DataError(f"{message}; possible are {listed_columns(possible)}", where)
     if not [column for column in outline.columns if not column.problem and column.name not in names]:
         raise DataError("no column is left to predict them from", where)
     return names
@@ -209,8 +209,10 @@ def _heads(outline: TableOutline, names: Mapping[str, str]) -> str:
         "heads:",
     ]
     for column, name in names.items():
-        gaps = outline[column].gaps
-        note = f"    # {count_noun(gaps, 'gap')}: such a row trains and scores the other heads only" if gaps else ""
+        gaps, classes = outline[column].gaps, outline[column].categories
+        notes = [f"the probabilities of {_listed(classes)}"] if classes else []
+        notes += [f"{count_noun(gaps, 'gap')}: such a row trains and scores the other heads only"] if gaps else []
+        note = f"    # {'; '.join(notes)}" if notes else ""
         lines.append(f"  {name}: {'{}' if column == name else f'{{column: {scalar(column)}}}'}{note}")
     return "\n".join(lines)
 
