@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from branchsweep.config.experiment import Experiment
@@ -15,6 +17,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.workflows.resolved_experiment import resolved_by_split, with_default_trial
+from branchsweep.workflows.session import Session, load_table
 from branchsweep.workflows.starting_point import budget_for, default_recipe, starting_dimensions, starting_values
 from tiny_sweep import TinySweep, tiny_experiment, tiny_table
 
@@ -105,3 +108,14 @@ def test_a_rung_after_the_last_epoch_is_a_mistake_once_the_epochs_are_known() ->
     with pytest.raises(ConfigError) as caught:
         experiment.with_epochs(256)
     assert caught.value.where == "pruning.rungs.1"
+
+
+@pytest.mark.parametrize("head", [{"task": "multiclass"}, {}])
+def test_weighted_rows_have_heads_of_classes_whether_the_task_is_given_or_inferred(head: dict[str, Any]) -> None:
+    table = {"source": "t.csv", "inputs": ["a"], "weight": "w"}
+    experiment = tiny_experiment(table=table, heads={"state": head}, space={"dimensions": {}}, search={})
+    a, weights = np.random.default_rng(0).random((2, 120))
+    frame = pd.DataFrame({"a": a, "w": weights, "state": ["low", "middle", "high"] * 40})
+    dataset = load_table(experiment, Session(data=frame))
+    assert dataset.classes == {"state": ("high", "low", "middle")}
+    np.testing.assert_array_equal(np.asarray(dataset.weights)[:, 0], weights)

@@ -158,13 +158,17 @@ def load_table(experiment: Experiment, session: Session) -> Dataset:
     show = session.interface.message
     with session.interface.download() as progress:
         dataset = load_dataset(experiment, session.data, session.require_real, show, DownloadOptions(progress=progress))
-    _check_metrics(experiment, dataset)
+    _check_metrics(experiment.with_classes(dataset.classes), dataset)
     _show_warnings(dataset.warnings, dataset, session)
     return dataset
 
 
 def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
     """Check that what is computed of weighted rows can be weighted.
+
+    Args:
+        experiment: Its heads have the classes of the table.
+        dataset: The table.
 
     Raises:
         ConfigError: A head has a metric whose function takes no weights.
