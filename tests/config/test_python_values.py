@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-from pydantic import ValidationError
 
 from branchsweep import Choice, Column, Comparison, Experiment, Float, Head, Int
 from branchsweep.config.identity import sweep_key_fields
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, UserError
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
@@ -99,5 +101,40 @@ def test_a_mistake_is_named_as_in_a_file(changes: dict[str, Any], key: str, name
 def test_dimensions_take_their_bounds_in_order() -> None:
     assert Int(1, 4) == Int(low=1, high=4, type="int") and Float(0, 1, step=0.1).size == 11
     assert Choice((8, 16), ordered=True).choices == [8, 16]
-    with pytest.raises(ValidationError):
-        Int(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("construct", "keys"),
+    [
+        (lambda: Head(task="quantile", quantiles=[0.9, 0.1]), ["quantiles"]),
+        (lambda: Head(task="multi-class", loss="mea"), ["task", "loss"]),
+        (lambda: Column(kind="date"), [""]),
+        (lambda: Int(3, 1), [""]),
+        (lambda: Float(0, 1, log=True), [""]),
+        (lambda: Choice([]), ["choices"]),
+        (lambda: Choice("relu"), ["choices"]),
+    ],
+)
+def test_a_wrong_part_is_the_users_mistake_and_all_mistakes_are_named(construct: Callable[[], object], keys: list[str]) -> None:
+    with pytest.raises(UserError) as raised:
+        construct()
+    assert isinstance(raised.value, ConfigError)
+    assert sorted(mistake.key for mistake in raised.value.mistakes) == sorted(keys)
+    assert {mistake.where for mistake in raised.value.mistakes} <= {"Head", "Column", "Int", "Float", "Choice"}
+
+
+def test_values_of_numpy_and_pandas_are_plain_values() -> None:
+    scalars: list[Any] = [np.int64(8), np.float64(0.5), np.bool_(True), np.str_("relu")]
+    assert [(type(value), value) for value in Choice(scalars).choices] == [
+        *((int, 8), (float, 0.5), (bool, True), (str, "relu")),
+    ]
+    several: list[Any] = [np.array([8, 16]), pd.Series([8, 16]), range(8, 17, 8)]
+    assert all(Choice(choices) == Choice([8, 16]) for choices in several)
+    assert Int(scalars[0], scalars[0]) == Int(8, 8)
+    experiment = in_python(space={"trunk.depth": Int(1, 4), "trunk.width": np.int64(16)}, seed=np.int32(3))
+    assert experiment == in_python(space={"trunk.depth": Int(1, 4), "trunk.width": 16}, seed=3)
+
+
+def test_columns_of_a_data_frame_and_arrays_of_names_are_lists() -> None:
+    frame = pd.DataFrame({"load": [1.0], "fuel": ["a"], "heat": [2.0]})
+    assert in_python(table=frame.columns[:2], heads=np.array(["heat"])) == in_python(table=["load", "fuel"], heads=["heat"])

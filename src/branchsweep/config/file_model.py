@@ -1,4 +1,4 @@
-"""The base class of what a YAML file is as a whole: an experiment or a comparison, which may also be written in Python."""
+"""The base classes of what users write in Python, too: a YAML file as a whole, and the parts of it that have a public class."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from branchsweep.config.config_model import ConfigModel, for_python
 from branchsweep.runtime import write_file
 
 
-class FileModel(ConfigModel):
-    """One YAML file, or the same values in Python.
+class PythonModel(ConfigModel):
+    """A value that users construct: what is wrong with it is said as of a file. Within documents it is validated as any other.
 
     Raises:
         ConfigError: Everything that is wrong, one line per mistake.
@@ -22,13 +22,24 @@ class FileModel(ConfigModel):
 
         @for_python
         def __init__(self, **values: Any) -> None:
-            from branchsweep.config.yaml.python_values import python_values, raise_mistakes  # noqa: PLC0415  # knows this
+            from branchsweep.config.yaml.python_values import raise_mistakes, to_document  # noqa: PLC0415  # knows this
 
-            given = python_values(values)
+            document, found = to_document(type(self), values)
+            error = None
             try:
-                super().__init__(**given)
-            except ValidationError as error:
-                raise_mistakes(type(self), given, error)
+                super().__init__(**document.data)
+            except ValidationError as refused:
+                error = refused
+            if error or found:
+                raise_mistakes(type(self), document, found, error)
+
+
+class FileModel(PythonModel):
+    """One YAML file, or the same values in Python.
+
+    Raises:
+        ConfigError: Everything that is wrong, one line per mistake.
+    """
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The value as YAML, with what it includes in place of the paths to it, and with all defaults.

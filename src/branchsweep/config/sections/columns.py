@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from branchsweep.config import kinds
-from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
+from branchsweep.config.config_model import SHORT_TEXT
+from branchsweep.config.file_model import PythonModel
 from branchsweep.errors import did_you_mean
 
 ColumnKind = Literal["numeric", "categorical", "date"]
@@ -33,7 +34,7 @@ def _name_the_encoders(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"enum": list(kinds.ENCODERS)}, {"type": "null"}]
 
 
-class Column(ConfigModel):
+class Column(PythonModel):
     """One input column."""
 
     kind: ColumnKind | None = Field(
@@ -111,7 +112,7 @@ class Column(ConfigModel):
         return self.missing != "error" or self.has_gaps
 
 
-NUMERIC = Column(kind="numeric")
+NUMERIC = Column.model_validate({"kind": "numeric"})  # its constructor needs modules that import this one
 """A column of numbers without gaps."""
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, KeyPath, for_python
+from branchsweep.config.config_model import KeyPath, for_python
+from branchsweep.config.file_model import PythonModel
 from branchsweep.trial import ParamValue
 
 MAX_STEPS = 1_000_000
@@ -27,7 +28,7 @@ When = Annotated[Mapping[str, Annotated[list[ParamValue], Field(max_length=MAX_C
 """Conditions of a dimension: the values that other dimensions must have, by their names."""
 
 
-class Float(ConfigModel):
+class Float(PythonModel):
     """A real number between `low` and `high`, both included: `Float(1e-4, 1e-1, log=True)`."""
 
     type: Literal["float"]
@@ -70,7 +71,7 @@ class Float(ConfigModel):
         return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
 
-class Int(ConfigModel):
+class Int(PythonModel):
     """A whole number between `low` and `high`, both included: `Int(1, 4)`."""
 
     type: Literal["int"]
@@ -110,7 +111,7 @@ class Int(ConfigModel):
         return (self.high - self.low) // self.step + 1
 
 
-class Choice(ConfigModel):
+class Choice(PythonModel):
     """One of a list of values: `Choice(["relu", "silu"])`. With `ordered`, drivers treat neighbours in the list as similar."""
 
     type: Literal["choice"]
@@ -127,7 +128,7 @@ class Choice(ConfigModel):
         when: When | None = None,
         type: Literal["choice"] = "choice",  # noqa: A002  # the key of YAML
     ) -> None:
-        super().__init__(**_fields(type=type, choices=list(choices), ordered=ordered, when=when))
+        super().__init__(**_fields(type=type, choices=choices, ordered=ordered, when=when))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

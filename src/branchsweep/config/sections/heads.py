@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from branchsweep.config import kinds
-from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, ConfigModel, KeyMistake
+from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, KeyMistake
+from branchsweep.config.file_model import PythonModel
 from branchsweep.errors import HeadNameWarning, did_you_mean
 
 MAX_HEADS = 256
@@ -91,7 +92,7 @@ MAX_WORDS = 20
 Label = Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]
 
 
-class Head(ConfigModel):
+class Head(PythonModel):
     """One output of the network."""
 
     column: Annotated[str, Field(max_length=SHORT_TEXT)] | None = Field(

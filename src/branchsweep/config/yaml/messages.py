@@ -93,6 +93,8 @@ def _has_key(data: Any, key: str | int) -> bool:
 
 def _document_path(root: RootModel, data: dict[str, Any], details: ErrorDetails) -> KeyPath:
     """The path in the document that a `loc` means: without the tags of unions, which are no keys of the document."""
+    if not details["loc"]:  # the value as a whole
+        return ()
     *parents, last = details["loc"]
     path: KeyPath = ()
     tag = ""
