@@ -342,6 +342,30 @@ def test_what_predictions_rest_on_is_shown_and_drawn_for_inputs_of_every_kind(
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {"permutation_importance.png", "partial_dependence.png"}
 
 
+def test_earlier_predictions_are_not_taken_for_targets(
+    registered: Registered, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pd.DataFrame([{**RECORDS[0], "temperature": degree} for degree in np.linspace(5, 25, 30)])
+    predicted = rows.assign(**registered.in_python.predict(rows))
+    assert checked(registered, predicted, tmp_path, capsys)[1]["heads"] == {}
+    with_targets = predicted.assign(load_actual=np.arange(30.0), price=["dear", *range(29)])
+    _, found = checked(registered, with_targets, tmp_path, capsys)
+    load, price = (found["heads"][head] for head in HEADS)
+    assert load["rows"] == 30 and load["metrics"]["mae"] > 1
+    assert (price["rows"], price["unreadable"]) == (29, 1)
+    predicted.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match="20"):
+        explain(URI, tmp_path / "t.csv", tracking_uri=registered.store)
+
+
+def test_rows_without_a_prediction_are_counted(
+    registered: Registered, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pd.DataFrame([{**RECORDS[0], "temperature": None, "load": load} for load in range(30)])
+    _, found = checked(registered, rows, tmp_path, capsys)
+    assert (found["rows_outside"], found["rows_without_prediction"], found["heads"]) == (0, 30, {})
+
+
 def test_a_table_without_targets_explains_nothing(registered: Registered, tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match="load, price"):

@@ -49,6 +49,16 @@ def test_an_earlier_prediction_is_never_called_actual() -> None:
     assert not [name for name in again.columns if "actual" in name]
 
 
+def test_classes_that_are_predicted_right_in_all_rows_are_actual_values_unless_probabilities_stand_beside_them() -> None:
+    predicted = pd.DataFrame({"trip": ["yes", "no"], "trip_probability": [0.9, 0.1]})
+    table = pd.DataFrame({"a": [1.0, 2.0], "trip": ["yes", "no"]})
+    written, names = with_predictions(table, predicted, {"trip": "trip"}, ["trip_probability"])
+    assert list(written) == ["a", "trip_actual", "trip", "trip_probability"]
+    again, names = with_predictions(written.drop(columns="trip_actual"), predicted, {"trip": "trip"}, ["trip_probability"])
+    assert names == {"trip": "trip_predicted", "trip_probability": "trip_probability_2"}
+    assert not [name for name in again if "actual" in str(name)]
+
+
 def test_a_name_that_is_taken_is_left_to_its_column() -> None:
     written = columns(TABLE.assign(f_actual=[7.0, 8.0], f_predicted=0.0))
     assert (written["f_actual"], written["f"], written["f_predicted_2"]) == ([7, 8], [10, 20], [10.5, 19.5])

@@ -62,6 +62,11 @@ def test_a_head_without_two_known_targets_has_no_importance(known: int) -> None:
     assert [list(own) for own in found] == [["y"]] * 3
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_too_few_rows_have_no_importance(rows: int) -> None:
+    assert permutation_importance(predict, X[:rows], Actual(Y[:rows, None]), {"y": MSE}, 0) == [{}, {}, {}]
+
+
 @pytest.mark.parametrize(("rows", "inputs"), [(10, 3), (10_000, 3), (10_000, 500)])
 def test_many_inputs_are_shuffled_among_fewer_rows(rows: int, inputs: int) -> None:
     assert min(rows, FEWEST_ROWS) <= shuffled_rows(rows, inputs) <= rows

@@ -94,8 +94,9 @@ def predict(
     source = read_inputs(table, options, predictor.input_columns, predictor.missing, as_written)
     with silence_stderr():
         predicted = predictor(source.frame, warn, interval or 0.0, joint)
-    further = [name for name in predicted.columns if name not in predictor.heads]
-    for warning in filter(None, (*source.warnings, without_prediction(predicted, further))):
+    beside = [name for name in predicted.columns if name not in predictor.heads]
+    further = [name for name in predicted.columns if name not in (predictor.targets or predictor.heads)]
+    for warning in filter(None, (*source.warnings, without_prediction(predicted, beside))):
         console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
     written, names = with_predictions(source.frame, predicted, predictor.targets, further)
     write_table(written, output)
@@ -190,11 +191,12 @@ def _explanation_pictures(explanation: Explanation, files: Path) -> dict[str, by
     from branchsweep.reporting.figures import explanation as figures
     from branchsweep.reporting.figures.plot_style import png
 
-    pictures = {}
+    predictor, pictures = Predictor(files), {}
+    units = [predictor.units[head] for head, count in predictor.outputs.items() for _ in range(count)]
     if figures.has_importance(explanation):
         pictures["permutation_importance.png"] = png(figures.importance_figure(explanation))
     if figures.has_curves(explanation):
-        pictures["partial_dependence.png"] = png(figures.dependence_figure(explanation, Predictor(files).units))
+        pictures["partial_dependence.png"] = png(figures.dependence_figure(explanation, units))
     return pictures
 
 

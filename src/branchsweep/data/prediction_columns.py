@@ -10,6 +10,9 @@ import pandas as pd
 from branchsweep.data.columns import MOST_EXAMPLES, count_noun, to_numbers
 from branchsweep.data.encoders.categories import category_label
 
+ACTUAL_COLUMN = "{head}_actual"
+"""The column of a head's actual values beside its predictions."""
+
 
 def with_predictions(
     table: pd.DataFrame, predicted: pd.DataFrame, targets: Mapping[str, str], further: Iterable[str] = ()
@@ -35,7 +38,7 @@ def with_predictions(
     others = set(further)
     for head in predicted.columns:
         taken = {*(renamed.get(name, name) for name in table.columns), *names.values(), *predicted.columns}
-        actual = f"{head}_actual"
+        actual = ACTUAL_COLUMN.format(head=head)
         if head not in table.columns:
             names[head] = head
         elif head not in others and _is_actual(table, predicted, head, targets) and actual not in taken:
@@ -70,7 +73,10 @@ def _is_actual(table: pd.DataFrame, predicted: pd.DataFrame, head: str, targets:
     """Whether the column of a head's name has its actual values: it is the target column, and not this model's prediction."""
     if targets.get(head, head) != head:
         return False
-    if not pd.api.types.is_float_dtype(predicted[head].dtype):  # the classes of a binary head
+    if probabilities := [name for name in predicted.columns if str(name).startswith(f"{head}_probability")]:
+        # An earlier prediction has probabilities beside it; without them, a model that is right in all rows predicts the same.
+        if not set(probabilities) & set(table.columns):
+            return True
         return [category_label(cell) for cell in table[head]] != [category_label(cell) for cell in predicted[head]]
     values, predictions = to_numbers(table[[head]])[:, 0], predicted[head].to_numpy(dtype=np.float64)
     return not np.allclose(values, predictions, rtol=1e-5, atol=0.0, equal_nan=True)

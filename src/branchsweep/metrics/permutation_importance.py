@@ -33,6 +33,7 @@ FEWEST_ROWS = 50
 """Rows that are shuffled, at least, if there are as many."""
 
 _GROUPS = 20  # of rows, of which the jackknife leaves out one after the other
+_FEWEST_FOR_GROUPS = 4  # rows, of which the jackknife can make two groups
 _MOST_CELLS = 10_000_000  # that are predicted together: 80 MB
 
 
@@ -69,7 +70,7 @@ def permutation_importance(
         seed: Of the shuffles, and of the rows where not all are used.
 
     Returns:
-        By input, then by head; nothing of a head that has no score, because fewer than two values of its targets are known.
+        By input, then by head; nothing of a head whose known targets do not vary, and nothing at all for fewer than four rows.
     """
     random, inputs = np.random.default_rng(seed), x.shape[1]
     rows = np.sort(random.permutation(len(x))[: shuffled_rows(*x.shape)])
@@ -79,7 +80,7 @@ def permutation_importance(
     predictions, actual = predictions[:, known], actual.rows(np.flatnonzero(known))
     columns = [h for h, own in enumerate(actual.values.T) if len(np.unique(own[~np.isnan(own)])) > 1]
     names = [list(heads)[h] for h in columns]
-    if not names:
+    if not names or len(actual) < _FEWEST_FOR_GROUPS:
         return [{} for _ in range(inputs)]
     of_heads = output_columns(heads.values())
     outputs = [output for h in columns for output in range(of_heads[h].start, of_heads[h].stop)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from branchsweep.config.codec import to_public_json
 from branchsweep.config.sections.columns import Column
+from branchsweep.data.columns import count_noun
 from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
@@ -24,6 +25,9 @@ from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targ
 
 if TYPE_CHECKING:
     from branchsweep.models.serving import Table
+
+FEWEST_ROWS = 20
+"""Rows of a table from which a model is explained: the importance of fewer says nothing."""
 
 MOST_DEPENDENCES = 12
 """Inputs whose partial dependence is computed: the most important ones."""
@@ -115,18 +119,22 @@ def explain_files(files: Path, table: Table, where: str) -> Explanation:
         where: The table, for messages.
 
     Raises:
-        DataError: The table has no targets.
+        DataError: Too few rows have a target.
         ValueError: As of `Predictor.predict`.
     """
     predictor = Predictor(files)
     manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
-    actual = recorded_targets(manifest, table)
-    if not np.isfinite(actual.values).any():
+    values = predictor.values(table)
+    predictions = predictor.predict_array(values)
+    actual = recorded_targets(manifest, table, predictions).actual
+    usable = np.flatnonzero(np.isfinite(predictions).all(axis=1) & np.isfinite(actual.values).any(axis=1))
+    if len(usable) < FEWEST_ROWS:
         columns = ", ".join((manifest.get("provenance") or {}).get("columns", {}).values())
-        raise DataError(f"got a table without known targets, expected at least one of the columns {columns}", where)
+        message = f"{count_noun(len(usable), 'row')} with a prediction and a known target, expected {FEWEST_ROWS} or more"
+        raise DataError(f"got {message}; the targets of this model are {columns}", where)
     inputs = TableReading.of(manifest).inputs
     model = Explained(recorded_heads(manifest), inputs, output_names(manifest["heads"]))
-    return explain(predictor.predict_array, predictor.values(table), actual, model, seed=0)
+    return explain(predictor.predict_array, values[usable], actual.rows(usable), model, seed=0)
 
 
 def output_names(described_heads: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

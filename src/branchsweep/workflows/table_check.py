@@ -22,7 +22,7 @@ from branchsweep.metrics.population_stability import Stability, largest_by_chanc
 from branchsweep.metrics.scores import head_scores
 from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.types import Floats
-from branchsweep.workflows.recorded_targets import recorded_heads, recorded_targets
+from branchsweep.workflows.recorded_targets import RecordedTargets, recorded_heads, recorded_targets
 
 if TYPE_CHECKING:
     from branchsweep.models.serving import Table
@@ -63,12 +63,14 @@ class CheckedHead:
         metrics: Its score and other metrics, by name.
         score: The name of the metric that is its score.
         rows: Rows with a target and a prediction.
+        unreadable: Rows whose target is no class that the model knows, or no number, and is not missing: they are not scored.
         test: The same metrics on the test rows when it was registered, as far as they are recorded.
     """
 
     metrics: Mapping[str, float]
     score: str
     rows: int
+    unreadable: int
     test: Mapping[str, float]
 
 
@@ -80,7 +82,8 @@ class TableCheck:
         model: The model.
         table: The table.
         rows: Its rows.
-        rows_outside: Those of which any input is outside.
+        rows_outside: Those of which any input is outside, and which have a prediction nevertheless.
+        rows_without_prediction: Those that have none, because an input without gaps has no value there.
         inputs: By input.
         heads: By head whose targets are in the table.
     """
@@ -89,6 +92,7 @@ class TableCheck:
     table: str
     rows: int
     rows_outside: int
+    rows_without_prediction: int
     inputs: Mapping[str, CheckedInput]
     heads: Mapping[str, CheckedHead]
 
@@ -131,8 +135,11 @@ def check_table(files: Path, frame: Table, model: str, table: str, test: Mapping
         name: _checked_input(columns[name].kind or "numeric", values[:, position], outside[:, position], kept.get(name))
         for position, name in enumerate(predictor.inputs)
     }
-    heads = _checked_heads(manifest, frame, predictor.predict_array(values), test)
-    return TableCheck(model, table, len(frame), int(outside.any(axis=1).sum()), inputs, heads)
+    predictions = predictor.predict_array(values)
+    is_predicted = np.isfinite(predictions).all(axis=1)
+    heads = _checked_heads(manifest, recorded_targets(manifest, frame, predictions), predictions, test)
+    rows_outside = int((outside.any(axis=1) & is_predicted).sum())
+    return TableCheck(model, table, len(frame), rows_outside, int((~is_predicted).sum()), inputs, heads)
 
 
 def _checked_input(kind: ColumnKind, values: Floats, outside: Any, training: Distribution | None) -> CheckedInput:
@@ -145,10 +152,10 @@ def _checked_input(kind: ColumnKind, values: Floats, outside: Any, training: Dis
 
 
 def _checked_heads(
-    manifest: Mapping[str, Any], frame: Table, predictions: Floats, test: Mapping[str, float]
+    manifest: Mapping[str, Any], recorded: RecordedTargets, predictions: Floats, test: Mapping[str, float]
 ) -> dict[str, CheckedHead]:
     """The heads whose target columns are in the table, with known values of which not all are equal."""
-    targets, checked = recorded_targets(manifest, frame).values, {}
+    targets, checked = recorded.actual.values, {}
     kinds = recorded_heads(manifest)
     for position, ((head, kind), own) in enumerate(zip(kinds.items(), output_columns(kinds.values()), strict=True)):
         known = np.isfinite(targets[:, position]) & np.isfinite(predictions[:, own]).all(axis=1)
@@ -157,6 +164,7 @@ def _checked_heads(
         of_head = Actual(targets[known, position, None])
         scored = head_scores(of_head, predictions[known, own], {head: kind})[head]
         names = {metric: metric_of_head(TEST.format(metric), head) for metric in scored.metrics}
-        recorded = {metric: test[name] for metric, name in names.items() if name in test}
-        checked[head] = CheckedHead(scored.metrics, kind.score, int(known.sum()), recorded)
+        on_test = {metric: test[name] for metric, name in names.items() if name in test}
+        unreadable = recorded.unreadable.get(head, 0)
+        checked[head] = CheckedHead(scored.metrics, kind.score, int(known.sum()), unreadable, on_test)
     return checked

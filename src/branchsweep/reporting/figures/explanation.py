@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from branchsweep.metrics.names import label
 from branchsweep.metrics.partial_dependence import PartialDependence
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, INK, Axes, Figure
 from branchsweep.reporting.figures.trials import WIDTH, SweepFigure
@@ -19,6 +20,9 @@ MOST_INPUTS = 20
 
 MOST_HEADS = 6
 """Heads that are drawn, the first ones."""
+
+MOST_OUTPUTS = 12
+"""Outputs whose partial dependence is drawn, the first ones: a head of several classes or quantiles has one for each."""
 
 MOST_CURVES = 4
 """Inputs whose partial dependence is drawn."""
@@ -39,7 +43,8 @@ def permutation_importance(report: SweepReport) -> SweepFigure:
         " (permutation importance, the mean of several shuffles), with its 95 % confidence interval. Of inputs that say the"
         " same, each has a small importance."
     )
-    return SweepFigure(name, title, caption + _left_out(explanation), importance_figure(explanation))
+    left_out = _left_out(explanation, len(explanation.score_metrics), MOST_HEADS, "heads")
+    return SweepFigure(name, title, caption + left_out, importance_figure(explanation))
 
 
 def partial_dependence(report: SweepReport) -> SweepFigure:
@@ -51,15 +56,17 @@ def partial_dependence(report: SweepReport) -> SweepFigure:
         "The mean prediction of the final model if an input had the same value in all test rows, by that value (partial"
         f" dependence); of the most important inputs, at most {MOST_CURVES}."
     )
-    units = {name: head.unit for name, head in report.experiment.heads.items()}
-    return SweepFigure(name, title, caption + _left_out(explanation), dependence_figure(explanation, units))
+    heads = report.experiment.heads
+    units = [head.unit for head in heads.values() for _ in range(head_kind(head.kind).units)]
+    left_out = _left_out(explanation, len(explanation.heads), MOST_OUTPUTS, "outputs")
+    return SweepFigure(name, title, caption + left_out, dependence_figure(explanation, units))
 
 
-def _left_out(explanation: Explanation) -> str:
-    """A sentence on what is not drawn; empty where all is."""
-    heads = f" Only the first {MOST_HEADS} of {len(explanation.heads)} heads are drawn." * (len(explanation.heads) > MOST_HEADS)
+def _left_out(explanation: Explanation, number: int, most: int, what: str) -> str:
+    """Sentences on what is not drawn; empty where all is."""
+    lines = f" Only the first {most} of {number} {what} are drawn." * (number > most)
     inputs = f" Only the {MOST_INPUTS} most important inputs of {len(explanation.importance)} are considered."
-    return heads + inputs * (len(explanation.importance) > MOST_INPUTS)
+    return lines + inputs * (len(explanation.importance) > MOST_INPUTS)
 
 
 def importance_figure(explanation: Explanation) -> Figure:
@@ -83,14 +90,14 @@ def importance_figure(explanation: Explanation) -> Figure:
     return figure
 
 
-def dependence_figure(explanation: Explanation, units: Mapping[str, str]) -> Figure:
-    """A row of panels for each head: its mean prediction by the value of the most important inputs.
+def dependence_figure(explanation: Explanation, units: Sequence[str]) -> Figure:
+    """A row of panels for each output of a head: its mean prediction by the value of the most important inputs.
 
     Args:
         explanation: The explanation.
-        units: The unit of each head, for the axes.
+        units: The unit of each output, empty for none.
     """
-    heads = explanation.heads[:MOST_HEADS]
+    heads = explanation.heads[:MOST_OUTPUTS]
     names = [name for name, own in explanation.dependence.items() if len(own.values) > 1][:MOST_CURVES]
     figure, panels = plot_style.panels(WIDTH, 210 * len(heads), len(heads) * len(names), len(names))
     for row, head in enumerate(heads):
@@ -103,7 +110,7 @@ def dependence_figure(explanation: Explanation, units: Mapping[str, str]) -> Fig
         high = max(panel.get_ylim()[1] for panel in of_row)
         for panel in of_row:
             panel.set_ylim(low, high)
-        of_row[0].set_ylabel(f"{head} ({units[head]})" if units.get(head) else head)
+        of_row[0].set_ylabel(f"{head} ({units[row]})" if units[row] else head)
     return figure
 
 

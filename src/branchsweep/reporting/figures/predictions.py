@@ -58,7 +58,8 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
         )
     if any(not kind.is_probability and kind.units > 1 for kind in kinds):
         caption += (
-            " Of a head with several quantiles, left: the middle one of them. Right: the share of rows at or below each,"
+            " Of a head with several quantiles, left: the middle one of them, of two the lower. Right: the share of rows at or"
+            " below each,"
             " against its level, with its standard error; points on the diagonal are calibrated."
         )
     if any(kind.is_probability and kind.units == 1 for kind in kinds):
@@ -93,7 +94,7 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
             _roc_by_class(left, of_head, classes)
             _confusion(right, of_head, classes)
         elif kind.units > 1:
-            _scatter(left, HeadPredictions(of_head.actual, of_head.predicted[kind.units // 2]), unit)
+            _scatter(left, HeadPredictions(of_head.actual, of_head.predicted[(kind.units - 1) // 2]), unit)
             _shares_below(right, of_head, quantile_levels(kind.name))
         elif kind.is_probability:
             _roc(left, of_head)
@@ -160,7 +161,8 @@ def _roc_by_class(panel: Axes, predictions: HeadPredictions, classes: Sequence[s
     panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
     of_classes = one_against_others(predictions.actual, predictions.predicted)
     for number, (name, (actual, probability)) in enumerate(zip(classes, of_classes, strict=True)):
-        named = {"label": _short(name)} if len(classes) <= MOST_NAMED else {}
+        # matplotlib leaves labels that begin with _ out of the legend
+        named = {"label": _short(f" {name}" if name.startswith("_") else name)} if len(classes) <= MOST_NAMED else {}
         _roc_curve(panel, actual, probability, color=CLASS_COLORS[number % len(CLASS_COLORS)], linewidth=1.5, **named)
     if len(panel.get_legend_handles_labels()[0]) > 0:
         panel.legend(loc="lower right", fontsize="small", frameon=False)

@@ -99,6 +99,14 @@ def _conclusions(check: TableCheck) -> list[str]:
         sentences.append(f"{outside} lie outside the range of the training rows: there predictions are extrapolations.")
     else:
         sentences.append("No row lies outside the range of the training rows.")
+    if check.rows_without_prediction:
+        none = f"{check.rows_without_prediction:,} of {check.rows:,} rows"
+        sentences.append(f"{none} have no prediction: an input has no value there, and its column had no gaps in training.")
+    sentences += [
+        f"{own.unreadable:,} rows of {head} hold another class than the model knows, or no number: they are not scored."
+        for head, own in check.heads.items()
+        if own.unreadable
+    ]
     if any(own.index is not None for own in check.inputs.values()):
         sentences.append(
             f"Population stability index: from {SLIGHT:g} on changed, from {STRONG:g} on strongly changed, unless so few rows"
