@@ -20,6 +20,7 @@ from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
 from branchsweep.models.codegen import generate_script, script_from_manifest
 from branchsweep.models.exported_model import ModelMember, Provenance
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.recipe import Recipe
 from branchsweep.trial import Params
 
@@ -164,6 +165,15 @@ SCRIPTS["mean of classes"] = generate_script(
     [replace(OF_CLASSES, share=0.5, head_shares=dict.fromkeys(CLASSES.columns, 0.5)), replace(OF_CLASSES, share=0.5, epochs=1)],
     replace(CLASSES, partial_targets=True, weights={"level": ["hours"]}, missing=[-9, "?"], invalid="drop"),
 )
+CLIPPED: Params = {"epochs": 2, "output_clipping": "training_range"}
+OF_CLIPPED_CLASSES = ModelMember(Recipe.of(CLIPPED, list(CLASSES.columns), {"level": 3, "steam": 3}), ())
+SCRIPTS["clipped beside classes"] = generate_script("m", INPUTS, [OF_CLIPPED_CLASSES], CLASSES)
+SCRIPTS["mean of clipped beside classes"] = generate_script(
+    "m", INPUTS, mean_of(OF_CLIPPED_CLASSES, replace(OF_CLIPPED_CLASSES, epochs=1)), replace(CLASSES, partial_targets=True)
+)
+QUANTILES = replace(PROVENANCE, losses={"heat": "quantile(0.1, 0.5, 0.9)", "steam": "mse"})
+OF_CLIPPED_QUANTILES = ModelMember(Recipe.of(CLIPPED, list(QUANTILES.columns), {"heat": 3}), ())
+SCRIPTS["clipped quantiles"] = generate_script("m", INPUTS, [OF_CLIPPED_QUANTILES], QUANTILES)
 CODES = replace(CLASSES, classes={"level": ["0", "1", "2"], "alarm": ["1", "2"]})
 SCRIPTS["codes of classes"] = generate_script("m", INPUTS, [OF_CLASSES], CODES)
 
@@ -289,7 +299,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "hours": 1.0,
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("single", "mean", "mixed", "anywhere", "regularised", "classes", "mean of classes")
+    names: tuple[str, ...] = ("single", "mean", "mixed", "anywhere", "regularised", "classes", "mean of classes")
+    names += ("clipped beside classes", "mean of clipped beside classes", "clipped quantiles")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
@@ -338,16 +349,51 @@ def test_a_script_trains_the_networks_of_the_exported_model(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "networks"), [("classes", 1), ("mean of classes", 2)])
-def test_a_script_trains_heads_of_classes_beside_scaled_regressions(
-    ran: Mapping[str, tuple[list[Any], str]], name: str, networks: int
+@pytest.mark.parametrize(
+    ("name", "networks", "provenance"),
+    [
+        ("classes", 1, CLASSES),
+        ("mean of classes", 2, CLASSES),
+        ("clipped beside classes", 1, CLASSES),
+        ("mean of clipped beside classes", 2, CLASSES),
+        ("clipped quantiles", 1, QUANTILES),
+    ],
+)
+def test_a_script_trains_heads_of_several_outputs_beside_scaled_regressions(
+    ran: Mapping[str, tuple[list[Any], str]], name: str, networks: int, provenance: Provenance
 ) -> None:
     trained, output = ran[name]
-    expected = exported_network(OF_CLASSES, INPUTS, CLASSES.losses)
+    units = {head: head_kind(loss).units for head, loss in provenance.losses.items()}
+    network = ModelMember(Recipe.of({}, list(units), {head: own for head, own in units.items() if own > 1}), ())
+    expected = exported_network(network, INPUTS, provenance.losses)
     assert [(layers, parameters) for layers, parameters, _ in trained] == [expected] * networks
     printed = dict(line.removesuffix(" on the test rows").split(": ") for line in output.splitlines() if "test rows" in line)
-    assert printed.keys() == CLASSES.columns.keys()
-    assert all(np.isfinite(float(score)) for score in printed.values())
+    assert printed.keys() == provenance.columns.keys()
+    assert all(np.isfinite(float(score.removeprefix("R2 "))) for score in printed.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "of_head", "predicted", "expected"),
+    [
+        (
+            "clipped beside classes",
+            [0, 1, 1, 1, 2, 3, 4, 4, 4],
+            [9, -9, 9, 9, 9, 9, -9, 0.5, 9],
+            [1, -9, 9, 9, 9, 9, 0, 0.5, 1],
+        ),
+        ("clipped quantiles", [0, 0, 0, 1], [-9, 0.5, 9, 9], [0, 0.5, 1, 1]),
+    ],
+)
+def test_a_script_clips_every_output_of_numbers_to_the_range_of_its_own_target(
+    name: str, of_head: list[int], predicted: list[float], expected: list[float]
+) -> None:
+    text = SCRIPTS[name]
+    lines = text[text.index("# No prediction") : text.index("scores = {")]
+    targets = [f"t{number}" for number in range(1 + of_head[-1])]
+    train = pd.DataFrame({target: [0.0, 1.0] for target in targets})
+    names = {"np": np, "train": train, "TARGETS": targets, "OF_HEAD": of_head, "predicted": np.array([predicted])}
+    exec(lines, names)  # noqa: S102  # the script's own lines
+    np.testing.assert_array_equal(names["predicted"], [expected])
 
 
 def test_a_model_whose_words_of_classes_were_not_recorded_has_no_script() -> None:

@@ -394,16 +394,18 @@ class _Network:
 
     @property
     def clips_outputs(self) -> bool:
-        """Whether predictions are clipped to the range of the training targets.
+        """Whether predictions of some heads are clipped to the range of the training targets."""
+        return self.recipe.clips_outputs and len(self._nonlinear) < len(self.losses)
 
-        Raises:
-            BackendError: Those of some heads alone are.
-        """
-        kinds = [head_kind(loss) for loss in self.losses.values()]
-        clipped = [self.recipe.clips_outputs and is_linear(kind) for kind in kinds]
-        if len(set(clipped)) > 1:
-            raise BackendError("output_clipping of some heads alone has no script; export the network (--format keras)")
-        return any(clipped)
+    @property
+    def unclipped(self) -> list[str]:
+        """The positions of the heads whose predictions stay as they are where those of others are clipped."""
+        return [str(position) for position in self._nonlinear if self.clips_outputs]
+
+    @property
+    def _nonlinear(self) -> list[int]:
+        """The positions of the heads of classes and counts."""
+        return [position for position, loss in enumerate(self.losses.values()) if not is_linear(head_kind(loss))]
 
     @property
     def sorted_heads(self) -> list[str]:
