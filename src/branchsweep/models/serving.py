@@ -39,6 +39,7 @@ nothing and creates objects of known types only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +95,9 @@ THRESHOLD = 0.5
 
 LOWER_COLUMN, UPPER_COLUMN = "{head}_low", "{head}_high"
 """The columns of the ends of a head's prediction interval."""
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 _COLUMNS = "columns"  # the kind of an encoder of several ones
 
@@ -317,7 +321,7 @@ class Predictor:
         for (head, units), end in zip(self.outputs.items(), ends.tolist(), strict=True):
             own, classes = values[:, end - units : end], self.classes.get(head, [])
             if classes:
-                columns[head] = _likeliest(own, classes)
+                columns[head] = predicted_classes(own, classes)
             columns |= dict(zip(self.output_columns[head], own.T, strict=True))
         return columns
 
@@ -477,7 +481,7 @@ def output_column_names(described: Mapping[str, Any]) -> list[str]:
     return [PROBABILITY_COLUMN.format(head=head)] if classes else [head]
 
 
-def _likeliest(probabilities: Floats, classes: Sequence[str]) -> Any:
+def predicted_classes(probabilities: Floats, classes: Sequence[str]) -> Any:
     """The likeliest class of each row as pandas holds a column of them: missing where there is no probability.
 
     Args:
@@ -486,18 +490,24 @@ def _likeliest(probabilities: Floats, classes: Sequence[str]) -> Any:
     """
     import pandas as pd  # noqa: PLC0415  # needed where tables are
 
-    values = [_class_value(label) for label in classes]
+    values = class_values(classes)
     chosen = probabilities[:, 0] > THRESHOLD if probabilities.shape[1] == 1 else probabilities.argmax(axis=1)
     missing = np.isnan(probabilities.sum(axis=1))
     labels = [None if no_class else values[int(number)] for number, no_class in zip(chosen, missing, strict=True)]
     return pd.Series(labels, dtype=object if missing.any() else None).array
 
 
-def _class_value(label: str) -> Any:
-    """A class as a table has it: a boolean, a whole number or a text."""
-    if label in ("True", "False"):
-        return label == "True"
-    return int(label) if label.lstrip("-").isdigit() else label
+def class_values(labels: Sequence[str]) -> list[Any]:
+    """The classes of a head as a table has them: booleans, whole numbers or numbers where all are, else texts.
+
+    Args:
+        labels: Their names, in which numbers have one form only: 1, 1.0 and "01" are one class, the number 1.
+    """
+    if set(labels) <= {"True", "False"}:
+        return [label == "True" for label in labels]
+    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
+        return [int(label) for label in labels]
+    return [float(label) for label in labels] if all(map(_NUMBER.fullmatch, labels)) else list(labels)
 
 
 def _load_pyfunc(path: str) -> Predictor:
