@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,11 @@ def experiment(**changes: object) -> Experiment:
         "confirmation": {"trials": 1, "folds": 2, "seeds": 1},
     }
     return Experiment.model_validate({**written, **changes})
+
+
+def call(name: str, /, *arguments: Any, **options: Any) -> object:
+    """What a public function returns."""
+    return getattr(branchsweep, name)(*arguments, **options)
 
 
 def test_public_names_are_locked() -> None:
@@ -239,6 +244,39 @@ def test_arguments_of_the_wrong_kind_are_the_users_mistake(wrong: dict[str, Any]
     with pytest.raises(UserError) as caught:
         branchsweep.sweep(experiment(), **wrong)
     assert caught.value.where in wrong
+
+
+COMPARISON = Path(__file__).parents[1] / "experiments" / "compare.yaml"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where", "remedy"),
+    [
+        (lambda: call("sweep", "x.yaml"), "experiment", "Experiment.from_yaml('x.yaml')"),
+        (lambda: call("cross_validate", Path("x.yaml")), "experiment", "Experiment.from_yaml('x.yaml')"),
+        (lambda: call("compare", "x.yaml"), "comparison", "Comparison.from_yaml('x.yaml')"),
+        (lambda: call("compare", experiment()), "comparison", "branchsweep.sweep"),
+        (lambda: call("sweep", Comparison.from_yaml(COMPARISON)), "experiment", "branchsweep.compare"),
+        (lambda: call("sweep", boiler(), experiment()), "experiment", "Experiment(...)"),
+        (lambda: call("sweep", experiment(), experiment()), "data", "DataFrame"),
+        (lambda: call("sweep", experiment(), callbacks=print), "callbacks", "Callback"),
+        (lambda: call("sweep", experiment(), workers="4"), "workers", "from 1"),
+        (lambda: call("load_sweep", 3), "name", "boiler"),
+        (lambda: call("load_model", Path("boiler")), "uri", "models:/"),
+        (lambda: call("history", None), "model", "boiler"),
+        (lambda: call("rollback", 3), "model", "boiler"),
+        (lambda: call("new_experiment", boiler(), "heat"), "heads", "['heat', 'steam']"),
+        (lambda: call("new_experiment", [1], ["heat"]), "data", "DataFrame"),
+        (lambda: call("new_experiment", boiler(), ["heat"], name="a b"), "name", "letters"),
+        (lambda: Experiment.from_yaml(3), "path", "YAML"),  # type: ignore[arg-type]  # what a user may give
+    ],
+)
+def test_an_argument_of_another_type_is_answered_with_what_to_write(
+    wrong: Callable[[], object], where: str, remedy: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        wrong()
+    assert caught.value.where == where and remedy in str(caught.value)
 
 
 @pytest.mark.slow

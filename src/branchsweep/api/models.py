@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from branchsweep.api.arguments import check_text
 from branchsweep.api.notebook import history_html, model_html
 from branchsweep.api.sessions import address
 from branchsweep.data.files.written_table import make_dataframe
@@ -139,6 +140,7 @@ def load_model(uri: str, tracking_uri: str | None = None) -> Model:
     Raises:
         UserError: There is no such model, or it was not made by branchsweep.
     """
+    check_text(uri, "uri", "models:/boiler@champion")
     store = address(tracking_uri)
     return Model.of_temporary(lambda folder: download_model(uri, folder, store))
 
@@ -153,6 +155,7 @@ def history(model: str, tracking_uri: str | None = None) -> ModelHistory:
     Raises:
         UserError: There is no such model.
     """
+    check_text(model, "model", "boiler")
     return ModelHistory.of(open_registry(address(tracking_uri)).history(model))
 
 
@@ -169,4 +172,5 @@ def rollback(model: str, tracking_uri: str | None = None) -> RollbackResult:
     Raises:
         UserError: There is no such model, or no previous champion.
     """
+    check_text(model, "model", "boiler")
     return open_registry(address(tracking_uri)).rollback(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from branchsweep.api.arguments import check_name, check_table, checked_columns
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, Table
 from branchsweep.data.files.column_selection import ALL_COLUMNS
@@ -26,6 +27,9 @@ def new_experiment(data: str | TableData, heads: Sequence[str], name: str = "exp
     Raises:
         UserError: The table cannot be read, or a column cannot be predicted.
     """
+    check_table(data)
+    check_name(name, "name")
+    columns = checked_columns(heads, "heads")
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser().absolute()
         location, options = str(path), FileOptions.of(Table.model_validate({"source": str(path), "inputs": "*"}))
@@ -33,7 +37,7 @@ def new_experiment(data: str | TableData, heads: Sequence[str], name: str = "exp
     else:
         location, table = DATAFRAME, from_dataframe(data)
     outline = outline_table(table)
-    chosen = check_heads(list(heads), outline, "heads")
+    chosen = check_heads(columns, outline, "heads")
     text = experiment_text(NewFile(name, "", location, {}), outline, chosen, dependences(table, head_names(chosen)))
     with temporary_folder() as folder:
         write_file(folder / "experiment.yaml", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from branchsweep.api.arguments import check_file_model
 from branchsweep.api.comparisons import ComparisonResult
 from branchsweep.api.sessions import Call
 from branchsweep.api.sweeps import Sweep, load_sweep
@@ -47,6 +48,7 @@ def sweep(
     Raises:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
+    check_file_model(experiment, Experiment, "experiment")
     with Call(data, tracking_uri, workers, fresh, verbose, callbacks).session() as session:
         summary = launch_sweep(experiment, session)
     return load_sweep(summary.run_id, tracking_uri)
@@ -77,6 +79,7 @@ def cross_validate(
     Raises:
         UserError: As of `sweep`; or the experiment has no `test.folds`.
     """
+    check_file_model(experiment, Experiment, "experiment")
     if not experiment.test.is_outer_cross_validation:
         raise UserError("got an experiment of one sweep, expected test.folds, such as 10", "test.folds")
     with Call(data, tracking_uri, workers, fresh, verbose).session() as session:
@@ -107,6 +110,7 @@ def compare(
     Raises:
         UserError: As of `sweep`.
     """
+    check_file_model(comparison, Comparison, "comparison")
     command = f"branchsweep.compare(comparison{', quick=True' * quick})"
     with Call(data, tracking_uri, workers, fresh, verbose).session() as session:
         result, _ = launch_comparison(comparison, session, partial(comparison_files, command=command), quick)

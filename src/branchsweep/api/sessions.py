@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from branchsweep.api.arguments import check_table, checked_workers
 from branchsweep.config.addresses import Address
-from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
+from branchsweep.config.sections.workers import Workers
 from branchsweep.data.loading import TableData
 from branchsweep.errors import UserError
 from branchsweep.reporting.notebook_interface import user_interface
@@ -45,22 +46,16 @@ class Call:
         Raises:
             UserError: An argument is of the wrong kind.
         """
-        data, workers = self.data, self.workers
-        if not (data is None or isinstance(data, (str, Path)) or hasattr(data, "columns")):
-            raise UserError(f"got data of type {type(data).__name__}, expected the path of a table, or a DataFrame", "data")
-        if isinstance(workers, int) and (isinstance(workers, bool) or workers < 1):
-            raise UserError(f"got workers={workers}, expected a number of processes from 1 on", "workers")
-        callbacks: tuple[object, ...] = tuple(self.callbacks)
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                message = f"got a callback of type {type(callback).__name__}, expected instances of branchsweep.Callback"
-                raise UserError(message, "callbacks")
+        data, workers = self.data, checked_workers(self.workers)
+        if data is not None:
+            check_table(data)
+        _check_callbacks(self.callbacks)
         interface = user_interface() if self.verbose else TerminalInterface.silent()
         try:
             yield Session(
                 data=Path(data).expanduser() if isinstance(data, (str, Path)) else data,
                 tracking_uri=address(self.tracking_uri),
-                workers=LocalWorkersConfig(kind="local", count=workers) if isinstance(workers, int) else workers,
+                workers=workers,
                 fresh=self.fresh,
                 interface=interface,
                 reporter=HtmlReporter,
@@ -69,6 +64,17 @@ class Call:
         except KeyboardInterrupt:
             interface.message("stopped. What has finished is recorded: the same call resumes it", "warning")
             raise
+
+
+def _check_callbacks(callbacks: object) -> None:
+    """Raise UserError where these are no instances of `Callback` in a list or the like."""
+    given = tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
+    for callback in given:
+        if not isinstance(callback, Callback) or callbacks is callback:
+            name = callback.__name__ if isinstance(callback, type) else type(callback).__name__
+            raise UserError(
+                f"got {name}, expected a list of instances of branchsweep.Callback: callbacks=[MyCallback()]", "callbacks"
+            )
 
 
 def address(tracking_uri: object) -> Address | None:

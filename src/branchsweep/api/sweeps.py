@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from branchsweep.api.arguments import check_text, described
 from branchsweep.api.models import Model, load_model
 from branchsweep.api.notebook import sweep_html
 from branchsweep.api.promotions import Promotion
@@ -205,6 +206,7 @@ class Sweep:
         Raises:
             UserError: There is no such trial, no name for the model, or another table than the sweep's.
         """
+        _check_promotion(trial, model, first)
         with Call(data, self._tracking_uri, workers, verbose=verbose).session() as session:
             request = PromotionRequest(trial, model, first, dry_run)
             _, outcome = launch_promotion(self.run_id, session, request)
@@ -226,6 +228,16 @@ class Sweep:
         return sweep_html(self)
 
 
+def _check_promotion(trial: object, model: object, first: object) -> None:
+    """Raise UserError where what is asked of a promotion is of the wrong kind."""
+    if trial is not None and (isinstance(trial, bool) or not isinstance(trial, int)):
+        raise UserError(f"got {described(trial)}, expected the number of a trial, such as 3", "trial")
+    if model is not None:
+        check_text(model, "model", "boiler")
+    if first not in (None, "any", "sound"):
+        raise UserError(f"got {described(first)}, expected 'any' or 'sound'", "first")
+
+
 def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:
     """A recorded sweep.
 
@@ -236,4 +248,5 @@ def load_sweep(name: str, tracking_uri: str | None = None) -> Sweep:
     Raises:
         UserError: There is no such sweep.
     """
+    check_text(name, "name", "boiler")
     return Sweep(open_recorded_sweep(address(tracking_uri), name), tracking_uri)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, KeyMistake, Name, Seconds, Seed
 from branchsweep.config.estimator_names import is_joint
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.file_model import FileModel
+from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.hyperparameters import value_problem
 from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.sections.heads import MAX_HEADS
@@ -157,7 +157,7 @@ class Comparison(FileModel):
         """
         from branchsweep.config.yaml.loading import load_comparison  # noqa: PLC0415  # reading files knows this module
 
-        return cls.model_validate(load_comparison(Path(path)))
+        return cls.model_validate(load_comparison(file_path(path)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

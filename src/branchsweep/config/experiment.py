@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from branchsweep.config.config_model import LONG_TEXT, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
-from branchsweep.config.file_model import FileModel
+from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
@@ -107,7 +107,7 @@ class Experiment(FileModel):
         """
         from branchsweep.config.yaml.loading import load_experiment  # noqa: PLC0415  # reading files knows this module
 
-        return cls.model_validate(load_experiment(Path(path)))
+        return cls.model_validate(load_experiment(file_path(path)))
 
     @field_validator("objective")
     @classmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from branchsweep.config.config_model import ConfigModel, for_python
+from branchsweep.errors import ConfigError
 from branchsweep.runtime import write_file
 
 
@@ -56,5 +57,16 @@ class FileModel(PythonModel):
 
         text = dump_yaml(self)
         if path is not None:
-            write_file(Path(path), text)
+            write_file(file_path(path), text)
         return text
+
+
+def file_path(path: object) -> Path:
+    """The path of a YAML file as users give it.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not isinstance(path, (str, Path)):
+        raise ConfigError(f"got a value of type {type(path).__name__}, expected the path of a YAML file", "path")
+    return Path(path)
