@@ -35,6 +35,8 @@ Edge = tuple[str, str]
 
 SENTENCES = {
     "cli": "commands: parse arguments, open what is needed,\ncall a workflow, print",
+    "api": "Python: sweeps, comparisons, models, figures,\ncallbacks, notebooks",
+    "estimators": "BranchedRegressor and BranchedClassifier,\nestimators of scikit-learn",
     "reporting": "terminal progress, HTML report, figures,\nmodel card, descriptions in MLflow",
     "workflows": "sweep, search loop, compare, promotion,\nreplay, dry run",
     "search": "search drivers, pruning, stopping, importance",
@@ -47,7 +49,20 @@ SENTENCES = {
 }
 """What is in each folder, as `docs/` says it: two lines at most."""
 
-COLOURS = ["#4c566a", "#b5485d", "#3a6ea5", "#c77d1e", "#2f8f6b", "#7d5ba6", "#a23e8c", "#4f8a10", "#20808d", "#8a6d3b"]
+COLOURS = [
+    "#4c566a",
+    "#3b7080",
+    "#86603a",
+    "#b5485d",
+    "#3a6ea5",
+    "#c77d1e",
+    "#2f8f6b",
+    "#7d5ba6",
+    "#a23e8c",
+    "#4f8a10",
+    "#20808d",
+    "#8a6d3b",
+]
 
 ROW, GAP = 1.0, 0.28
 """Height of a box, and the distance to the next one."""
@@ -111,9 +126,9 @@ def draw(found: Sequence[Edge], order: Sequence[Sequence[str]], picture: Path) -
     names = [name for layer in order for name in layer]
     top = {name: -index * (ROW + GAP) for index, name in enumerate(names)}
     height = len(names) * (ROW + GAP)
-    figure = Figure(figsize=(10.6, 9.4), facecolor="white")
+    figure = Figure(figsize=(11.2, 11.2), facecolor="white")
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
-    axes.set_xlim(-0.5, WIDTH + 5.0)
+    axes.set_xlim(-0.5, WIDTH + 5.8)
     axes.set_ylim(-height - 0.75, 0.45)
     axes.axis("off")
     for layer in order:

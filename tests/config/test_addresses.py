@@ -146,7 +146,7 @@ def test_an_address_is_passed_on_as_one(name: str) -> None:
     as_text = {
         (file.relative_to(SOURCE).as_posix(), node.name)
         for file in SOURCE.rglob("*.py")
-        if file.name != "api.py"
+        if file.relative_to(SOURCE).parts[0] != "api"
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
         for argument in node.args.args + node.args.kwonlyargs

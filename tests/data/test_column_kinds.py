@@ -141,7 +141,7 @@ def test_what_cannot_be_used_is_answered_with_what_to_write(inputs: Any, change:
 BAD_CELL = pd.Series([f"2024-01-{day % 28 + 1:02}" for day in range(ROWS - 1)] + ["soon"], dtype=object)
 OTHER_FORM = pd.Series([f"{day % 28 + 1:02}.01.2024" for day in range(ROWS)], dtype=object)
 EMPTY = pd.Series([None] * ROWS, dtype=object)
-TEXTS = pd.Series(["low", "high", "higher", "highest"] * (ROWS // 4), dtype=object)
+TEXTS = pd.Series([f"level {row % 30}" for row in range(ROWS)], dtype=object)
 HALF = pd.Series([1.5] * (ROWS // 2) + ["abc"] * (ROWS // 2), dtype=object)
 
 

@@ -91,6 +91,8 @@ MAX_WORDS = 20
 
 Label = Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]
 
+ClassWeight = Annotated[float, Field(gt=0, le=1e6)]
+
 
 class Head(PythonModel):
     """One output of the network."""
@@ -128,7 +130,7 @@ class Head(PythonModel):
     positive: Label | None = Field(
         None, description="The class of a binary head whose probability is predicted; inferred from the column if absent."
     )
-    class_weight: Literal["balanced"] | Mapping[Label, Annotated[float, Field(gt=0)]] | None = Field(
+    class_weight: Literal["balanced"] | Annotated[Mapping[Label, ClassWeight], Field(max_length=MAX_CLASSES)] | None = Field(
         None,
         description="What the rows of each class count in the loss of networks: balanced, so that all classes count alike "
         "(scikit-learn's class_weight), or a number by class, 1 for those that are left out. Scores count every row alike.",
