@@ -73,6 +73,24 @@ def test_a_column_whose_values_are_no_classes_of_the_head_is_one_message(cells: 
         load_dataset(experiment(head), frame(cells))
 
 
+@pytest.mark.parametrize("head", [{"task": "quantile", "quantiles": [0.1, 0.5]}, {"task": "count"}, {"loss": "mae"}])
+@pytest.mark.parametrize("invalid", ["error", "drop"])
+@pytest.mark.parametrize("cells", [["low", "high"], ["low", "middle", "high", None]])
+def test_a_head_of_numbers_with_a_column_of_words_is_told_the_words_and_the_task_for_them(
+    head: dict[str, Any], invalid: str, cells: list[Any]
+) -> None:
+    with pytest.raises(DataError) as caught:
+        load_dataset(experiment(head, table={"source": "t.csv", "inputs": ["a"], "invalid": invalid}), frame(cells))
+    words = [*cells, "multiclass" if len(cells) > 2 else "binary"]
+    assert [word for word in words if word is not None and word not in str(caught.value)] == []
+
+
+def test_a_column_with_some_numbers_beside_words_may_lose_its_other_rows() -> None:
+    table = {"source": "t.csv", "inputs": ["a"], "invalid": "drop"}
+    dataset = load_dataset(experiment({"task": "count"}, table=table), frame(["off", "idle", 1, "off", 2]))
+    assert dataset.rows == 2 * ROWS // 5 and set(dataset.y[:, 0]) == {1.0, 2.0}
+
+
 def test_a_summary_names_the_classes_in_place_of_numbers() -> None:
     summary = {column.name: column for column in summarize_columns(load_dataset(experiment({}), frame(["b", "c", "a"])))}
     assert summary["state"].kind == "multiclass" and "a, b, c" in summary["state"].detail

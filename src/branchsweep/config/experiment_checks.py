@@ -211,10 +211,9 @@ def _metric_mistakes(experiment: Experiment, possible: Sequence[str]) -> Iterato
     named_metrics += [(("choose",), objective.choose)] if objective.choose is not None else []
     constraints = enumerate(objective.parsed_constraints)
     named_metrics += [(("constraints", index), constraint.metric) for index, constraint in constraints]
-    metrics = objective_metrics(experiment.score_metrics)
     for path, metric in named_metrics:
         if metric not in possible:
-            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(metrics)}{did_you_mean(metric, metrics)}"
+            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(possible)}{did_you_mean(metric, possible)}"
 
 
 def _driver_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS
+from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS, REGRESSION
 from branchsweep.config.sections.heads import CLASSES, MAX_CLASSES, MAX_WORDS, Head
 from branchsweep.data.column_kinds import MOST_NAMED, inferred_kind
 from branchsweep.data.columns import format_cell, to_numbers
@@ -74,20 +74,29 @@ def target_classes(experiment: Experiment, frame: pd.DataFrame, where: str) -> d
 
 
 def _check_other_heads(experiment: Experiment, frame: pd.DataFrame, found: Mapping[str, Classes], where: str) -> None:
-    """Check that the column of classes that are words has no other head: words are no numbers.
+    """Check that no other head has a column of words, which are no numbers.
 
     Raises:
-        DataError: It has one.
+        DataError: Some head has one.
     """
-    of_words = {experiment.columns[name]: name for name in found if inferred_kind(frame[experiment.columns[name]]) != "numeric"}
+    of_classes = {experiment.columns[name] for name in found if inferred_kind(frame[experiment.columns[name]]) != "numeric"}
     for name, column in experiment.columns.items():
-        if name not in found and column in of_words:
-            classes = " and ".join([", ".join(found[of_words[column]][:-1]), found[of_words[column]][-1]])
-            task = experiment.heads[name].task or "regression"
-            message = (
-                f"column '{column}' holds {classes}, which a {task} head cannot predict; give another column or leave it out"
-            )
-            raise DataError(f"heads.{name}: {message}", where)
+        if name in found or not (column in of_classes or _holds_words(frame[column], experiment)):
+            continue
+        labels = _labels(frame[column], experiment)
+        mend = "give another column or leave the head out"
+        if column not in of_classes and CLASSES <= len(labels) <= MAX_CLASSES:
+            mend = f"give another column, or write task: {BINARY if len(labels) == CLASSES else MULTICLASS} to predict classes"
+        task = experiment.heads[name].task or REGRESSION
+        held = f"column '{column}' holds words ({', '.join(_some(labels))}), and a {task} head needs numbers"
+        raise DataError(f"heads.{name}: {held}; {mend}", where)
+
+
+def _holds_words(cells: pd.Series, experiment: Experiment) -> bool:
+    """Whether a column has words, and no number at all."""
+    return (
+        inferred_kind(cells) == "categorical" and not np.isfinite(to_numbers(cells.to_frame(), experiment.table.missing)).any()
+    )
 
 
 def with_codes(experiment: Experiment, frame: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from branchsweep.config.sections.heads import Head, probability_columns, quantil
         ({"task": "quantile", "quantile": 0.5, "quantiles": [0.1, 0.9]}, "quantiles"),
         ({"task": "quantile", "quantiles": [0.9, 0.1]}, "quantiles"),
         ({"task": "quantile", "quantiles": [0.5, 0.5]}, "quantiles"),
+        ({"task": "quantile", "quantiles": [0.5, 0.50000001]}, "quantiles"),
         ({"task": "quantile", "quantiles": [0.5]}, "quantiles"),
         ({"task": "multiclass", "classes": ["a", "b"]}, "classes"),
         ({"task": "multiclass", "classes": ["a", "b", "a"]}, "classes"),

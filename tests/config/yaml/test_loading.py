@@ -465,6 +465,28 @@ def test_the_message_of_a_mistake_says_where_it_is_what_was_given_and_what_is_ex
     assert str(error_of(changed(*change))) == message
 
 
+@pytest.mark.parametrize(
+    ("levels", "keys"),
+    [
+        ("[0.9, 0.1, 0.5]", ["quantiles"]),
+        ("[0.5, 0.5]", ["quantiles"]),
+        ("[0.5, 0.50000001]", ["quantiles"]),
+        ("[0, 0.5, 1]", ["quantiles[0]", "quantiles[2]"]),
+    ],
+)
+def test_wrong_levels_are_the_only_mistake_of_a_head_and_of_the_objective_that_names_it(levels: str, keys: list[str]) -> None:
+    text = changed("    loss: huber\n", f"    task: quantile\n    quantiles: {levels}\nobjective: [d2_pinball/V]\n")
+    assert locations(error_of(text)) == [("x.yaml:9", f"heads.V.{key}") for key in keys]
+
+
+def test_an_objective_may_be_the_score_of_classes_where_the_table_decides_and_the_message_says_so() -> None:
+    (mistake,) = error_of(changed("fit:\n", "objective: [accuracy/PE]\nfit:\n")).mistakes
+    possible = mistake.message.partition("expected one of ")[2].partition(";")[0].split(", ")
+    assert {"r2/PE", "d2_log_loss/PE", "mean_score"} <= set(possible)
+    for name in possible:
+        assert loaded(changed("fit:\n", f"objective: [{name}]\nfit:\n")).objective.maximize == [name]
+
+
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_an_error_has_file_line_and_key_of_each_mistake_as_fields(change: tuple[str, str], message: str) -> None:
     error = error_of(changed(*change))

@@ -6,6 +6,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -152,6 +153,19 @@ class Head(PythonModel):
             raise ValueError(f"got '{loss}', expected one of {', '.join(kinds.HEADS)}{did_you_mean(loss, kinds.HEADS)}")
         return loss
 
+    @field_validator("quantiles")
+    @classmethod
+    def _ascend(cls, levels: list[float] | None) -> list[float] | None:
+        given = levels or []
+        if given != sorted(set(given)):
+            raise ValueError(f"got {given}, expected ascending levels, each once")
+        suffixes = quantile_columns("", given)
+        for lower, upper in pairwise(range(len(given))):
+            if suffixes[lower] == suffixes[upper]:
+                both = f"{given[lower]} and {given[upper]}, whose predictions would both be called …{suffixes[lower]}"
+                raise ValueError(f"got {both}; expected levels of at most six digits that differ")
+        return levels
+
     @model_validator(mode="before")
     @classmethod
     def _class_as_text(cls, written: Any) -> Any:
@@ -198,8 +212,6 @@ class Head(PythonModel):
             yield (given[0],), "only quantile heads have a level: write task: quantile, too, or leave it out"
         if len(given) > 1:
             yield ("quantiles",), "the head has the level of one quantile already; leave out quantile or quantiles"
-        if self.quantiles is not None and self.quantiles != sorted(set(self.quantiles)):
-            yield ("quantiles",), f"got {self.quantiles}, expected ascending levels, each once"
 
     @property
     def kind(self) -> str:

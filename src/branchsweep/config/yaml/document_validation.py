@@ -163,12 +163,18 @@ def _remove(data: dict[str, Any], mistake: ConfigMistake) -> bool:
         changed: bool = mapping.get(path[-1]) != placeholder
         mapping[path[-1]] = placeholder
         return changed
-    while path and isinstance(path[-1], int):  # a list is removed as a whole: its entries are named by their positions
-        path = path[:-1]
+    path = _removed_path(path)
     if not path or not has_path(data, path):
         return False
     del value_at(data, path[:-1])[path[-1]]
     return True
+
+
+def _removed_path(path: KeyPath) -> KeyPath:
+    """The path of what is removed because of a wrong value: a list as a whole, whose entries are named by their positions."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
 def _placeholder(path: KeyPath) -> Any:
@@ -199,11 +205,14 @@ def _may_follow_from_removal(
             inside = [other.path[experiment_depth(other.path) :] for other in earlier if experiment_depth(other.path)]
             return any(path[0] in {"table", "heads"} for path in inside)
     depth = experiment_depth(mistake.path)
+    if mistake.path[depth : depth + 1] == ("objective",):  # its metrics are those of the heads
+        return any(other.path[: depth + 1] == (*mistake.path[:depth], "heads") for other in earlier)
     dimensions, is_condition = mistake.path[: depth + 2], mistake.path[depth + 3 : depth + 4] == ("when",)
     return is_condition and any(other.path[: depth + 3] == (*dimensions, mistake.path[depth + 4]) for other in earlier)
 
 
 def _dependent_scope(root: RootModel, data: dict[str, Any], path: KeyPath) -> KeyPath:
     """The path of the mapping whose entries depend on each other, around a wrong value."""
+    path = _removed_path(path)
     is_independent = len(path) == experiment_depth(path) + 1 or has_free_keys(subschema(root, path[:-1], data))
     return path if is_independent else path[:-1]
