@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from branchsweep.types import Floats
 
@@ -100,6 +101,14 @@ def _explained(
         return np.asarray((of_rows if weights is None else weights * of_rows).sum(axis=axis))
 
     own = total(predicted)
-    null = np.broadcast_to(total(best), own.shape)
+    null = np.broadcast_to(np.where(_vary(actual, axis, weights), total(best), 0.0), own.shape)
     explained: Floats = 1.0 - np.divide(own, null, out=np.ones_like(own), where=null > 0)
     return explained
+
+
+def _vary(actual: Floats, axis: int, weights: Floats | None) -> NDArray[np.bool_]:
+    """Whether the values of rows that count vary, without `axis`: a deviance of equal ones may be above 0 by rounding alone."""
+    low, high = actual, actual
+    if weights is not None:
+        low, high = (np.where(weights > 0, actual, beyond) for beyond in (np.inf, -np.inf))
+    return np.asarray(low.min(axis=axis, initial=np.inf) < high.max(axis=axis, initial=-np.inf))
