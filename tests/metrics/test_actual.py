@@ -15,6 +15,8 @@ from branchsweep.metrics.names import Metric
 from branchsweep.metrics.scores import head_scores, scores_of_many
 from branchsweep.metrics.significance import ComparedMetrics, PairedPredictions, paired_bootstrap
 from branchsweep.models.ensemble_selection import select_greedily
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import head_kinds
 from branchsweep.models.heads.regression import MSE
 from branchsweep.types import Floats
 from properties import quick
@@ -112,6 +114,11 @@ def test_a_metric_says_whether_it_takes_weights() -> None:
         lambda actual, predicted: float((predicted - actual).mean()),
     )
     try:
-        assert [takes_weights(name) for name in (*MSE.metrics, "bias")] == [True, True, True, False]
+        assert [takes_weights(MSE, name) for name in (*MSE.metrics, "bias")] == [True, True, True, False]
     finally:
         unregister_metric("bias")
+
+
+@pytest.mark.parametrize("head", head_kinds(), ids=lambda head: head.name)
+def test_every_metric_of_a_built_in_head_takes_weights(head: Head) -> None:
+    assert [name for name in head.metrics if not takes_weights(head, name)] == []

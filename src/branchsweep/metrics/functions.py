@@ -222,10 +222,10 @@ def _with_arguments(function: Callable[..., Any], kind: ScoredKind, metric: str)
     return partial(function, **arguments) if arguments else function
 
 
-def takes_weights(name: str) -> bool:
-    """Whether the function of a metric takes the weights of rows as a third argument."""
+def takes_weights(kind: ScoredKind, metric: str) -> bool:
+    """Whether the function of a metric of heads of this kind takes the weights of rows as a third argument."""
     try:
-        inspect.signature(METRIC_FUNCTIONS[name]).bind(*[None] * 3)
+        inspect.signature(metric_function(kind, metric)).bind(*[None] * 3)
     except TypeError:
         return False
     return True

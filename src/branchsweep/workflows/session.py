@@ -175,7 +175,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
     """
     for head, kind in kinds_by_head(experiment).items() if dataset.weights is not None else ():
         for name in kind.metrics:
-            if not takes_weights(name):
+            if not takes_weights(kind, name):
                 message = f"the metric {name} takes no weights, but the rows have some: register it with a function of"
                 raise ConfigError(f"{message} (actual, predicted, weights), or leave the weights out", f"heads.{head}")
 
