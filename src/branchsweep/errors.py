@@ -131,13 +131,13 @@ class DeprecatedKeyWarning(FutureWarning):
     """A YAML file or a `--set` has a key by its old name, which is still read.
 
     Args:
-        where: The file and line, or the override.
+        where: The file and line, or the override; empty for a key in Python.
         old: The key by its old name, such as `search.known`.
         new: The key by its present name.
     """
 
     def __init__(self, where: str, old: str, new: str) -> None:
-        super().__init__(f"{where}: {old} is now called {new}; the old name is still read")
+        super().__init__(f"{where and f'{where}: '}{old} is now called {new}; the old name is still read")
         self.where, self.old, self.new = where, old, new
 
 

@@ -104,6 +104,77 @@ def test_dimensions_take_their_bounds_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "shorthand", "written"),
+    [
+        ("objective", ["r2/heat", "r2/steam"], {"maximize": ["r2/heat", "r2/steam"]}),
+        ("objective", "r2/heat", {"maximize": ["r2/heat"]}),
+        ("pruning", "none", {"rungs": []}),
+        (
+            "search",
+            {"trials": 4, "known": {"first": {"trunk.depth": 2}}},
+            {"trials": 4, "initial_trials": {"first": {"trunk.depth": 2}}},
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::branchsweep.errors.DeprecatedKeyWarning")
+def test_a_shorthand_of_yaml_means_the_same_in_python(key: str, shorthand: object, written: object) -> None:
+    assert in_python(**{key: shorthand}) == Experiment.model_validate({**WRITTEN, key: written})
+
+
+def test_the_built_in_table_by_its_name() -> None:
+    assert list(in_python(table="ccpp").table.inputs) == ["AT", "AP", "RH"]
+
+
+def test_paths_are_looked_up_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text("dimensions:\n  trunk.depth: {type: int, low: 1, high: 4}\n", encoding="utf-8")
+    table = {"source": "plant.csv", "inputs": ["load"]}
+    experiment = in_python(space="space.yaml", test="held.csv", table=table)
+    assert experiment.space == in_python(space={"trunk.depth": Int(1, 4)}).space
+    assert experiment.test.path == str(tmp_path / "held.csv") and experiment.table.source == str(tmp_path / "plant.csv")
+    experiment.to_yaml("boiler.yaml")
+    contestants = {"network": {"kind": "network"}, "single": {"kind": "single"}}
+    shorthands = {"name": "boiler", "table": ["load"], "heads": ["heat"], "space": "space.yaml"}
+    for given, meant in (
+        ("boiler.yaml", experiment),
+        (Path("boiler.yaml"), experiment),
+        (shorthands, Experiment(**shorthands)),
+    ):
+        assert Comparison(name="two", experiment=given, contestants=contestants).experiment == meant
+
+
+def test_a_mistake_in_a_file_that_is_named_in_python_is_located_there(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("dimensions:\n  trunk.dept: {type: int, low: 1, high: 4}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        in_python(space=str(tmp_path / "space.yaml"), heads={"heat": {"loss": "mea"}})
+    first, second = raised.value.mistakes
+    assert (first.where, first.key) == ("", "heads.heat.loss")
+    assert second.where.endswith("space.yaml:2") and second.key == "dimensions.trunk.dept"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "named"),
+    [
+        ({"heads": ["heat", 3]}, "heads", "got 3"),
+        ({"heads": ["heat", "heat"]}, "heads", "each column once"),
+        ({"heads": "heat"}, "heads", "['heat']"),
+        ({"heads": []}, "heads", "at least one"),
+        ({"heads": [Head()]}, "heads", "one mapping"),
+        ({"table": pd.DataFrame({"load": [1]})}, "table", "sweep(experiment, df)"),
+        ({"table": "plant.csv"}, "table", "inputs"),
+        ({"pruning": "nane"}, "pruning", "none"),
+        ({"space": "no.yaml"}, "space", "from the working directory"),
+        ({"search": pd.DataFrame({"trials": [1]})}, "search", "a value of type DataFrame"),
+    ],
+)
+def test_what_no_shorthand_stands_for_is_answered_with_what_does(changes: dict[str, Any], key: str, named: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        in_python(**changes)
+    (mistake,) = raised.value.mistakes
+    assert mistake.key == key and named in mistake.message
+
+
+@pytest.mark.parametrize(
     ("construct", "keys"),
     [
         (lambda: Head(task="quantile", quantiles=[0.9, 0.1]), ["quantiles"]),

@@ -50,6 +50,7 @@ class Experiment(FileModel):
 
     In Python a table without a source is a DataFrame that is passed to the sweep, heads may be a list of columns, a space may
     be a mapping from hyperparameters to what they are varied in, or fixed at, and a promotion may be the model's name.
+    Shorthands of YAML are read, too; paths are looked up from the working directory.
 
     Raises:
         ConfigError: Everything that is wrong, one line per mistake.

@@ -36,9 +36,9 @@ def rename_deprecated_keys(document: Document, experiment: KeyPath = (), is_reco
             continue
         location = document.location(old_path)
         if new in search:
-            message = (
-                f"this is the old name of '{new}', which is given as well ({document.location(new_path)}); give {new} alone"
-            )
+            other = str(document.location(new_path))  # empty for values in Python
+            place = f" ({other})" if other else ""
+            message = f"this is the old name of '{new}', which is given as well{place}; give {new} alone"
             mistakes.append(ConfigMistake(old_path, old_path, message))
             continue
         if not is_recorded:

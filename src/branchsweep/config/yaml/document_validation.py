@@ -36,7 +36,7 @@ def validate_document(root: type[Model], document: Document, found: Iterable[Con
     model, refused, further = _validate(root, document.data)
     mistakes = [*found, *refused]
     if model is None or mistakes:
-        masked = [] if further else _masked_mistakes(root, document.data, mistakes)
+        masked = [] if further else masked_mistakes(root, document.data, mistakes)
         raise_mistakes(document, [*mistakes, *masked], further)
     return model
 
@@ -131,7 +131,7 @@ def _distinct(mistakes: Iterable[ConfigMistake]) -> list[ConfigMistake]:
     return [mistake for path, mistake in first.items() if path not in misspelled]
 
 
-def _masked_mistakes(root: RootModel, data: dict[str, Any], mistakes: list[ConfigMistake]) -> list[ConfigMistake]:
+def masked_mistakes(root: RootModel, data: dict[str, Any], mistakes: list[ConfigMistake]) -> list[ConfigMistake]:
     """Mistakes that the models find only once the others are gone, such as a space that names no hyperparameter.
 
     The models check the data again without the wrong values, which then have their defaults, until nothing is left to remove.

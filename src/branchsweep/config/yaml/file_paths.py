@@ -43,7 +43,8 @@ def missing_file_message(name: str, folder: Path) -> str:
     """That `find_file` found nothing, with the YAML file whose name is most like it."""
     nearest_file = next(filter(None, (nearest_yaml_file(start / name) for start in (folder, Path.cwd()))), None)
     hint = f"; did you mean '{Path(name).with_name(nearest_file.name)}'?" if nearest_file else ""
-    return f"got '{name}', expected a YAML file, looked up from this file's folder and from the working directory{hint}"
+    place = "" if folder == Path.cwd() else "from this file's folder and "
+    return f"got '{name}', expected a YAML file, looked up {place}from the working directory{hint}"
 
 
 def nearest_yaml_file(file: Path) -> Path | None:

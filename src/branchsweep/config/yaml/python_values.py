@@ -8,14 +8,18 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.experiment import Experiment
 from branchsweep.config.file_model import FileModel
 from branchsweep.config.sections.table import DATAFRAME
 from branchsweep.config.yaml import document_validation
-from branchsweep.config.yaml.document_validation import worded_mistakes
+from branchsweep.config.yaml.comparison_experiments import experiment_paths, resolve_comparison
+from branchsweep.config.yaml.document_validation import masked_mistakes, worded_mistakes
 from branchsweep.config.yaml.messages import ConfigMistake
 from branchsweep.config.yaml.schema_lookup import RootModel
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation
+from branchsweep.config.yaml.shorthands import resolve_experiment
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value
 
 _SPACE_KEYS = {"dimensions", "fixed"}
 
@@ -31,25 +35,69 @@ def to_document(root: RootModel, values: Mapping[str, Any]) -> tuple[Document, l
         The document, and what could not be resolved.
     """
     data: dict[str, Any] = {key: plain_value(value) for key, value in values.items()}
-    if issubclass(root, FileModel):
-        _resolve_shorthands(data)
-    return Document(data, {(): SourceLocation("" if issubclass(root, FileModel) else root.__name__)}), []
+    document = Document(data, {(): SourceLocation("" if issubclass(root, FileModel) else root.__name__)})
+    if issubclass(root, Experiment):
+        return document, [*_resolve_python_shorthands(document, ()), *resolve_experiment(document, (), Path.cwd())]
+    if issubclass(root, Comparison):
+        found = [mistake for path in experiment_paths(document) for mistake in _resolve_python_shorthands(document, path)]
+        return document, [*found, *resolve_comparison(document, Path.cwd())]
+    return document, []
 
 
-def _resolve_shorthands(plain: dict[str, Any]) -> None:
-    """Resolve the shorthands that experiments have in Python alone."""
-    table, heads, space, promotion = (plain.get(key) for key in ("table", "heads", "space", "promotion"))
-    if isinstance(table, list):
-        plain["table"] = {"source": DATAFRAME, "inputs": table}
+def _resolve_python_shorthands(document: Document, path: KeyPath) -> list[ConfigMistake]:
+    """Resolve the shorthands that an experiment has in Python alone, where the table is a DataFrame unless it says otherwise.
+
+    Args:
+        document: Changed in place.
+        path: The path of the experiment in it.
+
+    Returns:
+        What could not be resolved.
+    """
+    experiment = document.find(path)
+    if not isinstance(experiment, dict):
+        return []
+    table, heads, space, promotion = (experiment.get(key) for key in ("table", "heads", "space", "promotion"))
+    found: list[ConfigMistake] = []
+    if hasattr(table, "columns"):
+        message = (
+            "got a DataFrame, expected its inputs, such as table=['load', 'wind']; the rows are passed to sweep(experiment, df)"
+        )
+        found.append(ConfigMistake((*path, "table"), (*path, "table"), message))
+    elif isinstance(table, list):
+        experiment["table"] = {"source": DATAFRAME, "inputs": table}
     elif isinstance(table, dict):
-        plain["table"] = {"source": DATAFRAME, **table}
-    if isinstance(heads, list) and all(isinstance(head, str) for head in heads):
-        plain["heads"] = {head: {} for head in heads}
+        experiment["table"] = {"source": DATAFRAME, **table}
     if isinstance(space, dict) and not _SPACE_KEYS & space.keys():
         varied = {name: value for name, value in space.items() if isinstance(value, dict)}
-        plain["space"] = {"dimensions": varied, "fixed": {name: space[name] for name in space if name not in varied}}
+        fixed = {name: value for name, value in space.items() if name not in varied}
+        experiment["space"] = {"dimensions": varied, "fixed": fixed}
     if isinstance(promotion, str):
-        plain["promotion"] = {"model": promotion}
+        experiment["promotion"] = {"model": promotion}
+    if isinstance(heads, (list, str)):
+        if problem := _heads_problem(heads):
+            found.append(ConfigMistake((*path, "heads"), (*path, "heads"), problem))
+        else:
+            experiment["heads"] = {head: {} for head in heads}
+    return found
+
+
+def _heads_problem(heads: list[Any] | str) -> str:
+    """Why this is no list of columns to predict; empty where it is one."""
+    if isinstance(heads, str):
+        return f"got {describe_value(heads)}, expected a list of columns, such as [{heads!r}], or a mapping from names to heads"
+    if not heads:
+        return "got an empty list, expected at least one column"
+    for head in heads:
+        if isinstance(head, dict):
+            return (
+                "got a head in a list of columns, expected one mapping from names to heads, such as {'heat': Head(unit='MW')}"
+            )
+        if not isinstance(head, str):
+            return f"got {describe_value(head)} for the name of a head, expected a text; put it in quotes"
+        if heads.count(head) > 1:
+            return f"got {head!r} more than once, expected each column once"
+    return ""
 
 
 def raise_mistakes(root: RootModel, document: Document, found: list[ConfigMistake], error: ValidationError | None) -> NoReturn:
@@ -65,7 +113,10 @@ def raise_mistakes(root: RootModel, document: Document, found: list[ConfigMistak
         ConfigError: All mistakes, one per line.
     """
     refused, further = worded_mistakes(root, document.data, error) if error else ([], 0)
-    document_validation.raise_mistakes(document, [*found, *refused], further)
+    mistakes = [*found, *refused]
+    has_masked = issubclass(root, FileModel) and not further  # the keys of a part all depend on each other
+    masked = masked_mistakes(root, _without_objects(document.data), mistakes) if has_masked else []
+    document_validation.raise_mistakes(document, [*mistakes, *masked], further)
 
 
 def plain_value(value: Any) -> Any:
@@ -81,3 +132,12 @@ def plain_value(value: Any) -> Any:
     if hasattr(value, "tolist"):  # known by what it can do, so that NumPy is not imported: a bool stays one, and an int an int
         return plain_value(value.tolist())
     return value
+
+
+def _without_objects(value: Any) -> Any:
+    """The same with None in place of what no document has, such as a DataFrame, which may be neither copied nor compared."""
+    if isinstance(value, dict):
+        return {key: _without_objects(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_objects(inner) for inner in value]
+    return value if isinstance(value, (bool, int, float, str)) else None

@@ -19,7 +19,7 @@ from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, expand_user, find_file, missing_file_message
 from branchsweep.config.yaml.messages import ConfigMistake
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation, dotted
 from branchsweep.config.yaml.yaml_parser import read_document
 from branchsweep.errors import HeadNameWarning, did_you_mean
 
@@ -138,13 +138,14 @@ def _resolve_head_names(document: Document, experiment: KeyPath) -> list[ConfigM
             continue
         location = document.location(path)
         if name in heads:
-            other = document.location((*experiment, "heads", name))
-            message = f"the head would be called {name}, as another one is ({other}); give it a name, and column: {column!r}"
+            other = str(document.location((*experiment, "heads", name)))  # empty for values in Python
+            place = f" ({other})" if other else ""
+            message = f"the head would be called {name}, as another one is{place}; give it a name, and column: {column!r}"
             mistakes.append(ConfigMistake(path, path, message))
             continue
         head["column"] = column
         document.rename(path, name)
-        warnings.warn(HeadNameWarning(str(location), column, name), stacklevel=2)
+        warnings.warn(HeadNameWarning(str(location) or dotted(path[:-1]), column, name), stacklevel=2)
     return mistakes
 
 

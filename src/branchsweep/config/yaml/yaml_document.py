@@ -129,6 +129,8 @@ def describe_value(value: Any) -> str:
         return f"a mapping{_count(value)}" if value else "an empty mapping"
     if isinstance(value, list):
         return f"a list{_count(value)}" if value else "an empty list"
+    if type(value).__module__ not in ("builtins", "datetime"):  # in Python it may be anything
+        return f"a value of type {type(value).__name__}"
     return shortened(repr(value), LONGEST_SHOWN)
 
 
