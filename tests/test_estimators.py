@@ -108,6 +108,12 @@ def test_what_is_fixed_for_all_targets_is_searched_for_none() -> None:
     assert "trunk.width" not in experiment.space.dimensions and experiment.space.fixed["branch.depth"] == 1
 
 
+def test_values_of_numpy_are_plain_values() -> None:
+    params = {"trunk.width": np.int64(8)}
+    given = regressor(n_trials=np.int64(2), epochs=np.int64(3), params=params)._request(_rows()).experiment
+    assert given == regressor(n_trials=2, epochs=3, params={"trunk.width": 8})._request(_rows()).experiment
+
+
 def _rows() -> Rows:
     """What an estimator makes a request of."""
     return Rows({f"x{position}": NUMERIC for position in range(3)}, X, Y, ["PE", "V"])

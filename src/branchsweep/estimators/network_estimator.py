@@ -202,7 +202,7 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         budget = budget_for(len(rows.x), test_fraction=0.0)
         folds = self._folds(rows, budget, seed) if self.n_trials else ()
         method = {"method": "k_fold", "folds": len(folds)} if len(folds) > 1 else {"method": "hold_out"}
-        values = {**self._experiment(rows, budget, seed), "validation": method}
+        values = plain_value({**self._experiment(rows, budget, seed), "validation": method})
         experiment = validate_mapping(Experiment, values, _PARAMETERS)
         dataset = rows.dataset({name: tuple(head.classes) for name, head in experiment.heads.items() if head.classes})
         return FitRequest(experiment, dataset, folds, self.n_networks, self.n_jobs)
@@ -211,7 +211,7 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         """The experiment as a mapping, without its validation."""
         given, heads = dict(self.params or {}), rows.heads
         if self.n_trials:
-            dimensions = starting_dimensions(heads, budget) if self.space is None else plain_value(dict(self.space))
+            dimensions = starting_dimensions(heads, budget) if self.space is None else dict(self.space)
             fixed = {**starting_values(heads, budget), **given}
         else:
             dimensions, fixed = {}, {**default_recipe(heads, budget), **given}

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from branchsweep.config.comparison import Comparison
-from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.config_model import ConfigModel, KeyMistake, KeyPath
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.file_model import FileModel
 from branchsweep.config.sections.table import DATAFRAME
@@ -57,35 +57,41 @@ def _resolve_python_shorthands(document: Document, path: KeyPath) -> list[Config
     experiment = document.find(path)
     if not isinstance(experiment, dict):
         return []
-    table, heads, space, promotion = (experiment.get(key) for key in ("table", "heads", "space", "promotion"))
     found: list[ConfigMistake] = []
+    for key, resolve in (("table", _table), ("heads", _heads), ("space", _space), ("promotion", _promotion)):
+        if key in experiment:
+            experiment[key], mistakes = resolve(experiment[key])
+            found += [ConfigMistake((*path, key, *inner), (*path, key, *inner), message) for inner, message in mistakes]
+    return found
+
+
+_Resolved = tuple[Any, list[KeyMistake]]
+"""What a shorthand stands for, and why it stands for nothing, by paths from its key."""
+
+
+def _table(table: Any) -> _Resolved:
     if hasattr(table, "columns"):
         message = (
             "got a DataFrame, expected its inputs, such as table=['load', 'wind']; the rows are passed to sweep(experiment, df)"
         )
-        found.append(ConfigMistake((*path, "table"), (*path, "table"), message))
-    elif isinstance(table, list):
-        experiment["table"] = {"source": DATAFRAME, "inputs": table}
-    elif isinstance(table, dict):
-        experiment["table"] = {"source": DATAFRAME, **table}
-    if isinstance(space, dict) and not _SPACE_KEYS & space.keys():
-        varied = {name: value for name, value in space.items() if isinstance(value, dict)}
-        fixed = {name: value for name, value in space.items() if name not in varied}
-        experiment["space"] = {"dimensions": varied, "fixed": fixed}
-    if isinstance(promotion, str):
-        experiment["promotion"] = {"model": promotion}
-    if isinstance(heads, (list, str)):
-        if problem := _heads_problem(heads):
-            found.append(ConfigMistake((*path, "heads"), (*path, "heads"), problem))
-        else:
-            experiment["heads"] = {head: {} for head in heads}
-    return found
+        return table, [((), message)]
+    if isinstance(table, list):
+        return {"source": DATAFRAME, "inputs": table}, []
+    return {"source": DATAFRAME, **table} if isinstance(table, dict) else table, []
 
 
-def _heads_problem(heads: list[Any] | str) -> str:
+def _heads(heads: Any) -> _Resolved:
+    if isinstance(heads, dict):
+        return heads, []
+    problem = _heads_problem(heads)
+    return (heads, [((), problem)]) if problem else ({head: {} for head in heads}, [])
+
+
+def _heads_problem(heads: Any) -> str:
     """Why this is no list of columns to predict; empty where it is one."""
-    if isinstance(heads, str):
-        return f"got {describe_value(heads)}, expected a list of columns, such as [{heads!r}], or a mapping from names to heads"
+    if not isinstance(heads, list):
+        example = [heads] if isinstance(heads, str) else ["heat", "steam"]
+        return f"got {describe_value(heads)}, expected a list of columns, such as {example}, or a mapping from names to heads"
     if not heads:
         return "got an empty list, expected at least one column"
     for head in heads:
@@ -98,6 +104,22 @@ def _heads_problem(heads: list[Any] | str) -> str:
         if heads.count(head) > 1:
             return f"got {head!r} more than once, expected each column once"
     return ""
+
+
+def _space(space: Any) -> _Resolved:
+    if not isinstance(space, dict) or _SPACE_KEYS & space.keys():
+        return space, []
+    varied = {name: value for name, value in space.items() if isinstance(value, dict)}
+    fixed = {name: value for name, value in space.items() if name not in varied}
+    message = "got a list, expected one value, or what it is varied in, such as Choice([{}, ...])"
+    mistakes: list[KeyMistake] = [
+        (("fixed", name), message.format(repr(value[0]))) for name, value in fixed.items() if isinstance(value, list) and value
+    ]
+    return {"dimensions": varied, "fixed": fixed}, mistakes
+
+
+def _promotion(promotion: Any) -> _Resolved:
+    return {"model": promotion} if isinstance(promotion, str) else promotion, []
 
 
 def raise_mistakes(root: RootModel, document: Document, found: list[ConfigMistake], error: ValidationError | None) -> NoReturn:

@@ -133,9 +133,9 @@ def _resolve_head_names(document: Document, experiment: KeyPath) -> list[ConfigM
     heads = document.find((*experiment, "heads"))
     mistakes: list[ConfigMistake] = []
     for column, head in list(heads.items()) if isinstance(heads, dict) else []:
-        path, name = (*experiment, "heads", column), name_from_column(column)
-        if not is_named_by_column(column, head):
+        if not (isinstance(column, str) and is_named_by_column(column, head)):  # in Python a key may be a number
             continue
+        path, name = (*experiment, "heads", column), name_from_column(column)
         location = document.location(path)
         if name in heads:
             other = str(document.location((*experiment, "heads", name)))  # empty for values in Python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from branchsweep.config.config_model import KeyPath
@@ -129,9 +130,9 @@ def describe_value(value: Any) -> str:
         return f"a mapping{_count(value)}" if value else "an empty mapping"
     if isinstance(value, list):
         return f"a list{_count(value)}" if value else "an empty list"
-    if type(value).__module__ not in ("builtins", "datetime"):  # in Python it may be anything
-        return f"a value of type {type(value).__name__}"
-    return shortened(repr(value), LONGEST_SHOWN)
+    if isinstance(value, (str, int, float, date)):
+        return shortened(repr(value), LONGEST_SHOWN)
+    return f"a value of type {type(value).__name__}"  # in Python it may be anything
 
 
 def _count(entries: Sized) -> str:
