@@ -366,6 +366,18 @@ def test_rows_without_a_prediction_are_counted(
     assert (found["rows_outside"], found["rows_without_prediction"], found["heads"]) == (0, 30, {})
 
 
+def test_rows_are_explained_and_checked_in_python(registered: Registered) -> None:
+    rows = pd.DataFrame([{**RECORDS[row % 2], "temperature": row, "load": row} for row in range(40)])
+    found = registered.in_python.explain(rows)
+    assert list(found) == ["input", "head", "importance", "low", "high"]
+    assert set(found["input"]) == set(COLUMNS) and set(found["head"]) == {"load"}
+    assert found["importance"].is_monotonic_decreasing
+    result = registered.in_python.check(rows)
+    assert (result.rows, list(result.heads)) == (40, ["load"]) and "season" in result.changed
+    with pytest.raises(UserError):
+        registered.in_python.check(rows[:0])
+
+
 def test_a_table_without_targets_explains_nothing(registered: Registered, tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match="load, price"):

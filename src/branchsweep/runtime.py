@@ -57,7 +57,7 @@ def rare_garbage_collection() -> Iterator[None]:
     that the import takes. At the end they are set aside: no later search for garbage looks at them.
     """
     thresholds = gc.get_threshold()
-    gc.set_threshold(20_000, *thresholds[1:])
+    gc.set_threshold(max(20_000, thresholds[0]), *thresholds[1:])
     try:
         yield
     finally:

@@ -154,7 +154,7 @@ HALF = pd.Series([1.5] * (ROWS // 2) + ["abc"] * (ROWS // 2), dtype=object)
         ({"T": {}, "zone": DATE}, {}, ["no date", "2024-05-31"]),
         ({"*": CATEGORICAL}, {"wind": EMPTY}, ["'wind'", "no values", "table.exclude"]),
         (["T", "wind"], {"wind": EMPTY}, ["'wind'", "no values", "table.exclude"]),
-        (["T"], {"load": TEXTS}, ["heads.load.column", "head load"]),
+        (["T"], {"load": TEXTS}, ["heads.load", "'load' holds words"]),
         (["T"], {"load": EMPTY}, ["head load"]),
         (["T", "season"], {"season": pd.Series(map(str, range(ROWS))) + "x"}, ["{season: {kind: categorical}}"]),
         (["T", "wind"], {"wind": HALF}, ["{wind: {kind: categorical}}"]),

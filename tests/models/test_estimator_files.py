@@ -74,6 +74,7 @@ def test_every_kind_of_estimator_predicts_from_its_file_as_it_was_fitted(tmp_pat
     np.testing.assert_allclose(PopulationTrainer(ROWS).predict(tmp_path / "both", ROWS.x), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_with_estimators_is_served_without_branchsweep(tmp_path: Path) -> None:
     members = [estimator(name, {"PE": 0.3, "V": 0.4}) for name in ("extra_trees", "joint_random_forest")]
     predictor = exported(tmp_path, [network(head_shares={"PE": 0.4, "V": 0.2})], members)

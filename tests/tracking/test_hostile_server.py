@@ -262,7 +262,7 @@ def test_a_file_without_end_is_given_up_at_the_limit(proxy: HostileServer, monke
     assert Path(client.download_artifacts(tracker.run_id, "large.txt")).stat().st_size == 3 << 20, "a call of others"
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("created", ["model-versions/create", "/logged-models"])
 def test_what_is_created_twice_as_an_answer_was_lost_is_registered_once(
     proxy: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: str, times: int

@@ -69,6 +69,7 @@ def test_processors_train_with_a_count_of_processes_or_without_gpus(
     assert choose_gpus(config, pytest.fail, {}, with_a_device) == []
 
 
+@pytest.mark.slow
 def test_a_device_that_tensorflow_does_not_see_gives_a_message_with_the_install_command(with_a_device: Path) -> None:
     """TensorFlow is really asked."""
     messages: list[str] = []

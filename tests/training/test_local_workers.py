@@ -62,6 +62,7 @@ def test_one_worker_whose_process_is_replaced_equals_two_workers_to_the_last_bit
         assert_same_outcome(outcome, outcomes[position])
 
 
+@pytest.mark.slow
 def test_workers_train_on_other_rows_as_a_new_trainer_would(
     two_workers: tuple[LocalWorkers, list[float]],
 ) -> None:
@@ -75,6 +76,7 @@ def test_workers_train_on_other_rows_as_a_new_trainer_would(
     workers.use_rows(rows)
 
 
+@pytest.mark.slow
 def test_a_model_is_exported_and_predicts_also_after_the_idle_worker_has_died(
     two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

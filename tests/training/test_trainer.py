@@ -226,6 +226,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"optimizer": "sgd", "momentum": 0.9, "activation": "tanh", "learning_rate": 0.01, "PE.loss_weight": 3.0},
             LAST_EPOCH,
             id="sgd with momentum",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -241,12 +242,16 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             id="decay, cosine, gelu, quantile",
         ),
         pytest.param(
-            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE_HEADS, id="three heads, other losses"
+            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005},
+            THREE_HEADS,
+            id="three heads, other losses",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"trunk.depth": 3, "trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2, "activation": "silu"},
             LAST_EPOCH,
             id="a trunk wider than the branches",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"trunk.width": 5, "PE.width": 41, "PE.depth": 2, "V.width": 35, "activation": "tanh", "learning_rate": 0.01},
@@ -268,6 +273,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             },
             LAST_EPOCH,
             id="layers that taper and widen",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -378,6 +384,7 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             {"input_factor_rate": 6.0, "learning_rate": 0.01, "weight_decay": 0.02, "ema_momentum": 0.9, "clipnorm": 0.05},
             LAST_EPOCH,
             id="learned factors of the inputs",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -431,7 +438,12 @@ def make_partial_rows(heads: int = 2, weighted: bool = False) -> TrainingRows:
     ("params", "experiment"),
     [
         pytest.param({"activation": "silu", "trunk.width": 12, "branch.width": 9}, LAST_EPOCH, id="adam"),
-        pytest.param({"optimizer": "sgd", "momentum": 0.9, "PE.loss_weight": 3.0}, LAST_EPOCH, id="sgd with momentum"),
+        pytest.param(
+            {"optimizer": "sgd", "momentum": 0.9, "PE.loss_weight": 3.0},
+            LAST_EPOCH,
+            id="sgd with momentum",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"trunk.depth": 1, "V.depth": 2, "Q.depth": 0}, THREE_HEADS, id="three heads, other losses"),
     ],
 )
@@ -458,7 +470,7 @@ def test_a_target_of_weight_0_counts_as_one_that_is_not_known_to_the_last_bit() 
     assert_equal_lanes(without, masked)
 
 
-@pytest.mark.parametrize("weighted_first", [False, True])
+@pytest.mark.parametrize("weighted_first", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_weights_of_1_are_no_weights(weighted_first: bool) -> None:
     """In one process, which compiles either program first."""
     rows, lane = make_rows(), [make_lane({"activation": "silu", "batch_size": 40 + weighted_first})]
@@ -626,6 +638,7 @@ def test_gradient_norm_balances_every_layer_that_several_layers_read() -> None:
             {"trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2},
             LAST_EPOCH,
             id="a trunk wider than the branches",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -807,7 +820,10 @@ def fit_with_draws(lane: Lane, rows: TrainingRows) -> Weights:
     "params",
     [
         {"trunk.dropout": 0.3, "branch.dropout": 0.1, "activation": "silu", "trunk.depth": 3},
-        {"V.dropout": 0.6, "V.depth": 2, "PE.depth": 0, "trunk.width": 40, "branch.width": 7, "activation": "tanh"},
+        pytest.param(
+            {"V.dropout": 0.6, "V.depth": 2, "PE.depth": 0, "trunk.width": 40, "branch.width": 7, "activation": "tanh"},
+            marks=pytest.mark.slow,
+        ),
         {"target_noise": 0.3, "activation": "silu"},
         pytest.param({"target_noise": 0.1, "V.dropout": 0.2, "activation": "tanh"}, marks=pytest.mark.slow),
     ],
@@ -893,7 +909,7 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
     ]
 
 
-@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+@pytest.mark.parametrize("widths", [pytest.param(NARROW, marks=pytest.mark.slow), WIDE_TRUNK])
 def test_lanes_with_and_without_options_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
     """And those that have none of them equal those of a program that has no such options."""
     experiment = with_options_space(TWO_HEADS)
@@ -964,7 +980,7 @@ def with_branches_elsewhere(lanes: list[Lane]) -> list[Lane]:
     return [moved(lane, number) if number % 3 else lane for number, lane in enumerate(lanes)]
 
 
-@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+@pytest.mark.parametrize("widths", [NARROW, pytest.param(WIDE_TRUNK, marks=pytest.mark.slow)])
 def test_lanes_with_branches_anywhere_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
     """And those with branches at the end of the trunk equal those of a program whose heads do not read each other."""
     experiment, lanes = with_branches_anywhere(TWO_HEADS), with_branches_elsewhere(mixed_lanes(13, widths))

@@ -56,11 +56,14 @@ def test_the_age_of_the_process_passes_with_time() -> None:
 
 
 def test_garbage_collection_is_rare_in_its_context_alone() -> None:
-    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
+    before = (700, *usual[1:])
     try:
+        gc.set_threshold(*before)
         with rare_garbage_collection():
             assert gc.get_threshold()[0] > before[0]
         assert gc.get_threshold() == before
         assert gc.get_freeze_count() > frozen
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()

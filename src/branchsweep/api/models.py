@@ -15,10 +15,13 @@ from branchsweep.api.arguments import check_text
 from branchsweep.api.notebook import history_html, model_html
 from branchsweep.api.sessions import address
 from branchsweep.data.files.written_table import make_dataframe
+from branchsweep.errors import UserError
 from branchsweep.models.serving import MANIFEST_FILE, Predictor
 from branchsweep.runtime import silence_stderr, temporary_folder
 from branchsweep.tracking.champion_history import ChampionHistory, ChampionTenure, RegisteredVersion, RollbackResult
 from branchsweep.tracking.open import download_model, open_registry
+from branchsweep.workflows.explanation import explain_files
+from branchsweep.workflows.table_check import TableCheck, check_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +62,7 @@ class Model:
 
     @property
     def classes(self) -> dict[str, list[str]]:
-        """By binary head its classes, the positive one last."""
+        """By head of classes its classes; of two the positive one last."""
         return self._predictor.classes
 
     def inputs_dataframe(self) -> pd.DataFrame:
@@ -88,6 +91,46 @@ class Model:
         """
         with silence_stderr():
             return self._predictor.predict(data, warn=warn, interval=interval, joint=joint)
+
+    def explain(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Which inputs the predictions rest on: what a head's score loses when an input is shuffled (permutation importance).
+
+        Args:
+            data: Inputs and targets, best of rows that the model was not trained on; 20 or more with a known target.
+
+        Returns:
+            One row per input and head, the most important input first: `importance`, and `low` and `high`, the ends of its 95 %
+            confidence interval.
+
+        Raises:
+            UserError: Too few rows have a target.
+            ValueError: As of `predict`.
+        """
+        with silence_stderr():
+            found = explain_files(self._files, data, "data")
+        rows = [
+            [name, head, own.value, own.low, own.high] for name in found.ranked for head, own in found.importance[name].items()
+        ]
+        return make_dataframe(("input", "head", "importance", "low", "high"), rows)
+
+    def check(self, data: pd.DataFrame) -> TableCheck:
+        """Compare rows with those that the model was trained on: has an input changed, is the model still as accurate?
+
+        Args:
+            data: The input columns; targets where they are known.
+
+        Returns:
+            `inputs` by name: `index` (population stability), `outside`, `missing`, `stability`; `changed`, the inputs that have
+            changed; `heads` with the scores of those whose targets are there.
+
+        Raises:
+            UserError: There are no rows.
+            ValueError: As of `predict`.
+        """
+        if not len(data):
+            raise UserError("got a table without rows, expected one or more", "data")
+        with silence_stderr():
+            return check_table(self._files, data, repr(self), "data", {})
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return folder, train(folder, "16,24")
 
 
+@pytest.mark.slow
 def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tuple[Path, list[str]]) -> None:
     folder, first = cached
     compiled = {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")}
