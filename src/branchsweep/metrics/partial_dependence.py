@@ -13,7 +13,7 @@ from branchsweep.types import Floats
 POINTS = 20
 """Values of an input at which the mean prediction is taken, at most."""
 
-MOST_ROWS = 400
+MOST_ROWS = 300
 """Rows over which the mean is taken, at most."""
 
 

@@ -26,7 +26,7 @@ REPEATS = 5
 CONFIDENCE = 0.95
 """Of the interval of an importance."""
 
-MOST_PREDICTED = 100_000
+MOST_PREDICTED = 15_000
 """Rows that are predicted in all, at most: with many inputs fewer rows are shuffled."""
 
 FEWEST_ROWS = 50
