@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -96,8 +96,7 @@ def predict(
         predicted = predictor(source.frame, warn, interval or 0.0, joint)
     beside = [name for name in predicted.columns if name not in predictor.heads]
     further = [name for name in predicted.columns if name not in (predictor.targets or predictor.heads)]
-    for warning in filter(None, (*source.warnings, without_prediction(predicted, beside))):
-        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
+    _print_warnings(filter(None, (*source.warnings, without_prediction(predicted, beside))))
     written, names = with_predictions(source.frame, predicted, predictor.targets, further)
     write_table(written, output)
     outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside the range of the training rows" if warn else ""
@@ -106,6 +105,13 @@ def predict(
         if name != head:
             message = f"the table has a column {head} already, so {name} is the new one"
             console.print(message, highlight=False, soft_wrap=True)
+
+
+def _print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on standard error."""
+    console = LiteralConsole(stderr=True)
+    for warning in warnings:
+        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
 
 
 def check(
@@ -193,7 +199,7 @@ def _explanation_pictures(explanation: Explanation, files: Path) -> dict[str, by
 
     predictor, pictures = Predictor(files), {}
     units = [predictor.units[head] for head, count in predictor.outputs.items() for _ in range(count)]
-    if figures.has_importance(explanation):
+    if explanation.explained_heads:
         pictures["permutation_importance.png"] = png(figures.importance_figure(explanation))
     if figures.has_curves(explanation):
         pictures["partial_dependence.png"] = png(figures.dependence_figure(explanation, units))
@@ -233,9 +239,7 @@ def _of_table(
             message = f"{MANIFEST_FILE} of {model} cannot be read ({error!r}): was it edited by hand?"
             raise UnreadableRecordError(message) from error
         source = read_inputs_with_gaps(table, options(reading.csv), reading.inputs, reading.missing)
-        console = LiteralConsole(stderr=True)
-        for warning in source.warnings:
-            console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
+        _print_warnings(source.warnings)
         try:
             with silence_stderr():
                 return compute(folder, files, source.frame)

@@ -481,6 +481,15 @@ def output_column_names(described: Mapping[str, Any]) -> list[str]:
     return [PROBABILITY_COLUMN.format(head=head)] if classes else [head]
 
 
+def likeliest_positions(probabilities: Floats) -> NDArray[np.intp]:
+    """`(rows,)` the position of the likeliest class of each row.
+
+    Args:
+        probabilities: `(rows, 1)` of the second class of two, else `(rows, classes)`.
+    """
+    return (probabilities[:, 0] > THRESHOLD).astype(np.intp) if probabilities.shape[1] == 1 else probabilities.argmax(axis=1)
+
+
 def predicted_classes(probabilities: Floats, classes: Sequence[str]) -> Any:
     """The likeliest class of each row as pandas holds a column of them: missing where there is no probability.
 
@@ -491,7 +500,7 @@ def predicted_classes(probabilities: Floats, classes: Sequence[str]) -> Any:
     import pandas as pd  # noqa: PLC0415  # needed where tables are
 
     values = class_values(classes)
-    chosen = probabilities[:, 0] > THRESHOLD if probabilities.shape[1] == 1 else probabilities.argmax(axis=1)
+    chosen = likeliest_positions(probabilities)
     missing = np.isnan(probabilities.sum(axis=1))
     labels = [None if no_class else values[int(number)] for number, no_class in zip(chosen, missing, strict=True)]
     return pd.Series(labels, dtype=object if missing.any() else None).array

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.metrics.names import TEST, label
+from branchsweep.metrics.permutation_importance import Importance
 from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 from branchsweep.workflows.records.baseline_result import BaselineResult
@@ -78,6 +79,11 @@ def chosen_params(baseline: BaselineResult) -> str:
 def format_share(share: float) -> str:
     """A share in percent: `90 %`, `89.6 %`."""
     return f"{100 * share:.3g} %"
+
+
+def format_importance(importance: Importance | None) -> str:
+    """The importance of an input with half the width of its confidence interval; `-` where there is none."""
+    return "-" if importance is None else f"{importance.value:.4f} ± {importance.high - importance.value:.4f}"
 
 
 def format_difference(difference: float) -> str:

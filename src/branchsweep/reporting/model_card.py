@@ -16,7 +16,7 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.escaping import escape_markdown, one_line
-from branchsweep.reporting.formatting import format_difference, format_mean_score, format_score, format_share
+from branchsweep.reporting.formatting import format_difference, format_importance, format_mean_score, format_score, format_share
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
 from branchsweep.workflows.records.ensemble_summary import model_description
@@ -121,7 +121,7 @@ def _interval_lines(intervals: CheckedIntervals | None) -> Iterator[str]:
 
 def _importance_lines(explanation: Explanation | None) -> Iterator[str]:
     """The importance of the inputs, as a table; nothing where it is not known."""
-    heads = [] if explanation is None else [head for head in explanation.score_metrics if _is_explained(explanation, head)]
+    heads = explanation.explained_heads if explanation else []
     if explanation is None or not heads:
         return
     yield "## Importance of the inputs"
@@ -129,8 +129,7 @@ def _importance_lines(explanation: Explanation | None) -> Iterator[str]:
     yield f"| input | {' | '.join(map(escape_markdown, heads))} |"
     yield "|---" + "|---" * len(heads) + "|"
     for name in explanation.ranked[:MOST_INPUTS]:
-        found = [explanation.importance[name].get(head) for head in heads]
-        cells = ["-" if own is None else f"{own.value:.4f} ± {own.high - own.value:.4f}" for own in found]
+        cells = [format_importance(explanation.importance[name].get(head)) for head in heads]
         yield f"| {' | '.join([escape_markdown(name), *cells])} |"
     yield ""
     yield f"What the score of a head loses when the input is shuffled among {explanation.rows:,} test rows (permutation"
@@ -138,10 +137,6 @@ def _importance_lines(explanation: Explanation | None) -> Iterator[str]:
     if len(explanation.importance) > MOST_INPUTS:
         yield f"{len(explanation.importance) - MOST_INPUTS:,} inputs of less importance are not listed."
     yield ""
-
-
-def _is_explained(explanation: Explanation, head: str) -> bool:
-    return any(head in own for own in explanation.importance.values())
 
 
 def _kind(column: Column) -> str:

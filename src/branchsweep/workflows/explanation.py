@@ -61,6 +61,11 @@ class Explanation:
         """The inputs, the most important one first: by their mean importance over the heads."""
         return sorted(self.importance, key=lambda name: -mean_importance(self.importance[name]))
 
+    @property
+    def explained_heads(self) -> list[str]:
+        """The heads for which there is any importance, in order."""
+        return [head for head in self.score_metrics if any(head in own for own in self.importance.values())]
+
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `explain --json` states."""
         return to_public_json(self)

@@ -16,7 +16,7 @@ from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.output_columns import output_columns
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
-from branchsweep.models.serving import THRESHOLD
+from branchsweep.models.serving import likeliest_positions
 from branchsweep.types import Floats
 
 if TYPE_CHECKING:
@@ -95,11 +95,6 @@ def _is_code(frame: Table, missing: list[float | str]) -> Any:
 
 def _are_equal(targets: Floats, predictions: Floats, are_classes: bool) -> bool:
     """Whether all targets are what the model predicts, to the digits of a file."""
-    if not are_classes:
-        own = predictions[:, 0]
-    elif predictions.shape[1] == 1:
-        own = (predictions[:, 0] > THRESHOLD).astype(np.float64)
-    else:
-        own = predictions.argmax(axis=1).astype(np.float64)
+    own = likeliest_positions(predictions).astype(np.float64) if are_classes else predictions[:, 0]
     known = np.isfinite(targets) & np.isfinite(predictions).all(axis=1)
     return bool(known.any() and np.allclose(targets[known], own[known], rtol=1e-5, atol=0.0))

@@ -36,7 +36,7 @@ _LONGEST_NAME = 24  # characters of an input
 def permutation_importance(report: SweepReport) -> SweepFigure:
     """What each head's score on the test rows loses without an input."""
     name, title, explanation = "permutation_importance", "Importance of the inputs", report.explanation
-    if explanation is None or not has_importance(explanation):
+    if explanation is None or not explanation.explained_heads:
         return SweepFigure(name, title, NOT_EXPLAINED)
     caption = (
         f"What the score of each head loses when the values of one input are shuffled among {explanation.rows:,} test rows"
@@ -71,7 +71,7 @@ def _left_out(explanation: Explanation, number: int, most: int, what: str) -> st
 
 def importance_figure(explanation: Explanation) -> Figure:
     """A panel of bars for each head: what its score loses when an input is shuffled, with the confidence interval."""
-    heads = [head for head in explanation.score_metrics if _has_importance(explanation, head)][:MOST_HEADS]
+    heads = explanation.explained_heads[:MOST_HEADS]
     shown = explanation.ranked[:MOST_INPUTS]
     beside = min(3, len(heads))
     height = (100 + 26 * len(shown)) * -(-len(heads) // beside)
@@ -117,15 +117,6 @@ def dependence_figure(explanation: Explanation, units: Sequence[str]) -> Figure:
 def has_curves(explanation: Explanation) -> bool:
     """Whether there is any partial dependence to draw."""
     return any(len(own.values) > 1 for own in explanation.dependence.values())
-
-
-def has_importance(explanation: Explanation) -> bool:
-    """Whether there is any importance to draw."""
-    return any(_has_importance(explanation, head) for head in explanation.score_metrics)
-
-
-def _has_importance(explanation: Explanation, head: str) -> bool:
-    return any(head in own for own in explanation.importance.values())
 
 
 def _curve(panel: Axes, explanation: Explanation, name: str, means: list[float]) -> None:

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.metrics.names import label
-from branchsweep.metrics.permutation_importance import CONFIDENCE, Importance
-from branchsweep.reporting.formatting import format_share
+from branchsweep.metrics.permutation_importance import CONFIDENCE
+from branchsweep.reporting.formatting import format_importance, format_share
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.workflows.explanation import Explanation
 
@@ -23,13 +23,14 @@ def render_explanation(explanation: Explanation, title: str) -> RenderableType:
         title: The model and the table, for people.
     """
     ranked = explanation.ranked
-    heads = [head for head in explanation.score_metrics if any(head in own for own in explanation.importance.values())]
+    heads = explanation.explained_heads
     columns = [
         TableColumn("input"),
         *(TableColumn(f"{head}, {label(explanation.score_metrics[head])}", right=True, is_text=True) for head in heads),
     ]
     rows = [
-        TableRow((name, *(_cell(explanation.importance[name].get(head)) for head in heads))) for name in ranked[:MOST_INPUTS]
+        TableRow((name, *(format_importance(explanation.importance[name].get(head)) for head in heads)))
+        for name in ranked[:MOST_INPUTS]
     ]
     meaning = (
         f"What the score of each head loses when an input is shuffled among {explanation.rows:,} rows, with the half width of"
@@ -39,7 +40,3 @@ def render_explanation(explanation: Explanation, title: str) -> RenderableType:
     if len(ranked) > MOST_INPUTS:
         sentences.append(f"{len(ranked) - MOST_INPUTS:,} inputs of less importance are not listed.")
     return Group(Text(title, style="bold"), ResponsiveTable(columns, rows), Text(), *map(Text, sentences))
-
-
-def _cell(importance: Importance | None) -> str:
-    return "-" if importance is None else f"{importance.value:.4f} ± {importance.high - importance.value:.4f}"
