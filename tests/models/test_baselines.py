@@ -22,9 +22,10 @@ from branchsweep.config.estimator_names import ESTIMATORS, is_joint
 from branchsweep.errors import DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.models.baselines import Estimator as SklearnEstimator
-from branchsweep.models.baselines import FittedBaseline, fit, make_estimators, measure_cost
+from branchsweep.models.baselines import FittedBaseline, estimator_label, fit, make_estimators, measure_cost
 from branchsweep.models.heads import regression
 from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.heads.regression import MSE
 from branchsweep.types import Floats
 from properties import quick
@@ -51,6 +52,15 @@ def one_thread() -> Generator[None]:
     """With so few rows several threads are slower than one."""
     with threadpool_limits(1):
         yield
+
+
+def test_an_estimator_is_called_what_it_is_for_the_tasks_of_the_heads() -> None:
+    binary, count, quantile, multiclass = map(head_kind, ("binary", "count", "quantile(0.9)", "multiclass(3)"))
+    assert estimator_label("linear_regression", [MSE]) == "linear regression"
+    assert estimator_label("linear_regression", [binary, multiclass]) == "logistic regression"
+    assert estimator_label("linear_regression", [MSE, binary, count]) == "linear, logistic and Poisson regression"
+    assert estimator_label("linear_regression", [quantile]) == "quantile regression"
+    assert estimator_label("random_forest", [MSE, binary, count]) == "random forest"
 
 
 class Standardized:

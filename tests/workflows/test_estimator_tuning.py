@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_log_loss_score, r2_score
 from threadpoolctl import threadpool_limits
 
 from branchsweep.config.sections.estimators import TunedEstimator
+from branchsweep.data.class_weights import ClassWeight
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.models.baselines import ALL_HEADS, fit, make_estimators
+from branchsweep.models.heads.binary import classifier
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import Params
 from branchsweep.types import Floats
@@ -70,6 +73,26 @@ def test_every_head_takes_the_values_that_are_the_best_for_it() -> None:
     found = searched(estimator, trials=31)
     assert best["PE"] != best["V"]
     assert {head: params or {"n_neighbors": 5} for head, params in found.items()} == best
+
+
+@pytest.mark.parametrize("name", ["linear_regression", "random_forest"])
+@pytest.mark.parametrize("weight", ["balanced", (1.0, 5.0)])
+def test_estimators_learn_with_the_class_weights_of_their_heads_and_are_scored_without(name: str, weight: ClassWeight) -> None:
+    table = rows()
+    classes = (table.y[:, 1] > 0.8).astype(float)
+    heads = {"PE": {}, "V": {"task": "binary", "classes": ["low", "high"]}}
+    weighted = replace(table, y=np.column_stack([table.y[:, 0], classes]), class_weights=(None, weight))
+    estimator = EstimatorToFit(TunedEstimator.model_validate({"estimator": name}), tiny_experiment(heads=heads), weighted)
+    train, held = table.folds[0]
+    fitted, measured = estimator.on_fold(0, {})
+    by_class = weight if weight == "balanced" else dict(enumerate(weight or ()))
+    for own, is_weighted in ((by_class, True), (None, False)):
+        expected = classifier(name, 0)
+        expected[-1].set_params(class_weight=own)
+        probabilities = expected.fit(table.x[train], classes[train]).predict_proba(table.x[held])[:, 1]
+        explained = d2_log_loss_score(classes[held], probabilities)
+        assert np.allclose(fitted.predict(table.x[held])[:, 1], probabilities, atol=1e-3) == is_weighted
+        assert (abs(measured["V"].score - explained) < 0.01) == is_weighted
 
 
 @pytest.mark.parametrize(("name", "chain"), [("joint_k_nearest_neighbors", None), ("k_nearest_neighbors", ["V", "PE"])])

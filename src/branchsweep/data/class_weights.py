@@ -1,4 +1,4 @@
-"""What the rows of each class count in the loss of networks, as scikit-learn's `class_weight` says it."""
+"""What the rows of each class count in the loss of networks and of estimators, as scikit-learn's `class_weight` says it."""
 
 from __future__ import annotations
 

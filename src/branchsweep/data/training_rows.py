@@ -79,6 +79,14 @@ class TrainingRows:
             weights[train, column] *= row_weights(own, self.y[train, column])
         return weights
 
+    def weighted_by_class(self, train: NDArray[np.int64]) -> Actual:
+        """The targets of some rows for an estimator that trains on them, which count as in the loss of networks.
+
+        Args:
+            train: The positions of these rows.
+        """
+        return Actual(self.y[train], self.loss_weights(train)[train]) if self.class_weights else self.actual.rows(train)
+
     @property
     def ranges(self) -> list[tuple[float, float]]:
         """The smallest and the largest value of each input column, of categories the first and last position."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol, cast
@@ -120,6 +120,19 @@ class ClassEstimator:
     def predict(self, X: Floats) -> Floats:
         """The probabilities `(n, classes)`."""
         return estimated(self.estimator, X, self.classes)
+
+
+def estimator_label(name: str, heads: Iterable[Head]) -> str:
+    """What an estimator is in words: `random forest`, and of a number and a class `linear and logistic regression`.
+
+    Args:
+        name: One of `config/estimator_names.py`.
+        heads: The kinds of the heads that it is for.
+    """
+    labels = list(dict.fromkeys(head.estimator_labels.get(name, name.replace("_", " ")) for head in heads))
+    last = labels.pop()
+    noun = last.rpartition(" ")[2]
+    return f"{', '.join(label.removesuffix(f' {noun}') for label in labels)} and {last}" if labels else last
 
 
 def make_estimators(

@@ -97,7 +97,7 @@ def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[s
     yield f"| head | best baseline | its confirmed {metric} | difference |"
     yield "|---|---|---|---|"
     for head, baseline in best.items():
-        cells = [escape_markdown(head), escape_markdown(baseline.name)]
+        cells = [escape_markdown(head), escape_markdown(baseline.label)]
         yield f"| {' | '.join([*cells, format_score(baseline.score), format_difference(baseline.difference)])} |"
     yield ""
     yield "Difference: the confirmed score of this model's trial minus that of the best baseline, on the same folds."

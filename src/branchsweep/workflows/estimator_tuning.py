@@ -22,7 +22,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.objectives import ObjectiveEvaluator
-from branchsweep.models.baselines import ALL_HEADS, FittedBaseline, fit, make_estimators
+from branchsweep.models.baselines import ALL_HEADS, FittedBaseline, estimator_label, fit, make_estimators
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.search.sequential import SequentialSearch
 from branchsweep.trial import HeadScore, Params, Score, Status
@@ -58,7 +58,7 @@ class EstimatorToFit:
     @property
     def label(self) -> str:
         """What it is called in messages."""
-        return self.tuned.estimator.replace("_", " ")
+        return estimator_label(self.tuned.estimator, kinds_by_head(self.experiment).values())
 
     @property
     def fixed(self) -> ParamsByHead:
@@ -97,7 +97,7 @@ class EstimatorToFit:
         """The estimator after it has learnt some rows; arguments and errors as of `on_rows`."""
         estimators = make_estimators(self.tuned.estimator, kinds_by_head(self.experiment), self.seed, params)
         with self._naming(params):
-            return fit(estimators, self.rows.x[train], self.rows.actual.rows(train), self.chain, self.rows.columns)
+            return fit(estimators, self.rows.x[train], self.rows.weighted_by_class(train), self.chain, self.rows.columns)
 
     @contextmanager
     def _naming(self, params: ParamsByHead) -> Iterator[None]:

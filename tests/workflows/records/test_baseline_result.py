@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_every_head_is_compared_with_the_baseline_that_is_the_best_for_it() -> N
         "mean": "random forest",
     }
     assert [baseline.difference for baseline in best.values()] == pytest.approx([0.01, -0.01, 0.005])
+
+
+def test_the_best_baseline_of_a_head_has_the_label_of_its_estimator_there() -> None:
+    both = {"PE": "linear regression", "V": "logistic regression"}
+    baseline = replace(result("linear and logistic regression", 0.92, 0.74), estimators=both)
+    best = best_baselines([baseline], MeanScores({"PE": 0.95, "V": 0.81, "mean": 0.88}, {}), both)
+    assert {head: own.label for head, own in best.items()} == {**both, "mean": baseline.name}
+    assert {own.name for own in best.values()} == {baseline.name}
 
 
 def test_without_a_baseline_that_has_scores_there_is_no_best_one() -> None:

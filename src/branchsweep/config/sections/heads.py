@@ -133,8 +133,9 @@ class Head(PythonModel):
     )
     class_weight: Literal["balanced"] | Annotated[Mapping[Label, ClassWeight], Field(max_length=MAX_CLASSES)] | None = Field(
         None,
-        description="What the rows of each class count in the loss of networks: balanced, so that all classes count alike "
-        "(scikit-learn's class_weight), or a number by class, 1 for those that are left out. Scores count every row alike.",
+        description="What the rows of each class count in the loss of networks, and where baselines are fitted: balanced, so "
+        "that all classes count alike (scikit-learn's class_weight), or a number by class, 1 for those that are left out. "
+        "Scores count every row alike.",
     )
     classes: list[Label] | None = Field(
         None,

@@ -20,6 +20,9 @@ from branchsweep.models.heads.estimator_scaling import with_standardized_inputs
 from branchsweep.models.heads.head import Head
 from branchsweep.types import Floats, SourceCall
 
+CLASSIFIER_LABELS: Mapping[str, str] = {"linear_regression": "logistic regression"}
+"""What the estimators of heads with classes are in words, where that is not their name."""
+
 
 class Binary(Head):
     """A head that predicts the probability of a 1 among targets of 0 and 1."""
@@ -30,6 +33,7 @@ class Binary(Head):
     metrics: ClassVar[tuple[str, ...]] = (D2_LOG_LOSS, *METRICS_BESIDE[D2_LOG_LOSS])
     score: ClassVar[str] = D2_LOG_LOSS
     is_probability: ClassVar[bool] = True
+    estimator_labels: ClassVar[Mapping[str, str]] = CLASSIFIER_LABELS
 
     def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
         """The cross-entropy of each row."""

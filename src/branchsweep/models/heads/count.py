@@ -37,6 +37,7 @@ class Count(Head):
     output_activation: ClassVar[str] = "exponential"
     metrics: ClassVar[tuple[str, ...]] = (D2_POISSON, *METRICS_BESIDE[D2_POISSON])
     score: ClassVar[str] = D2_POISSON
+    estimator_labels: ClassVar[Mapping[str, str]] = {"linear_regression": "Poisson regression"}
 
     def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
         """The Poisson loss of each row, without what the prediction does not change."""

@@ -34,6 +34,8 @@ class Head(ABC):
             perfect prediction and 0 for the best constant.
         metric_arguments: By metric what its function takes besides values and weights.
         is_probability: Whether the prediction is the probability of one of two classes, or of each of several.
+        estimator_labels: What estimators are in words, by the names of `config/estimator_names.py`, where that is not the name:
+            `linear_regression` of a head with classes is a logistic regression.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Head(ABC):
     score: ClassVar[str]
     metric_arguments: Mapping[str, Mapping[str, float | tuple[float, ...]]] = MappingProxyType({})
     is_probability: ClassVar[bool] = False
+    estimator_labels: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:

@@ -6,6 +6,7 @@ Sums over the classes are written out, one class after the other: a reduction ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from branchsweep.config import kinds
 from branchsweep.config.metric_names import D2_LOG_LOSS
 from branchsweep.metrics.names import METRICS_BESIDE
 from branchsweep.models.arrays import Array, ArrayOperations
-from branchsweep.models.heads.binary import classifier
+from branchsweep.models.heads.binary import CLASSIFIER_LABELS, classifier
 from branchsweep.models.heads.head import Head
 from branchsweep.types import Floats, SourceCall
 
@@ -33,6 +34,7 @@ class Multiclass(Head):
     metrics: ClassVar[tuple[str, ...]] = (D2_LOG_LOSS, *METRICS_BESIDE[D2_LOG_LOSS])
     score: ClassVar[str] = D2_LOG_LOSS
     is_probability: ClassVar[bool] = True
+    estimator_labels: ClassVar[Mapping[str, str]] = CLASSIFIER_LABELS
 
     def __init__(self, classes: int) -> None:
         self.name, self.units = kinds.multiclass_kind(classes), classes

@@ -44,6 +44,7 @@ class Quantile(Head):
     task: ClassVar[str] = kinds.QUANTILE
     metrics: ClassVar[tuple[str, ...]] = (D2_PINBALL, *METRICS_BESIDE[D2_PINBALL])
     score: ClassVar[str] = D2_PINBALL
+    estimator_labels: ClassVar[Mapping[str, str]] = {"linear_regression": "quantile regression"}
 
     def __init__(self, level: float) -> None:
         self.name, self.level = kinds.quantile_kind(level), level

@@ -6,7 +6,7 @@ then no quantile crosses another, and the pinball loss is not larger (Chernozhuk
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar
@@ -57,6 +57,7 @@ class Quantiles(Head):
     task: ClassVar[str] = kinds.QUANTILE
     metrics: ClassVar[tuple[str, ...]] = (D2_PINBALL, *METRICS_BESIDE[D2_PINBALL])
     score: ClassVar[str] = D2_PINBALL
+    estimator_labels: ClassVar[Mapping[str, str]] = Quantile.estimator_labels
 
     def __init__(self, levels: Sequence[float]) -> None:
         self.name, self.units, self.levels = kinds.quantile_kind(*levels), len(levels), tuple(levels)

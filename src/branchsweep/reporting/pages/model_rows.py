@@ -46,7 +46,7 @@ def best_baseline_of_each_head(report: SweepReport) -> list[Mapping[str, str]]:
             "finalist": format_score(scores.values.get(head) if scores else None),
             "baseline": format_score(best.score),
             "difference": format_difference(best.difference),
-            "name": best.name,
+            "name": best.label,
         }
         for head, best in report.summary.best_baselines.items()
     ]

@@ -198,7 +198,7 @@ def _best_baselines(result: SweepSummary) -> RenderableType:
                 format_score(scores.values.get(head)),
                 format_score(best.score),
                 format_difference(best.difference),
-                best.name,
+                best.label,
             ]
         )
         for head, best in result.best_baselines.items()

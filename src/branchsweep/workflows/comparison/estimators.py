@@ -20,6 +20,9 @@ from branchsweep.metrics.comparison_result import (
 )
 from branchsweep.metrics.scores import by_half, mean_score
 from branchsweep.models import baselines
+from branchsweep.models.baselines import estimator_label
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.workflows.comparison.nested_search import where_tuned
 from branchsweep.workflows.context import ComparisonContext
 from branchsweep.workflows.estimator_tuning import EstimatorSearch, EstimatorToFit, ParamsByHead, searched_params
@@ -40,14 +43,24 @@ def evaluate_estimator(
 
 def _description(estimator: Estimator, context: ComparisonContext) -> str:
     """The description of an estimator in reports."""
-    label = estimator.estimator.replace("_", " ")
+    kinds = kinds_by_head(context.comparison.experiment)
     if estimator.chain:
-        what = f"{label}, a chain of {' and then '.join(estimator.chain)}"
+        what = f"{estimator_label(estimator.estimator, kinds.values())}, a chain of {' and then '.join(estimator.chain)}"
     else:
-        what = f"{label} of all heads" if is_joint(estimator.estimator) else f"{label} for each head"
+        what = ", ".join(_heads_by_label(estimator.estimator, kinds))
     if estimator.fixed:
         what += " with " + ", ".join(f"{name} {value}" for name, value in estimator.fixed.items())
     return f"{what}, tuned {where_tuned(context.comparison)}" if estimator.space else what
+
+
+def _heads_by_label(name: str, kinds: Mapping[str, Head]) -> list[str]:
+    """What an estimator is for which heads, in words."""
+    by_label: dict[str, list[str]] = {}
+    for head, kind in kinds.items():
+        by_label.setdefault(estimator_label(name, [kind]), []).append(head)
+    if len(by_label) > 1:
+        return [f"{label} for {' and '.join(heads)}" for label, heads in by_label.items()]
+    return [f"{label} {'of all heads' if is_joint(name) else 'for each head'}" for label in by_label]
 
 
 def _fit_estimator(name: str, what: str, estimator: Estimator, context: ComparisonContext) -> ContestantResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
+from branchsweep.models.baselines import estimator_label
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Trial
 from branchsweep.workflows.context import SweepContext
@@ -53,13 +55,20 @@ class Baseline:
         """The estimator that it is, where it is no experiment."""
         return self.tuned or TunedEstimator.model_validate({"estimator": self.name})
 
-    @property
-    def label(self) -> str:
-        """What it is called in results: an estimator in words, with what is fixed, and whether it is tuned."""
+    def label(self, heads: Iterable[Head]) -> str:
+        """What it is called in results: an estimator in words, with what is fixed, and whether it is tuned.
+
+        Args:
+            heads: The kinds of the heads that it predicts.
+        """
         if self.experiment:
             return self.name
         own = [f"{name} {value}" for name, value in self.estimator.fixed.items()]
-        return ", ".join([self.name.replace("_", " "), *own, *(["tuned"] if self.estimator.space else [])])
+        return ", ".join([estimator_label(self.name, heads), *own, *(["tuned"] if self.estimator.space else [])])
+
+    def labels(self, heads: Mapping[str, Head]) -> dict[str, str]:
+        """By head what it is called there, as of `label`; empty for an experiment, which is one network for all."""
+        return {} if self.experiment else {name: self.label([kind]) for name, kind in heads.items()}
 
     @property
     def deciding(self) -> Mapping[str, Any] | None:
@@ -134,14 +143,16 @@ def evaluate_baselines(
         sweep: The sweep that they are compared with.
         refitted: By name, the networks trained anew on all training rows; none where all diverged.
     """
-    results = []
+    results, kinds = [], kinds_by_head(sweep.experiment)
     for baseline in baselines:
-        sweep.training.progress.on_stage(f"comparing with {baseline.label}")
-        results.append(
+        label = baseline.label(kinds.values())
+        sweep.training.progress.on_stage(f"comparing with {label}")
+        result = (
             _network_result(confirmed[baseline.name], sweep, refitted.get(baseline.name, ()))
             if baseline.experiment
-            else _estimator_result(estimators[baseline.label], sweep)
+            else _estimator_result(estimators[label], sweep)
         )
+        results.append(replace(result, estimators=baseline.labels(kinds)))
     return results
 
 

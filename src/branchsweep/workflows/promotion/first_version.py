@@ -90,7 +90,8 @@ class FirstVersion:
         for baseline, head in product(self.baselines, heads):
             other = baseline.test_scores.get(head, math.nan)
             if is_far_below(scores[head], [other]):
-                yield f"{baseline.name} is far better on the test rows: {head} {other:.4f} against {scores[head]:.4f}"
+                name = baseline.estimators.get(head, baseline.name)
+                yield f"{name} is far better on the test rows: {head} {other:.4f} against {scores[head]:.4f}"
 
     def _disagreements(self) -> Iterator[str]:
         confirmed = self.finalist.score

@@ -235,10 +235,11 @@ class PromotionPipeline:
             named += estimators_of(experiment)
         found: dict[str, ConfirmedEstimator] = {}
         for baseline in named:
-            if baseline.label not in found:
-                training.progress.on_stage(f"fitting {baseline.label} to the folds of the confirmation")
-                chosen = choose_estimator(baseline.label, baseline.estimator, experiment, training)
-                found[baseline.label] = confirm_estimator(chosen, experiment, training)
+            label = baseline.label(kinds_by_head(experiment).values())
+            if label not in found:
+                training.progress.on_stage(f"fitting {label} to the folds of the confirmation")
+                chosen = choose_estimator(label, baseline.estimator, experiment, training)
+                found[label] = confirm_estimator(chosen, experiment, training)
         for member in champion.estimators if champion and self._judges_ensembles else ():
             found[member.label] = confirm_estimator(member, experiment, training)
         return found
@@ -253,11 +254,9 @@ class PromotionPipeline:
         policy, experiment, training = self._policy, self.sweep.experiment, self.sweep.training
         if policy is None or policy.choose == "seeds":
             return [ChosenMember(MemberCandidate(finalist), count=policy.size if policy else 1)], finalist
-        own = (
-            []
-            if policy.members == "networks"
-            else [estimators[label] for label in dict.fromkeys(baseline.label for baseline in estimators_of(experiment))]
-        )
+        kinds = kinds_by_head(experiment).values()
+        labels = dict.fromkeys(baseline.label(kinds) for baseline in estimators_of(experiment))
+        own = [] if policy.members == "networks" else [estimators[label] for label in labels]
         candidates = member_candidates(confirmed, own, policy)
         choose = choice_of(policy, experiment, self.evaluator.objective)
         chosen = choose_members(finalist, candidates, choose, policy, training.rows.actual)

@@ -22,6 +22,7 @@ class BaselineResult:
         params: Of an estimator, the hyperparameters that were fixed or chosen, those of a single head as `PE/max_features`; the
             others have scikit-learn's defaults.
         trials: The trials of the search that chose them; 0 where nothing was searched.
+        estimators: By head what an estimator is there, in words (`logistic regression`); empty for a network.
     """
 
     name: str
@@ -30,6 +31,7 @@ class BaselineResult:
     test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     params: Params = field(default_factory=dict)
     trials: int = 0
+    estimators: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, scores: MeanScores, test: Mapping[str, HeadScore]) -> BaselineResult:
@@ -49,11 +51,13 @@ class BestBaseline:
 
     Args:
         name: The baseline's.
+        label: What it is for the head alone.
         score: Its confirmed score.
         difference: The finalist's confirmed score minus that.
     """
 
     name: str
+    label: str
     score: float
     difference: float
 
@@ -76,7 +80,12 @@ def best_baselines(baselines: Sequence[BaselineResult], finalist: MeanScores, he
     """
     best = {head: best_first(baselines, head)[:1] for head in (*heads, MEAN)}
     return {
-        head: BestBaseline(first.name, first.confirmed(head), finalist.values.get(head, math.nan) - first.confirmed(head))
+        head: BestBaseline(
+            first.name,
+            first.estimators.get(head, first.name),
+            first.confirmed(head),
+            finalist.values.get(head, math.nan) - first.confirmed(head),
+        )
         for head, found in best.items()
         for first in found
         if math.isfinite(first.confirmed(head))

@@ -208,7 +208,11 @@ class SweepSummary:
                 unmet_constraints=self.unmet_constraints,
                 baselines={
                     baseline.name: BaselineJson(
-                        {metric: baseline.scores.values}, {metric: baseline.test_scores}, baseline.params, baseline.trials
+                        {metric: baseline.scores.values},
+                        {metric: baseline.test_scores},
+                        baseline.params,
+                        baseline.trials,
+                        baseline.estimators,
                     )
                     for baseline in self.baselines
                 },

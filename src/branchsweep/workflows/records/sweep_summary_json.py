@@ -75,17 +75,26 @@ class ParetoTrialJson:
 
 @dataclass(frozen=True, slots=True)
 class BaselineJson:
-    """A baseline as JSON: `test` has the scores on the test rows, `params` what is fixed or was chosen in so many `trials`."""
+    """A baseline as JSON.
+
+    Args:
+        scores: Its confirmed scores.
+        test: Its scores on the test rows.
+        params: What is fixed or was chosen in so many `trials`.
+        trials: Those of its search.
+        estimators: By head what an estimator is there, in words; empty for a network.
+    """
 
     scores: Inline[ByMetric]
     test: ByMetric
     params: Params
     trials: int
+    estimators: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class BestBaselineJson:
-    """The best baseline of a head as JSON: its confirmed score, and the finalist's minus that."""
+    """The best baseline of a head as JSON: its name in `baselines`, its confirmed score, and the finalist's minus that."""
 
     name: str
     score: Inline[Mapping[str, float]]
