@@ -21,6 +21,7 @@ UNWRAPPING = {
     "data/download.py",  # Requests
     "search/optuna_export.py",  # Optuna and SQLAlchemy
     "tracking/mlflow/connection.py",  # MLflow and SQLAlchemy
+    "tracking/package_tracking.py",  # the tracker of another package
     "tracking/ui_pages.py",  # the environment of MLflow's server
     "training/ray/cluster.py",  # Ray
 }

@@ -18,7 +18,7 @@ from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
-from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
+from branchsweep.config.sections.driver_options import MAX_BATCH, SEQUENTIAL_ALGORITHMS
 from branchsweep.config.sections.estimators import Baseline
 from branchsweep.config.sections.heads import MAX_HEADS, Head, named_heads
 from branchsweep.config.sections.objective import Objective
@@ -207,7 +207,7 @@ class Experiment(FileModel):
     @property
     def algorithm(self) -> str:
         """The driver's algorithm, with its default."""
-        return self.search.algorithm or next(iter(DRIVERS[self.search.driver]))
+        return self.search.chosen_algorithm
 
     @property
     def batch(self) -> int:

@@ -17,7 +17,12 @@ from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparame
 from branchsweep.config.kinds import BINARY, MULTICLASS, QUANTILE, TASK_SCORES
 from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
-from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
+from branchsweep.config.sections.driver_options import (
+    MAX_REFERENCE_POINTS,
+    MULTI_OBJECTIVE_ALGORITHMS,
+    reference_points,
+    supports_several_objectives,
+)
 from branchsweep.config.sections.heads import probability_columns, quantile_columns
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
@@ -196,7 +201,7 @@ def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         if reference and reference not in initial_trials:
             message = f"got '{reference}', expected the name of an initial trial (search.initial_trials)"
             yield ("objective", "constraints", index), message + did_you_mean(reference, initial_trials)
-    if objective.is_multi_objective and experiment.algorithm not in MULTI_OBJECTIVE_ALGORITHMS[search.driver]:
+    if objective.is_multi_objective and not supports_several_objectives(search.driver, experiment.algorithm):
         valid = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
         message = f"{experiment.algorithm} of {search.driver} supports one objective; of optuna these support several: {valid}"
         yield ("objective", "maximize"), message

@@ -41,6 +41,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from branchsweep.config import kinds
+from branchsweep.config.entry_points import EntryPointError
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import ParamValue
 
@@ -86,7 +87,7 @@ class Hyperparameter:
         if self.names_heads:
             return f"{' or '.join(self.choices)} (a head can only read those before it in heads)"
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(kinds.all_names(self.choices))
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         if math.isinf(self.high):
             return f"{kind} of at least {self.low:g}"
@@ -325,9 +326,12 @@ def value_problem(name: str, value: ParamValue, heads: Sequence[str]) -> str:
     hyperparameter = find_hyperparameter(name, heads)
     if hyperparameter is None:
         return unknown_name_problem(name, heads)
-    if hyperparameter.accepts(value):
-        return ""
-    hint = did_you_mean(value, hyperparameter.choices) if isinstance(value, str) else ""
+    try:
+        if hyperparameter.accepts(value):
+            return ""
+    except EntryPointError as error:
+        return error.message
+    hint = did_you_mean(value, kinds.all_names(hyperparameter.choices)) if isinstance(value, str) else ""
     return f"got {value!r}, expected {hyperparameter.expected}{hint}"
 
 

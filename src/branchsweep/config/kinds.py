@@ -3,7 +3,8 @@
 What a kind does stands in `data/encoders/`, `models/layers/` and `models/heads/`. Its name stands here, below them: so an
 experiment is checked and its JSON Schema printed without importing a network, and imports still point downwards. A kind that a
 user brings along adds its name when it is registered in its folder, with the module that registers it, which worker processes
-import; the built-in ones are listed, in the order of messages.
+import; one of another package is found by its entry point (`entry_points.py`). The built-in ones are listed, in the order of
+messages.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
+from branchsweep.config.entry_points import ExtensionPoint
 from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
 
 
 class KindNames(Sequence[str]):
     """The names of one extension point, each once, in the order in which they were added.
 
+    A name of another package is contained in it, too, but not listed.
+
     Args:
         names: Those of the built-in kinds.
+        point: How other packages offer theirs; None where they cannot.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], point: ExtensionPoint | None = None) -> None:
         self._names = list(names)
         self._modules: dict[str, str] = {}
+        self._point = point
 
     def add(self, name: str, module: str = "") -> None:
         """Offer one name more, or one that is offered already from another module.
@@ -44,6 +50,23 @@ class KindNames(Sequence[str]):
             self._names.remove(name)
         self._modules.pop(name, None)
 
+    def of_package(self, name: str) -> Any:
+        """The object that another package offers under this name; None if none does.
+
+        Raises:
+            EntryPointError: What the package offers cannot be used.
+        """
+        return self._point.load(name) if self._point else None
+
+    @property
+    def of_packages(self) -> list[str]:
+        """The names that other packages offer, which takes a while to find out.
+
+        Raises:
+            EntryPointError: What a package offers cannot be used.
+        """
+        return self._point.names() if self._point else []
+
     @property
     def modules(self) -> list[str]:
         """The modules that registered kinds from outside this package and that another process can import."""
@@ -59,11 +82,19 @@ class KindNames(Sequence[str]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or (isinstance(name, str) and self.of_package(name) is not None)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __repr__(self) -> str:
         return f"KindNames({self._names!r})"
+
+
+def all_names(names: Sequence[str]) -> list[str]:
+    """These names, with those that other packages offer: for messages and the JSON Schema."""
+    return [*names, *(names.of_packages if isinstance(names, KindNames) else [])]
 
 
 class Named(Protocol):
@@ -78,7 +109,7 @@ Kind = TypeVar("Kind", bound=Named)
 
 
 class KindRegistry(Generic[Kind]):
-    """The kinds of one extension point: the built-in ones, and those that users register.
+    """The kinds of one extension point: the built-in ones, and those that users register or that other packages offer.
 
     Args:
         names: The names that experiments are checked against; they follow the registered kinds.
@@ -100,13 +131,40 @@ class KindRegistry(Generic[Kind]):
         self._names.discard(name)
 
     def __getitem__(self, name: str) -> Kind:
-        return self._kinds[name]
+        kind: Kind | None = self._kinds.get(name) or self._names.of_package(name)
+        if kind is None:
+            raise KeyError(name)
+        return kind
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds.values())
 
+    def of_packages(self) -> list[Kind]:
+        """Those of other packages, which are imported."""
+        return [self[name] for name in self._names.of_packages]
 
-ENCODERS = KindNames(("none", "min_max", "standard", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree"))
+
+def _kind_names(group: str, names: Iterable[str], contract: str, attributes: Sequence[str]) -> KindNames:
+    """The names of one extension point.
+
+    Args:
+        group: Of its entry points, such as `heads`.
+        names: The built-in ones.
+        contract: The class of its objects.
+        attributes: What they must have, besides `name`.
+    """
+    built_in = tuple(names)
+    where = f"an object of branchsweep.{contract}"
+    point = ExtensionPoint(f"branchsweep.{group}", group.removesuffix("s"), built_in, where, ("name", *attributes))
+    return KindNames(built_in, point)
+
+
+ENCODERS = _kind_names(
+    "encoders",
+    ("none", "min_max", "standard", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree"),
+    "data.encoders.encoder.Encoder",
+    ("fit_state", "served", "source", "width", "beside", "with_bins"),
+)
 """What `input_scaling` may be."""
 
 TARGET_ENCODERS = KindNames(("none", "standard"))
@@ -115,16 +173,31 @@ TARGET_ENCODERS = KindNames(("none", "standard"))
 LEARNING_RATE_SCHEDULES = ("constant", "cosine", "flat_cosine", "coslog4")
 """What `learning_rate_schedule` may be; `models/learning_rates.py` defines them."""
 
-LAYERS = KindNames(("dense",))
+LAYERS = _kind_names(
+    "layers",
+    ("dense",),
+    "models.layers.layer.Layer",
+    ("trainable", "initial_weights", "forward", "backward", "products", "parameters", "keras_layer", "source", "label"),
+)
 """What `trunk.layer` and `branch.layer` may be."""
 
-ACTIVATIONS = KindNames(("relu", "silu", "tanh", "gelu", "mish"))
+ACTIVATIONS = _kind_names(
+    "activations",
+    ("relu", "silu", "tanh", "gelu", "mish"),
+    "models.layers.activations.Activation",
+    ("evaluate", "inner", "inner_scale"),
+)
 """What `activation` may be."""
 
 HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
 """By loss, the name of the metric that is the head's score."""
 
-HEADS = KindNames(HEAD_SCORES)
+_HEAD_ATTRIBUTES = (
+    *("task", "units", "output_activation", "metrics", "score", "loss", "slope", "deviance_factors", "null_deviance"),
+    *("predict", "target_encoder", "keras_loss", "keras_score", "loss_source", "score_source", "estimator"),
+)
+
+HEADS = _kind_names("heads", HEAD_SCORES, "models.heads.head.Head", _HEAD_ATTRIBUTES)
 """What the `loss` of a regression head may be. It names the kind of the head."""
 
 REGRESSION, BINARY, MULTICLASS, COUNT, QUANTILE = "regression", "binary", "multiclass", "count", "quantile"
@@ -132,6 +205,12 @@ REGRESSION, BINARY, MULTICLASS, COUNT, QUANTILE = "regression", "binary", "multi
 
 TASK_SCORES = {BINARY: D2_LOG_LOSS, MULTICLASS: D2_LOG_LOSS, COUNT: D2_POISSON, QUANTILE: D2_PINBALL}
 """By task other than regression, the name of the metric that is the head's score."""
+
+
+def head_score(loss: str) -> str:
+    """The name of the metric that is the score of a regression head with this loss."""
+    return HEAD_SCORES[loss] if loss in HEAD_SCORES else str(HEADS.of_package(loss).score)
+
 
 _MULTICLASS_KIND = re.compile(rf"{MULTICLASS}\((?P<classes>[0-9]+)\)")
 _QUANTILE_KIND = re.compile(rf"{QUANTILE}\((?P<levels>[0-9.e, -]+)\)")

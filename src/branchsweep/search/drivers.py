@@ -7,6 +7,7 @@ from typing import Any
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.search.batching import BatchDriver
+from branchsweep.search.package_sampler import PackageSampler
 from branchsweep.search.protocols import Driver, Sampler
 from branchsweep.trial import Result, Trial
 
@@ -34,6 +35,8 @@ def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
                 from branchsweep.search.keras_tuner.sampler import KerasTunerSampler  # noqa: PLC0415  # likewise
 
                 return KerasTunerSampler.open(experiment, experiment.search.options)
+            case _:
+                return PackageSampler.open(experiment)
 
     return BatchDriver.open(experiment, open_sampler, prior)
 

@@ -15,6 +15,7 @@ from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.comparison_protocols import ComparisonArchive, ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
 from branchsweep.tracking.optional_outputs import OptionalOutputs
+from branchsweep.tracking.package_tracking import open_package_tracking
 from branchsweep.tracking.protocols import SweepRecord, Tracking
 from branchsweep.tracking.retries import Retries
 from branchsweep.tracking.run_reader import (
@@ -35,7 +36,7 @@ from branchsweep.tracking.run_records import (
     ListedSweep,
     was_killed,
 )
-from branchsweep.tracking.tracking_uri import is_server, store_folder
+from branchsweep.tracking.tracking_uri import is_of_package, is_server, resolve_tracking_uri, store_folder
 from branchsweep.tracking.ui_pages import link, run_pages, ui_command
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def open_tracking(
     Raises:
         TrackingError: There is no usable store at this URI, or another process runs this sweep.
     """
+    uri = resolve_tracking_uri(tracking_uri)
+    if is_of_package(uri):
+        yield open_package_tracking(record, uri, fresh)
+        return
     from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
     from branchsweep.tracking.mlflow.tracker import MlflowTracker  # noqa: PLC0415
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415

@@ -37,7 +37,7 @@ from branchsweep.tracking.run_records import (
     select_run,
     sweep_status,
 )
-from branchsweep.tracking.tracking_uri import database_file, nothing_at, resolve_tracking_uri
+from branchsweep.tracking.tracking_uri import check_is_mlflow, database_file, nothing_at, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import tracking_links
 from branchsweep.trial import Result
 
@@ -178,6 +178,7 @@ def open_run_store(tracking_uri: Address | None) -> RunStore:
         TrackingError: There is no store at this URI.
     """
     uri = resolve_tracking_uri(tracking_uri)
+    check_is_mlflow(uri)
     file = database_file(uri)
     if file is not None and not file.exists():
         raise TrackingError(nothing_at(file))

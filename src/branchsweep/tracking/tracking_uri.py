@@ -8,10 +8,19 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
 from branchsweep.config.addresses import Address
+from branchsweep.config.entry_points import ExtensionPoint
 from branchsweep.errors import TrackingError, did_you_mean
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 """The kinds of stores: a file, a server, a database. Databases may name their driver: `postgresql+psycopg`."""
+
+TRACKERS_OF_PACKAGES = ExtensionPoint(
+    "branchsweep.trackers",
+    "tracker",
+    SCHEMES,
+    "a function that takes a SweepRecord, the address and whether to start afresh, and returns a Tracking",
+)
+"""How other packages offer trackers: by the scheme of their addresses."""
 
 _SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(\?(?P<options>.*))?$", re.DOTALL)
 
@@ -31,16 +40,18 @@ def resolve_tracking_uri(tracking_uri: Address | None) -> Address:
     given = tracking_uri or Address(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
     shown = str(given)  # what is checked here, an address without its secrets has as well
     scheme, separator, rest = shown.partition(":")
-    kind = scheme.partition("+")[0]
+    kind = _kind(given)
     if not separator or "/" in scheme:
         hint = f"; did you mean sqlite:///{shown}?" if shown.endswith((".db", ".sqlite")) else ""
         raise TrackingError(f"got tracking address '{shown}', expected {_EXAMPLES}{hint}")
     if kind == "file":
         raise TrackingError(f"got tracking address '{shown}', but MLflow has given up its file store; expected {_EXAMPLES}")
     if kind not in SCHEMES:
-        raise TrackingError(
-            f"got tracking address '{shown}', expected one that begins with {', '.join(SCHEMES)}{did_you_mean(kind, SCHEMES)}"
-        )
+        if TRACKERS_OF_PACKAGES.load(kind):
+            return given
+        known = [*SCHEMES, *TRACKERS_OF_PACKAGES.names()]
+        message = f"got tracking address '{shown}', expected one that begins with {', '.join(known)}"
+        raise TrackingError(message + did_you_mean(kind, known))
     if kind != "sqlite":
         if not re.match(r"//[^/]", rest):
             raise TrackingError(f"got tracking address '{shown}', which names no host; expected {_EXAMPLES}")
@@ -107,6 +118,30 @@ def store_folder(tracking_uri: Address | None) -> Path | None:
     """
     file = database_file(resolve_tracking_uri(tracking_uri))
     return file.parent if file else None
+
+
+def is_of_package(tracking_uri: Address) -> bool:
+    """Whether another package's tracker records at a resolved URI."""
+    return _kind(tracking_uri) not in SCHEMES
+
+
+def _kind(tracking_uri: Address) -> str:
+    """The scheme without the driver of a database."""
+    return str(tracking_uri).partition(":")[0].partition("+")[0]
+
+
+def check_is_mlflow(tracking_uri: Address) -> None:
+    """Check that a resolved URI is that of a store that MLflow opens.
+
+    Raises:
+        TrackingError: It is one of another package's tracker, which records sweeps and nothing else.
+    """
+    if is_of_package(tracking_uri):
+        declared = TRACKERS_OF_PACKAGES.declared(_kind(tracking_uri))
+        raise TrackingError(
+            f"got tracking address '{tracking_uri}': {declared} records sweeps (branchsweep run) and nothing else; read them "
+            "by that package, and for everything else name a store of MLflow, such as sqlite:///mlflow.db"
+        )
 
 
 def nothing_at(file: Path) -> str:

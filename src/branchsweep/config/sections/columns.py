@@ -31,7 +31,7 @@ MAX_CATEGORIES = 10_000
 
 def _name_the_encoders(schema: dict[str, Any]) -> None:
     """In the JSON Schema, an encoder is one of those that there are now."""
-    schema["anyOf"] = [{"enum": list(kinds.ENCODERS)}, {"type": "null"}]
+    schema["anyOf"] = [{"enum": kinds.all_names(kinds.ENCODERS)}, {"type": "null"}]
 
 
 class Column(PythonModel):
@@ -70,8 +70,8 @@ class Column(PythonModel):
     @classmethod
     def _is_known(cls, scaling: str | None) -> str | None:
         if scaling is not None and scaling not in kinds.ENCODERS:
-            known = ", ".join(kinds.ENCODERS)
-            raise ValueError(f"got '{scaling}', expected one of {known}{did_you_mean(scaling, kinds.ENCODERS)}")
+            known = kinds.all_names(kinds.ENCODERS)
+            raise ValueError(f"got '{scaling}', expected one of {', '.join(known)}{did_you_mean(scaling, known)}")
         return scaling
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.config.entry_points import ExtensionPoint
 from branchsweep.trial import ParamValue
 
 
@@ -105,6 +106,25 @@ MULTI_OBJECTIVE_ALGORITHMS = {
     "random": {"random"},
 }
 """By driver, the algorithms that support several objectives."""
+
+DRIVERS_OF_PACKAGES = ExtensionPoint(
+    "branchsweep.drivers",
+    "driver",
+    tuple(DRIVERS),
+    "a function that takes an Experiment and returns a Sampler, or such a class",
+)
+"""How other packages offer drivers. The algorithms and options of such a driver are its own affair."""
+
+SEVERAL_OBJECTIVES = "supports_several_objectives"
+"""The attribute by which the function of another package's driver says that it supports several objectives."""
+
+
+def supports_several_objectives(driver: str, algorithm: str) -> bool:
+    """Whether a driver's algorithm supports several objectives."""
+    if driver in MULTI_OBJECTIVE_ALGORITHMS:
+        return algorithm in MULTI_OBJECTIVE_ALGORITHMS[driver]
+    return bool(getattr(DRIVERS_OF_PACKAGES.load(driver), SEVERAL_OBJECTIVES, False))
+
 
 MAX_BATCH: Mapping[tuple[str, str], int] = {("optuna", "gp"): 16}
 """The most trials that an algorithm is asked for in one round, where suggesting more would take longer than training them: the

@@ -72,7 +72,7 @@ def named_heads(heads: Any, info: ValidationInfo) -> Any:
 
 def _name_the_losses(schema: dict[str, Any]) -> None:
     """In the JSON Schema, a loss is one of those that there are now."""
-    schema["enum"] = list(kinds.HEADS)
+    schema["enum"] = kinds.all_names(kinds.HEADS)
 
 
 Task = Literal["regression", "binary", "multiclass", "count", "quantile"]
@@ -151,7 +151,8 @@ class Head(PythonModel):
         if loss in _TASKS_OF_LOSSES and loss not in kinds.HEADS:
             raise ValueError(f"got '{loss}', which is the loss of another task; write task: {_TASKS_OF_LOSSES[loss]} instead")
         if loss not in kinds.HEADS:
-            raise ValueError(f"got '{loss}', expected one of {', '.join(kinds.HEADS)}{did_you_mean(loss, kinds.HEADS)}")
+            known = kinds.all_names(kinds.HEADS)
+            raise ValueError(f"got '{loss}', expected one of {', '.join(known)}{did_you_mean(loss, known)}")
         return loss
 
     @field_validator("quantiles")
@@ -228,7 +229,7 @@ class Head(PythonModel):
     @property
     def score_metric(self) -> str:
         """The name of the metric that is the head's score."""
-        return kinds.HEAD_SCORES[self.loss] if self.task in (None, kinds.REGRESSION) else kinds.TASK_SCORES[self.task]
+        return kinds.head_score(self.loss) if self.task in (None, kinds.REGRESSION) else kinds.TASK_SCORES[self.task]
 
     def with_classes(self, classes: Sequence[str]) -> Self:
         """The head with the classes of its column, and the task that goes with so many."""

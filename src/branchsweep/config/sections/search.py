@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from branchsweep.config.config_model import MAX_TRIALS, SHORT_TEXT, ConfigModel, KeyMistake, Name, Seconds
-from branchsweep.config.sections.driver_options import DRIVERS
+from branchsweep.config.sections.driver_options import DRIVERS, DRIVERS_OF_PACKAGES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
 
@@ -31,10 +31,23 @@ RENAMED_KEYS: Mapping[str, str] = {"known": "initial_trials", "ahead": "pending_
 """Keys of `search` that had another name, which is still read: the present one by the old one."""
 
 
+def _name_the_drivers(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, a driver is one of those that there are now."""
+    schema["enum"] = _known_drivers()
+
+
+def _known_drivers() -> list[str]:
+    return [*DRIVERS, *DRIVERS_OF_PACKAGES.names()]
+
+
 class Search(ConfigModel):
     """Which trials are tried, and how many."""
 
-    driver: Literal["random", "optuna", "keras_tuner"] = Field("optuna", description="The library that suggests trials.")
+    driver: Annotated[str, Field(max_length=SHORT_TEXT)] = Field(
+        "optuna",
+        description="The library that suggests trials, or the driver of an installed package.",
+        json_schema_extra=_name_the_drivers,
+    )
     algorithm: str | None = Field(None, description="The driver's algorithm; its default one if absent.")
     options: Mapping[str, ParamValue] = Field(
         default_factory=dict, description="Options of the algorithm, by the library's own names."
@@ -78,6 +91,19 @@ class Search(ConfigModel):
         "nearest point of the search space, once the number of rows is known.",
     )
 
+    @field_validator("driver")
+    @classmethod
+    def _is_known(cls, driver: str) -> str:
+        if driver not in DRIVERS and DRIVERS_OF_PACKAGES.load(driver) is None:
+            known = _known_drivers()
+            raise ValueError(f"got '{driver}', expected one of {', '.join(known)}{did_you_mean(driver, known)}")
+        return driver
+
+    @property
+    def chosen_algorithm(self) -> str:
+        """The driver's algorithm, with its default; the driver's name for another package's driver that has no algorithms."""
+        return self.algorithm or next(iter(DRIVERS.get(self.driver, [self.driver])))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._raise_mistakes(self._mistakes())
@@ -89,8 +115,9 @@ class Search(ConfigModel):
                 ("initial_trials", DEFAULT_TRIAL),
                 "the name is that of the trial that search.default_trial adds; choose another",
             )
-        algorithms = DRIVERS[self.driver]
-        algorithm = self.algorithm or next(iter(algorithms))
+        if self.driver not in DRIVERS:
+            return
+        algorithms, algorithm = DRIVERS[self.driver], self.chosen_algorithm
         if algorithm not in algorithms:
             expected = f"expected an algorithm of {self.driver} ({', '.join(algorithms)})"
             yield ("algorithm",), f"got '{algorithm}', {expected}{did_you_mean(algorithm, algorithms)}"

@@ -13,6 +13,7 @@ from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.estimator_parameters import ESTIMATOR_PARAMETERS, estimator_parameters
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from branchsweep.config.kinds import all_names
 from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS
 from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.config.sections.search import RENAMED_KEYS
@@ -107,7 +108,7 @@ def _value_schema(_: Schema, hyperparameter: Hyperparameter) -> Schema:
     if hyperparameter.names_heads:
         return schema | {"type": "string", "pattern": NAME}
     if hyperparameter.choices:
-        return schema | {"enum": list(hyperparameter.choices)}
+        return schema | {"enum": all_names(hyperparameter.choices)}
     return schema | {
         "type": "integer" if isinstance(hyperparameter.default, int) else "number",
         "minimum": hyperparameter.low,

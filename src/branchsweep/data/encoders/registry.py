@@ -52,10 +52,12 @@ def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
     """The fitted encoder that `FittedEncoder.to_json` described.
 
     Raises:
-        KeyError: No registered encoder is served under its kind.
+        KeyError: No encoder is served under its kind.
     """
     modules = (*(encoder.served for encoder in _ENCODERS), *_OF_COLUMNS)
     served: dict[str, ModuleType] = {served_kind(module): module for module in modules}
+    if data["kind"] not in served:
+        served |= {served_kind(encoder.served): encoder.served for encoder in _ENCODERS.of_packages()}
     return FittedEncoder(served[data["kind"]], {name: value for name, value in data.items() if name != "kind"})
 
 

@@ -26,7 +26,7 @@ from branchsweep.runtime import environment, temporary_folder
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, limit_requests
-from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, sqlite_uri
+from branchsweep.tracking.tracking_uri import check_is_mlflow, database_file, is_server, nothing_at, sqlite_uri
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
@@ -51,6 +51,7 @@ def connect(uri: Address, create: bool) -> MlflowClient:
     Raises:
         TrackingError: There is no usable store at this URI.
     """
+    check_is_mlflow(uri)
     file = database_file(uri)
     if file is not None:
         _check_file(file, create)
