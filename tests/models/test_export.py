@@ -222,3 +222,16 @@ class TestLimits:
         assert list(predictor.predict(TABLE).columns) == ["outside"]
         with pytest.raises(ValueError, match="outside"):
             predictor.predict(TABLE, warn=True)
+
+
+def test_a_model_predicts_the_same_again_and_other_files_in_its_folder_are_another_model(tmp_path: Path) -> None:
+    trainer = PopulationTrainer(ROWS)
+
+    def predicted(seed: int) -> serving.Floats:
+        trainer.export(tmp_path, ExportedModel([member(seed, input_scaling="min_max")], INPUTS, UNITS))
+        first = trainer.predict(tmp_path, ROWS.x)
+        np.testing.assert_array_equal(trainer.predict(tmp_path, ROWS.x[:100]), first[:100])  # from the model as it is loaded
+        np.testing.assert_array_equal(PopulationTrainer(ROWS).predict(tmp_path, ROWS.x), first)
+        return first
+
+    assert (predicted(1) != predicted(2)).all()

@@ -14,10 +14,12 @@ A head's name has no dot, so these names cannot collide with it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +95,48 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
             code.write_text(encoder.serving_source(), encoding="utf-8")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """An exported model of any version, read from its files once, to predict several times.
+
+    Args:
+        digest: Of the files, see `files_digest`.
+        manifest: The content of `serving.json`.
+        network: Reads encoded inputs.
+        estimators: As of `serving.read_estimators`.
+    """
+
+    digest: str
+    manifest: Mapping[str, Any]
+    network: keras.Model
+    estimators: Sequence[Any]
+
+    @classmethod
+    def of(cls, folder: Path) -> LoadedModel:
+        """The model in a folder."""
+        manifest = json.loads((folder / serving.MANIFEST_FILE).read_text(encoding="utf-8"))
+        network = keras.saving.load_model(folder / serving.MODEL_FILE, compile=False)
+        return cls(files_digest(folder), manifest, network, serving.read_estimators(folder, manifest))
+
+    def predict(self, x: Floats) -> Floats:
+        """Predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units."""
+        encoded = self.network.predict(serving.encode_inputs(self.manifest, x, _transform), batch_size=4096, verbose=0)
+        columns = [encoded[head["name"]] for head in self.manifest["heads"]]
+        networks = serving.decode_targets(self.manifest, np.concatenate(columns, axis=1).astype(np.float64))
+        return serving.with_estimators(self.manifest, networks, x, _transform, self.estimators)
+
+
+def files_digest(folder: Path) -> str:
+    """The SHA-256 of the names and contents of a model's files: models with the same digest predict the same."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def predict_exported(folder: Path, x: Floats) -> Floats:
     """Predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units, by exported files of any version."""
-    manifest = json.loads((folder / serving.MANIFEST_FILE).read_text(encoding="utf-8"))
-    model = keras.saving.load_model(folder / serving.MODEL_FILE, compile=False)
-    encoded = model.predict(serving.encode_inputs(manifest, x, _transform), batch_size=4096, verbose=0)
-    columns = [encoded[head["name"]] for head in manifest["heads"]]
-    networks = serving.decode_targets(manifest, np.concatenate(columns, axis=1).astype(np.float64))
-    return serving.with_estimators(manifest, networks, x, _transform, serving.read_estimators(folder, manifest))
+    return LoadedModel.of(folder).predict(x)
 
 
 def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +37,9 @@ from branchsweep.training.program.shapes import CHUNK, room_for_streams
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 
+if TYPE_CHECKING:
+    from branchsweep.models.export import LoadedModel
+
 Progress = Callable[[float], None]
 """Called with the number of lane-epochs (epochs summed over lanes) that were trained since the last call."""
 
@@ -61,6 +65,7 @@ class PopulationTrainer:
     device: Device = CPU
     _ready: set[tuple[Program, int]] = field(default_factory=set)
     _streams: dict[tuple[tuple[str, ...], tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
+    _model: LoadedModel | None = None
 
     @property
     def resources(self) -> Resources:
@@ -87,10 +92,13 @@ class PopulationTrainer:
         export.export_model(folder, model, self.rows.for_heads(list(model.units)))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
-        """Predictions of the exported model."""
+        """Predictions of the exported model, which stays loaded until another one predicts or something is trained."""
         from branchsweep.models import export  # noqa: PLC0415  # as above
 
-        return export.predict_exported(folder, x)
+        if self._model is None or self._model.digest != export.files_digest(folder):
+            self._model = None  # frees its memory first
+            self._model = export.LoadedModel.of(folder)
+        return self._model.predict(x)
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows."""
@@ -112,6 +120,7 @@ class PopulationTrainer:
             keep_weights: Whether the outcomes contain the kept weights.
         """
         began = time.perf_counter()
+        self._model = None
         population = self._with_weights(population)
         compile_seconds = self._compile(population)
         outcomes: dict[int, LaneOutcome] = {}
