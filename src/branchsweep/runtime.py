@@ -31,7 +31,7 @@ def silence_stderr() -> Iterator[None]:
     """Context in which nothing is written to standard error, not even by C++ code.
 
     TensorFlow logs about CUDA and oneDNN while it is imported and when it first looks for devices, before any of its settings
-    can prevent it. Use it around imports only: exceptions are raised, but what a library prints is lost.
+    can prevent it. Use it around imports and conversions only: exceptions are raised, but what a library prints is lost.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -6,6 +6,7 @@ process, which saves the seconds of their imports.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import multiprocessing
@@ -286,6 +287,28 @@ def test_the_champion_is_exported_as_a_keras_file_and_as_a_script(finished: tupl
     shutil.move(folder / "plant.keras", folder / serving.MODEL_FILE)
     predicted = serving.Predictor(folder).predict(pd.DataFrame({"load": [50.0], "wind": [5.0]}))
     assert np.isfinite(predicted[["heat", "steam", "cost"]].to_numpy()).all()
+
+
+@pytest.mark.slow
+def test_the_champion_is_exported_for_programs_without_keras(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
+    folder = workspace.folder / "portable"
+    folder.mkdir()
+    (folder / "serving.py").write_text("mine = True\n", encoding="utf-8")
+    message = workspace.error("export", "models:/plant@champion", "--format", "tflite", "-o", "portable/plant.tflite")
+    assert message.startswith("portable/serving.py: ")
+    assert [file.name for file in folder.iterdir()] == ["serving.py"], "nothing was written"
+    (folder / "serving.py").unlink()
+    formats = ["tflite", *(["onnx"] if importlib.util.find_spec("tf2onnx") else []), "keras"]
+    for kind in formats:
+        _, err = workspace.run("export", "models:/plant@champion", "--format", kind, "-o", f"portable/plant.{kind}")
+        assert len(err.splitlines()) == 1
+    names = {*(f"plant.{kind}" for kind in formats), "serving.json", "encoder_affine.py", "serving.py"}
+    assert {file.name for file in folder.iterdir()} == names
+    row = pd.DataFrame({"load": [50.0], "wind": [5.0]})
+    expected, *found = [serving.Predictor(folder, f"plant.{kind}").predict(row) for kind in reversed(formats)]
+    for other in found:
+        pd.testing.assert_frame_equal(other, expected, rtol=1e-5)
 
 
 def test_a_finished_sweep_is_printed_from_the_store(finished: tuple[Workspace, dict[str, Any], str]) -> None:

@@ -58,6 +58,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "export": (
         "branchsweep export models:/ccpp-branched@champion --format keras -o model.keras",
+        "branchsweep export models:/ccpp-branched@champion --format tflite -o model.tflite",
         "branchsweep export models:/ccpp-branched@champion --format code -o train.py",
     ),
     "history": ("branchsweep history ccpp-branched",),

@@ -261,62 +261,110 @@ def _file_options(
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
     kind: Annotated[
-        Literal["keras", "code"],
-        typer.Option("--format", help="keras: the trained network; code: a script that trains it again in plain Keras."),
+        Literal["keras", "onnx", "tflite", "code"],
+        typer.Option(
+            "--format",
+            help="keras, onnx, tflite (TensorFlow Lite): the trained network; code: a script that trains it again in Keras.",
+        ),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar="PATH", help="Path to write: .keras, or .py for code."
+            "-o",
+            "--output",
+            rich_help_panel=OUTPUT_OPTIONS,
+            metavar="PATH",
+            help="Path to write: .keras, .onnx or .tflite; .py for code.",
         ),
     ],
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write a registered model as a Keras file, or as a script that trains it again in plain Keras.
+    """Write a registered model as a network in the format of Keras, ONNX or TensorFlow Lite, or as a script that trains it.
 
-    The Keras file takes encoded inputs. Beside it are written serving.json, with the fitted encoders, columns and units, and
+    The network takes encoded inputs. Beside it are written serving.json, with the fitted encoders, columns and units, and
     encoder_KIND.py, the code of each kind of encoder, and of a model that has estimators of scikit-learn beside its networks,
-    these: what models/serving.py needs to predict from raw inputs.
+    these: what serving.py needs to predict from raw inputs. With onnx and tflite, serving.py is written, too: it predicts where
+    neither branchsweep nor Keras is installed. onnx needs: pip install 'branchsweep[onnx]'.
     """
     from branchsweep.models.codegen import script_from_manifest
-    from branchsweep.models.serving import ENCODER_FILE, ESTIMATOR_FILE, MANIFEST_FILE, MODEL_FILE
+    from branchsweep.models.serving import MANIFEST_FILE
     from branchsweep.runtime import temporary_folder, write_file, write_files
     from branchsweep.tracking.open import download_model
 
-    beside = output.with_name(MANIFEST_FILE)
-    _check_output(kind, output, beside)
+    _check_output(kind, output)
     with temporary_folder() as folder:
         files = download_model(model, folder, tracking_uri)
         try:
-            if kind == "keras":
-                # There are no encoders in a model of an earlier version, and estimators only in some.
-                patterns = (ENCODER_FILE.format(kind="*"), ESTIMATOR_FILE.format(number="*"))
-                encoders = {file.name: file.read_bytes() for pattern in patterns for file in sorted(files.glob(pattern))}
-                own = {output.name: (files / MODEL_FILE).read_bytes(), beside.name: (files / MANIFEST_FILE).read_bytes()}
-                write_files(output.parent, {**own, **encoders})
-                code = "".join(f", {output.with_name(name)}" for name in encoders)
-                message = f"{output} written, and beside it {beside} (encoders, columns, units){code}"
-            else:
+            if kind == "code":
                 manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
                 write_file(output, script_from_manifest(model, manifest))
                 message = f"{output} written; train with: python {output} TABLE"
+            else:
+                exported = _network_files(files, output)
+                write_files(output.parent, exported)
+                beside = ", ".join(str(output.with_name(name)) for name in exported if name not in (output.name, MANIFEST_FILE))
+                message = (
+                    f"{output} written, and beside it {output.with_name(MANIFEST_FILE)} (encoders, columns, units), {beside}"
+                )
         except OSError as error:
             raise UserError(f"cannot be written ({error})", str(output)) from error
-    LiteralConsole(stderr=True).print(message, highlight=False, soft_wrap=True)
+    LiteralConsole(stderr=True).print(message.removesuffix(", "), highlight=False, soft_wrap=True)
 
 
-def _check_output(kind: str, output: Path, beside: Path) -> None:
-    """Check the path of an exported model: two Keras files in one folder would overwrite each other's encoders.
+def _network_files(files: Path, output: Path) -> dict[str, bytes]:
+    """By name what is written for a network: the network first, then what `serving.py` needs, and this where Keras is not.
+
+    Args:
+        files: The folder of the registered model.
+        output: The path of the network, whose suffix says its format.
+
+    Raises:
+        UserError: The network cannot be converted, or another model was written under the same name.
+    """
+    from branchsweep.models import serving
+
+    names = [serving.MANIFEST_FILE]
+    for pattern in (serving.ENCODER_FILE.format(kind="*"), serving.ESTIMATOR_FILE.format(number="*")):
+        names += sorted(file.name for file in files.glob(pattern))  # a model of an earlier version has no encoders
+    beside = {name: (files / name).read_bytes() for name in names}
+    present = output.with_name(serving.MANIFEST_FILE)
+    others = [other.name for other in _networks_beside(output) if other.name != output.name]
+    if others and present.exists() and present.read_bytes() != beside[serving.MANIFEST_FILE]:
+        raise UserError(f"belongs to {others[0]}, another model; choose another folder", str(present))
+    if output.suffix == ".keras":
+        return {output.name: (files / serving.MODEL_FILE).read_bytes(), **beside}
+    from branchsweep.models.conversion import convert_network
+
+    own = Path(serving.__file__).read_bytes()
+    script = output.with_name("serving.py")
+    if script.exists() and script.read_bytes().partition(b"\n")[0] != own.partition(b"\n")[0]:
+        raise UserError("is not the file of this name that predicts; choose another folder", str(script))
+    converted = files / f"converted{output.suffix}"
+    convert_network(files / serving.MODEL_FILE, converted)
+    return {output.name: converted.read_bytes(), **beside, script.name: own}
+
+
+def _networks_beside(output: Path) -> list[Path]:
+    """The files of networks in the folder of this one."""
+    from branchsweep.models.serving import NETWORK_FORMATS
+
+    return sorted(file for file in output.parent.iterdir() if file.suffix in NETWORK_FORMATS)
+
+
+def _check_output(kind: str, output: Path) -> None:
+    """Check the path of an exported model: two models in one folder would overwrite each other's encoders.
 
     Raises:
         UserError: If the suffix is wrong, the folder does not exist, or another model's encoders are in it.
     """
-    suffix = {"keras": ".keras", "code": ".py"}[kind]
+    from branchsweep.models.serving import MANIFEST_FILE
+
+    suffix = ".py" if kind == "code" else f".{kind}"
     if output.suffix != suffix:
         raise UserError(f"expected a path that ends in {suffix}", str(output))
     require_parent_folder(output)
-    others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
-    if kind == "keras" and beside.exists() and others:
+    others = [] if kind == "code" else [other.name for other in _networks_beside(output) if other.stem != output.stem]
+    if others and (beside := output.with_name(MANIFEST_FILE)).exists():
         raise UserError(f"belongs to {others[0]}; choose another folder", str(beside))
 
 

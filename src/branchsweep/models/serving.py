@@ -61,6 +61,9 @@ Floats = NDArray[np.float64]
 MODEL_FILE, MANIFEST_FILE = "model.keras", "serving.json"
 """The network, and what stands around it."""
 
+NETWORK_FORMATS = {".keras": "Keras", ".onnx": "ONNX", ".tflite": "TensorFlow Lite"}
+"""By suffix of the file of a network its format."""
+
 ENCODER_FILE = "encoder_{kind}.py"
 """The code of an encoder, by its kind."""
 
@@ -222,6 +225,56 @@ def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
     return natural
 
 
+def read_network(file: Path) -> Callable[[Any], Mapping[str, Any]]:
+    """A network as a function from encoded inputs, as of `encode_inputs`, to encoded outputs `(rows, units)` by head.
+
+    Args:
+        file: In one of `NETWORK_FORMATS`. A Keras file needs Keras, an ONNX file onnxruntime, a TensorFlow Lite file
+            ai-edge-litert or TensorFlow.
+
+    Raises:
+        ValueError: The suffix is of none of these formats.
+    """
+    readers = {".keras": _read_keras, ".onnx": _read_onnx, ".tflite": _read_tflite}
+    if file.suffix not in readers:
+        raise ValueError(f"got {file.name}, expected a file that ends in one of {', '.join(readers)}")
+    return readers[file.suffix](file)
+
+
+def _read_keras(file: Path) -> Callable[[Any], Mapping[str, Any]]:
+    import keras  # noqa: PLC0415  # takes seconds, and a model may be looked at without predicting
+
+    network = keras.saving.load_model(file, compile=False, safe_mode=True)
+    return lambda encoded: network(encoded, training=False)
+
+
+def _read_onnx(file: Path) -> Callable[[Any], Mapping[str, Any]]:
+    import onnxruntime  # noqa: PLC0415  # only for such files
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    inputs, heads = [tensor.name for tensor in session.get_inputs()], [tensor.name for tensor in session.get_outputs()]
+    return lambda encoded: dict(zip(heads, session.run(heads, _by_input(encoded, inputs)), strict=True))
+
+
+def _read_tflite(file: Path) -> Callable[[Any], Mapping[str, Any]]:
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  # only for such files
+    except ModuleNotFoundError:
+        from tensorflow.lite import Interpreter  # noqa: PLC0415  # the same one, until TensorFlow leaves it out
+
+    runner = Interpreter(model_path=str(file)).get_signature_runner()
+    inputs = list(runner.get_input_details())
+    return lambda encoded: runner(**_by_input(encoded, inputs))
+
+
+def _by_input(encoded: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Encoded inputs by the names that a converted network has for them: letters, digits and underscores."""
+    if not isinstance(encoded, dict):
+        return {names[0]: encoded}
+    given = {re.sub(r"\W", "_", name): values for name, values in encoded.items()}
+    return {name: given[re.sub(r"\W", "_", name)] for name in names}
+
+
 class Predictor:
     """The model as its users see it: raw inputs in, natural units out.
 
@@ -229,10 +282,11 @@ class Predictor:
         folder: Holds the files that `models/export.py` writes. They are read when they are needed, the network and the
             encoders with the first prediction, the network in Keras's safe mode and estimators by skops: of the files, only
             the encoders' code is run.
+        network_file: The file of the network in it; see `read_network`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, network_file: str = MODEL_FILE) -> None:
+        self._folder, self._network_file = folder, network_file
 
     @property
     def inputs(self) -> list[str]:
@@ -361,7 +415,7 @@ class Predictor:
         predictions = np.empty((len(values), sum(self.outputs.values())))
         for start in range(0, len(values), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)
-            outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform), training=False)
+            outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform))
             predictions[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
         predictions[np.isnan(values[:, self._needed]).any(axis=1)] = np.nan
         networks = decode_targets(self._manifest, predictions)
@@ -461,10 +515,8 @@ class Predictor:
         return outside
 
     @cached_property
-    def _network(self) -> Any:
-        import keras  # noqa: PLC0415  # takes seconds, and a model may be looked at without predicting
-
-        return keras.saving.load_model(self._folder / MODEL_FILE, compile=False, safe_mode=True)
+    def _network(self) -> Callable[[Any], Mapping[str, Any]]:
+        return read_network(self._folder / self._network_file)
 
     @cached_property
     def _estimators(self) -> list[Any]:
