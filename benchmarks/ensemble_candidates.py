@@ -103,6 +103,7 @@ def of_seed(name: str, seed: int, options: argparse.Namespace) -> dict[str, floa
     rows = TrainingRows(dataset.x, dataset.y, folds, dataset.heads, columns=dataset.columns)
     search, confirmation, test = predictions_of(random_trials(experiment, options.trials), experiment, rows)
     kinds, train = kinds_by_head(experiment), split.train
+    heads = list(kinds.values())
     actual, actual_test = rows.actual.rows(train), rows.actual.rows(split.test)
 
     def at(by_trial: Mapping[int, Floats]) -> dict[int, Floats]:
@@ -119,15 +120,15 @@ def of_seed(name: str, seed: int, options: argparse.Namespace) -> dict[str, floa
 
     def confirmed(first: Sequence[int]) -> float:
         chosen = list(dict.fromkeys([*first, *ranking]))[: options.confirmed]
-        return ensemble(stack({number: confirmation[number][train] for number in chosen}, actual, SIZE))
+        return ensemble(stack({number: confirmation[number][train] for number in chosen}, actual, heads, SIZE))
 
     taken = select_greedily(at(search), actual, kinds, 2 * options.confirmed, experiment.objective)
-    stacked = stack(at(search), actual, options.confirmed)
+    stacked = stack(at(search), actual, heads, options.confirmed)
     return {
         "best": confirmed([]),
         "greedy": confirmed([ranking[0], *taken]),
         "stacked": confirmed([ranking[0], *stacked]),
-        "unconfirmed": ensemble(stack(at(search), actual, SIZE)),
+        "unconfirmed": ensemble(stack(at(search), actual, heads, SIZE)),
     }
 
 

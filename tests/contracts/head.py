@@ -117,6 +117,18 @@ class HeadContract:
             perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
         assert metric_function(head, head.score)(targets[:, 0], perfect) == pytest.approx(1.0, abs=1e-6)
 
+    def test_a_perfect_member_of_an_ensemble_has_all_weight(self, head: Head, targets: Floats, outputs: Floats) -> None:
+        perfect = np.repeat(targets.T, head.units, axis=0)
+        if head.task == kinds.MULTICLASS:
+            perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
+        other = head.predict(NUMPY, outputs.T)
+        counts = (1 + np.arange(len(targets)) % 3).astype(np.float64)
+        for weights in (None, counts):
+            found = head.member_weights(np.stack([other, perfect]), targets[:, 0], weights)
+            np.testing.assert_allclose(found, [0.0, 1.0], atol=1e-6)
+            mixed = head.member_weights(np.stack([other, 0.5 * other + 0.5 * perfect]), targets[:, 0], weights)
+            assert mixed.min() >= 0 and mixed.sum() == pytest.approx(1.0)
+
     def test_the_null_deviance_is_computed_column_by_column(self, head: Head, targets: Floats) -> None:
         columns = np.concatenate([targets, np.roll(targets, 3)[::-1] if head.is_probability else targets[::-1] * 0.5], axis=1)
         expected = [head.null_deviance(columns[:, [0]])[0], head.null_deviance(columns[:, [1]])[0]]

@@ -33,9 +33,12 @@ space: {dimensions: {learning_rate: {type: float, low: 3.0e-3, high: 3.0e-2, log
 search: {driver: random, trials: 3, batch: 3}
 fit: {epochs: 30}
 pruning: none
-confirmation: {trials: 1, folds: 2, seeds: 1}
+confirmation: {trials: 2, folds: 2, seeds: 1}
 baselines: [linear_regression]
-promotion: {model: mixed, gate: {first: any}}  # what is planted is linear, and regressions find it
+promotion:
+  model: mixed
+  ensemble: {size: 2, choose: stack, members: any}  # what is planted is linear, and regressions find it
+  gate: {first: any}
 """
 
 
@@ -64,6 +67,14 @@ def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     }  # fmt: skip
     assert summary.test_scores is not None
     assert min(summary.test_scores.values()) > 0.2
+    (baseline,) = summary.baselines
+    assert baseline.name == "linear, logistic, Poisson and quantile regression"
+    assert baseline.estimators["trip"] == baseline.estimators["state"] == "logistic regression"
+    assert summary.ensemble is not None
+    for head in summary.score_metrics:
+        weights = {member.name: member.weights[head] for member in summary.ensemble.members}
+        assert sum(weights.values()) == pytest.approx(1.0)
+        assert weights[baseline.name] > 0.05
 
     _, split = load_rows(experiment, Session(tracking_uri=store))
     test = table.iloc[split.test]

@@ -17,6 +17,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import serving
 from branchsweep.models.baselines import FittedBaseline, fit, make_estimators
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.heads.regression import MAE, MSE
 from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
@@ -72,6 +73,29 @@ def test_every_kind_of_estimator_predicts_from_its_file_as_it_was_fitted(tmp_pat
     expected = of_networks * [0.25, 0.75] + member.fitted.predict(ROWS.x) * [0.75, 0.25]
     np.testing.assert_allclose(predictor.predict_array(ROWS.x), expected, rtol=1e-6)
     np.testing.assert_allclose(PopulationTrainer(ROWS).predict(tmp_path / "both", ROWS.x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["linear_regression", "histogram_gradient_boosting"])
+def test_estimators_of_several_quantiles_and_classes_predict_from_their_files(tmp_path: Path, name: str) -> None:
+    losses = {"range": "quantile(0.1, 0.5, 0.9)", "state": "multiclass(3)"}
+    states = np.digitize(ROWS.x[:, 0], [16.0, 24.0]).astype(np.float64)
+    table = TrainingRows(ROWS.x, np.column_stack([ROWS.y[:, 0], states]), ())
+    trained = fit(make_estimators(name, {head: head_kind(loss) for head, loss in losses.items()}), table.x, table.y)
+    recipe = Recipe.of({"trunk.width": 3}, list(losses), dict.fromkeys(losses, 3))
+    own = ModelMember(recipe, initial_weights(recipe.architecture, 3, (1,)), head_shares={"range": 0.25, "state": 0.75})
+    units, classes = dict.fromkeys(losses, ""), {"state": ["a", "b", "c"]}
+    beside = [estimator(name, {"range": 0.75, "state": 0.25}, trained)]
+    members = {"alone": ([ModelMember(own.recipe, own.weights)], []), "both": ([own], beside)}
+    for folder, (networks_of, estimators) in members.items():
+        model = ExportedModel(networks_of, INPUTS, units, losses=losses, classes=classes, estimators=estimators)
+        PopulationTrainer(table).export(tmp_path / folder, model)
+    networks = serving.Predictor(tmp_path / "alone").predict_array(table.x)
+    shares = np.repeat([0.25, 0.75], 3)
+    expected = shares * networks + (1 - shares) * trained.predict(table.x)
+    predicted = serving.Predictor(tmp_path / "both").predict_array(table.x)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-6)
+    assert (np.diff(predicted[:, :3], axis=1) >= 0).all()
+    np.testing.assert_allclose(predicted[:, 3:].sum(1), 1.0)
 
 
 @pytest.mark.slow

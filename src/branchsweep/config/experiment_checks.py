@@ -14,7 +14,7 @@ from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.kinds import BINARY, MULTICLASS, QUANTILE, TASK_SCORES
+from branchsweep.config.kinds import BINARY, TASK_SCORES
 from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
 from branchsweep.config.sections.driver_options import (
@@ -111,7 +111,6 @@ def resolved_head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _prediction_name_mistakes(experiment)
     yield from _metric_mistakes(experiment, objective_metrics(experiment.score_metrics))
     yield from _estimator_mistakes(experiment)
-    yield from _stack_mistakes(experiment)
 
 
 def _possible_metrics(experiment: Experiment) -> list[str]:
@@ -306,30 +305,11 @@ def _estimator_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
                 break
 
 
-def _stack_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    """A stack of members that predict what has no squared error."""
-    ensemble = experiment.promotion.ensemble if experiment.promotion else None
-    if ensemble is None or ensemble.choose != "stack":
-        return
-    predicted = {QUANTILE: "a quantile", MULTICLASS: "the probabilities of several classes"}
-    for name, head in experiment.heads.items():
-        if head.task in predicted:
-            message = f"a stack minimises squared errors, and {name} predicts {predicted[head.task]}"
-            yield ("promotion", "ensemble", "choose"), f"{message}; expected choose: greedy or seeds"
-            return
-
-
 def _ensemble_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     ensemble = experiment.promotion.ensemble if experiment.promotion else None
-    if ensemble is None:
-        return
-    yield from _stack_mistakes(experiment)
-    if ensemble.members != "any":
+    if ensemble is None or ensemble.members != "any":
         return
     path = ("promotion", "ensemble", "members")
-    several = [name for name, head in experiment.heads.items() if head.quantiles]
-    if several:
-        yield path, f"got any, and an estimator predicts one quantile, not those of {several[0]}; expected networks"
     if ensemble.choose == "seeds":
         yield path, "got any with choose: seeds, which takes networks of one trial; expected choose: greedy or stack"
     elif all(isinstance(baseline, str) and baseline not in ESTIMATORS for baseline in experiment.baselines):

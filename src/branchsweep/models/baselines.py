@@ -91,14 +91,15 @@ class FittedBaseline:
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
 
     @property
-    def estimators(self) -> tuple[Estimator, ...]:
-        """Those of scikit-learn, whose predictions from encoded inputs are the heads' columns, side by side."""
+    def estimators(self) -> tuple[Estimator | list[Any], ...]:
+        """Those of scikit-learn, whose predictions from encoded inputs are the heads' columns, side by side.
+
+        Of a head with several quantiles a list, as `estimated` of `models/serving.py` takes it.
+        """
         if isinstance(self.model, _EstimatorChain):
             raise TypeError("the estimators of a chain read each other's predictions")
         own = (self.model.estimator,) if isinstance(self.model, _JointEstimator) else self.model.estimators
-        if any(isinstance(each, EstimatorsOfUnits) for each in own):
-            raise TypeError("the estimators of several quantiles are not one for each head")
-        return tuple(each.estimator if isinstance(each, ClassEstimator) else each for each in own)
+        return tuple(map(_of_scikit_learn, own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,13 @@ class ClassEstimator:
     def predict(self, X: Floats) -> Floats:
         """The probabilities `(n, classes)`."""
         return estimated(self.estimator, X, self.classes)
+
+
+def _of_scikit_learn(estimator: Any) -> Any:
+    """The estimator that predicts a head, or the list of those of its quantiles."""
+    if isinstance(estimator, EstimatorsOfUnits):
+        return list(estimator.estimators)
+    return estimator.estimator if isinstance(estimator, ClassEstimator) else estimator
 
 
 def estimator_label(name: str, heads: Iterable[Head]) -> str:

@@ -33,7 +33,9 @@ def write_estimators(folder: Path, members: Sequence[EstimatorMember]) -> None:
 
 
 def _parts(estimator: Any) -> Iterator[Any]:
-    """A fitted estimator, and those that it consists of."""
+    """A fitted estimator, or several, and those that it consists of."""
+    for own in estimator if isinstance(estimator, list) else ():
+        yield from _parts(own)
     yield estimator
     for _, step in getattr(estimator, "steps", []):
         yield from _parts(step)

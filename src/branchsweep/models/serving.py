@@ -197,10 +197,12 @@ def estimated(estimator: Any, values: Floats, units: int = 1) -> Floats:
     """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1.
 
     Args:
-        estimator: The estimator.
+        estimator: The estimator; of several quantiles a list, whose predictions of a row are sorted.
         values: `(rows, columns)`.
         units: Of more than one, the classes, whose probabilities `(rows, units)` it predicts. One that it has not seen has 0.
     """
+    if isinstance(estimator, list):
+        return np.sort(np.column_stack([own.predict(values) for own in estimator]), axis=1)
     if not hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict(values))
     if units > 1:

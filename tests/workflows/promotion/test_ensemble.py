@@ -10,6 +10,7 @@ import pytest
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import ConfigError
+from branchsweep.models.heads.regression import MSE
 from branchsweep.models.stacking import stack
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.tracking.memory import MemoryStore
@@ -75,7 +76,8 @@ def test_an_ensemble_is_scored_on_each_fold_by_what_the_others_choose() -> None:
     confirmed = [trial for trial in outcome.confirmed if trial.candidate.searched]
     rows, errors = sweep.rows, []
     for train, validation in rows.folds[own.folds :]:
-        weights = stack({i: trial.predictions[train] for i, trial in enumerate(confirmed)}, rows.actual.rows(train))
+        of_others = {i: trial.predictions[train] for i, trial in enumerate(confirmed)}
+        weights = stack(of_others, rows.actual.rows(train), [MSE, MSE])
         predicted = sum(own_weights * confirmed[i].predictions[validation] for i, own_weights in weights.items())
         actual = rows.y[validation]
         errors.append(1 - ((actual - predicted) ** 2).sum(0) / ((actual - actual.mean(0)) ** 2).sum(0))

@@ -39,8 +39,8 @@ class Ensemble(ConfigModel):
         "seeds",
         description="seeds: the finalist's hyperparameters from that many seeds; greedy: networks of the best trials, chosen "
         "one by one for what they add to the mean (Caruana et al. 2004), on validation predictions; stack: of the best trials, "
-        "with weights for each head that are fitted to validation predictions by least squares, none negative, which add up "
-        "to 1 (Breiman 1996).",
+        "with weights for each head that are fitted to validation predictions by least squares (of quantiles by the pinball "
+        "loss), none negative, which add up to 1 (Breiman 1996).",
     )
     members: Literal["networks", "any"] = Field(
         MEMBERS_DEFAULT,

@@ -16,6 +16,7 @@ import numpy as np
 
 from branchsweep.metrics.functions import score_key
 from branchsweep.models.arrays import Array, ArrayOperations
+from branchsweep.models.member_weights import squared_error_weights
 from branchsweep.types import Floats, SourceCall
 
 
@@ -124,6 +125,21 @@ class Head(ABC):
     def estimators(self, name: str, seed: int) -> list[Any]:
         """The estimators that a baseline of this name is for such a head: one, or one for each output unit."""
         return [self.estimator(name, seed)]
+
+    def member_weights(self, predicted: Floats, target: Floats, weights: Floats | None = None) -> Floats:
+        """What each member of an ensemble weighs in the weighted mean of their predictions (`models/stacking.py`).
+
+        Those that minimise the squared error of the mean, of every unit against the target; none negative, their sum 1.
+
+        Args:
+            predicted: `(members, units, rows)`, in natural units.
+            target: `(rows,)`, all known.
+            weights: `(rows,)`, how much each row counts; None where all count alike.
+
+        Returns:
+            `(members,)`.
+        """
+        return squared_error_weights(predicted - target, weights)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -19,6 +19,7 @@ from branchsweep.metrics.names import METRICS_BESIDE
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.binary import CLASSIFIER_LABELS, classifier
 from branchsweep.models.heads.head import Head
+from branchsweep.models.member_weights import squared_error_weights
 from branchsweep.types import Floats, SourceCall
 
 
@@ -89,6 +90,10 @@ class Multiclass(Head):
     def estimator(self, name: str, seed: int) -> Any:
         """scikit-learn's classifier that goes with this name, as for a binary head."""
         return classifier(name, seed)
+
+    def member_weights(self, predicted: Floats, target: Floats, weights: Floats | None = None) -> Floats:
+        """Those that minimise the Brier score: each probability against 1 for the class that a row has, else 0."""
+        return squared_error_weights(predicted - (target == np.arange(self.units)[:, None]), weights)
 
     def _by_unit(self, values: Array) -> list[Array]:
         """`(…, 1, rows)` of each unit."""

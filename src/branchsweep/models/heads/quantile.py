@@ -14,6 +14,7 @@ from branchsweep.metrics.names import METRICS_BESIDE, PINBALL_LOSS
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.estimator_scaling import standardized
 from branchsweep.models.heads.head import Head
+from branchsweep.models.member_weights import pinball_weights
 from branchsweep.types import Floats, SourceCall
 
 _LOSS = '''
@@ -95,6 +96,10 @@ class Quantile(Head):
     def estimator(self, name: str, seed: int) -> Any:
         """scikit-learn's regressor of quantiles that goes with this name, on standardized columns."""
         return standardized(_ESTIMATORS[name](self.level, seed))
+
+    def member_weights(self, predicted: Floats, target: Floats, weights: Floats | None = None) -> Floats:
+        """Those that minimise the pinball loss."""
+        return pinball_weights(predicted - target, (self.level,), weights)
 
     def _named(self, function: str) -> str:
         """The name of a function of this level in generated code."""

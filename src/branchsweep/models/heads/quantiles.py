@@ -19,6 +19,7 @@ from branchsweep.metrics.names import COVERAGE, METRICS_BESIDE, PINBALL_LOSS
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.quantile import Quantile
+from branchsweep.models.member_weights import pinball_weights
 from branchsweep.types import Floats, SourceCall
 
 _LOSS = '''
@@ -125,6 +126,10 @@ class Quantiles(Head):
     def estimators(self, name: str, seed: int) -> list[Any]:
         """scikit-learn's regressor of each quantile."""
         return [kind.estimator(name, seed) for kind in self._each]
+
+    def member_weights(self, predicted: Floats, target: Floats, weights: Floats | None = None) -> Floats:
+        """Those that minimise the pinball losses of all levels."""
+        return pinball_weights(predicted - target, self.levels, weights)
 
     def _by_unit(self, values: Array) -> list[Array]:
         """`(…, 1, rows)` of each unit."""

@@ -27,8 +27,8 @@ from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.promotion.estimators import ChosenEstimator, ConfirmedEstimator
 
 Choice = Callable[[Mapping[int, Floats], Actual], Mapping[int, Floats]]
-"""From predictions `(rows, heads)` by the index of a candidate, and the actual values of these rows, to the weights `(heads,)`
-of those that are taken."""
+"""From predictions `(rows, outputs)` by the index of a candidate, and the actual values of these rows, to the weights
+`(heads,)` of those that are taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class MemberCandidate:
 
     @property
     def predictions(self) -> Floats:
-        """`(training rows, heads)` in natural units; NaN in rows that are validation rows of no fold."""
+        """`(training rows, outputs)` in natural units; NaN in rows that are validation rows of no fold."""
         return self.source.predictions
 
     @property
@@ -97,7 +97,7 @@ def choice_of(policy: Ensemble, experiment: Experiment, objective: Objective) ->
         return {index: np.full(len(heads), share) for index, share in shares.items()}
 
     def stacked(predictions: Mapping[int, Floats], actual: Actual) -> Mapping[int, Floats]:
-        return stack(predictions, actual, policy.size)
+        return stack(predictions, actual, list(heads.values()), policy.size)
 
     return stacked if policy.choose == "stack" else greedy
 
