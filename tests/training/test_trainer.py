@@ -1222,6 +1222,14 @@ def test_a_refit_trains_on_all_rows_up_to_the_given_epoch() -> None:
         np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
 
 
+def test_a_refit_beside_lanes_of_folds_is_what_it_is_alone_to_the_last_bit() -> None:
+    params: Params = {"activation": "silu", "learning_rate": 0.01}
+    lanes = [make_lane(params, fold=fold) for fold in (0, 1, ALL_ROWS)]
+    together = train(lanes)
+    for chosen in (lanes[2:], lanes[:2]):
+        assert assert_equal_bits(train(chosen), chosen, together, lanes) == len(chosen)
+
+
 def test_a_trial_of_fewer_epochs_trains_as_in_an_experiment_of_fewer_epochs_to_the_last_bit() -> None:
     params: Params = {"batch_size": BATCH, "learning_rate": 0.01, "learning_rate_schedule": "cosine"}
     trials = (Trial(0, {**params, "epochs": 4}), Trial(1, params))

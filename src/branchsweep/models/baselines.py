@@ -16,7 +16,7 @@ import inspect
 import pickle
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Protocol, cast
 
@@ -89,6 +89,11 @@ class FittedBaseline:
     def predict(self, x: Floats) -> Floats:
         """Predictions `(n, O)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
         return self.model.predict(self.encoder.transform(x) if self.encoder else x)
+
+    @property
+    def described(self) -> FittedBaseline:
+        """The same without its estimators."""
+        return replace(self, model=_SeparateEstimators(()))
 
     @property
     def estimators(self) -> tuple[Estimator | list[Any], ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,24 @@ from branchsweep.models.serving import ESTIMATOR_FILE
 
 COMPRESSION = 1
 """Of the files, as zlib has it: a forest is 29 % of its size, with 6 it would be 26 % and take twice as long."""
+
+
+def import_writer() -> None:
+    """Import what writes and reads these files, which takes a second."""
+    import skops.io  # noqa: F401, PLC0415  # most models have no estimators
+
+
+@contextmanager
+def estimators_written(folder: Path, members: Sequence[EstimatorMember]) -> Iterator[None]:
+    """A context beside which the files of the members are written, by a thread; they are there when it ends."""
+    if not members:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(1) as executor:
+        written = executor.submit(write_estimators, folder, members)
+        yield
+        written.result()
 
 
 def write_estimators(folder: Path, members: Sequence[EstimatorMember]) -> None:

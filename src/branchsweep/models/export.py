@@ -14,7 +14,6 @@ A head's name has no dot, so these names cannot collide with it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 import time
@@ -32,12 +31,13 @@ from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import as_written
 from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
-from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of, fitted_inputs_from_json
+from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of
 from branchsweep.data.encoders.registry import fit_target_encoder, outputs_encoder
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.model_files import LoadedEstimators, files_digest, read_manifest, transform
 from branchsweep.models.output_clipping import output_range, ranges_by_head
 from branchsweep.types import Floats
 
@@ -46,7 +46,13 @@ NAME = "network"
 
 
 def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None:
-    """Write the files of an exported model; see `Trainer.export`.
+    """Write the files of an exported model; see `Trainer.export`. Arguments as of `export_networks`."""
+    export_networks(folder, model, rows)
+    write_estimators(folder, model.estimators)
+
+
+def export_networks(folder: Path, model: ExportedModel, rows: TrainingRows) -> None:
+    """Write the files of an exported model except those of its estimators.
 
     Args:
         folder: The folder, created if it does not exist.
@@ -87,7 +93,6 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
     folder.mkdir(parents=True, exist_ok=True)
     _keras_model(model, target_encoders, rows).save(folder / serving.MODEL_FILE)
     (folder / serving.MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    write_estimators(folder, model.estimators)
     of_estimators = [member.fitted.encoder for member in model.estimators if member.fitted.encoder]
     for fitted in (*input_encoders.values(), *of_estimators):
         for encoder in encoders_of(fitted):
@@ -96,47 +101,37 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LoadedModel:
-    """An exported model of any version, read from its files once, to predict several times.
+class LoadedNetwork:
+    """The network of an exported model of any version: of several networks their mean.
 
     Args:
-        digest: Of the files, see `files_digest`.
+        digest: Of the model's files, see `files_digest`.
         manifest: The content of `serving.json`.
         network: Reads encoded inputs.
-        estimators: As of `serving.read_estimators`.
     """
 
     digest: str
     manifest: Mapping[str, Any]
     network: keras.Model
-    estimators: Sequence[Any]
 
     @classmethod
-    def of(cls, folder: Path) -> LoadedModel:
-        """The model in a folder."""
-        manifest = json.loads((folder / serving.MANIFEST_FILE).read_text(encoding="utf-8"))
-        network = keras.saving.load_model(folder / serving.MODEL_FILE, compile=False)
-        return cls(files_digest(folder), manifest, network, serving.read_estimators(folder, manifest))
+    def of(cls, folder: Path, before: LoadedNetwork | None = None) -> LoadedNetwork:
+        """That of the model in a folder; `before`, if it was read from equal files."""
+        digest = files_digest(folder)
+        if before and before.digest == digest:
+            return before
+        return cls(digest, read_manifest(folder), keras.saving.load_model(folder / serving.MODEL_FILE, compile=False))
 
     def predict(self, x: Floats) -> Floats:
-        """Predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units."""
-        encoded = self.network.predict(serving.encode_inputs(self.manifest, x, _transform), batch_size=4096, verbose=0)
+        """Its predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units."""
+        encoded = self.network.predict(serving.encode_inputs(self.manifest, x, transform), batch_size=4096, verbose=0)
         columns = [encoded[head["name"]] for head in self.manifest["heads"]]
-        networks = serving.decode_targets(self.manifest, np.concatenate(columns, axis=1).astype(np.float64))
-        return serving.with_estimators(self.manifest, networks, x, _transform, self.estimators)
-
-
-def files_digest(folder: Path) -> str:
-    """The SHA-256 of the names and contents of a model's files: models with the same digest predict the same."""
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+        return serving.decode_targets(self.manifest, np.concatenate(columns, axis=1).astype(np.float64))
 
 
 def predict_exported(folder: Path, x: Floats) -> Floats:
     """Predictions `(rows, outputs)` for inputs `(rows, inputs)`, both in natural units, by exported files of any version."""
-    return LoadedModel.of(folder).predict(x)
+    return LoadedEstimators.of(folder).predict(LoadedNetwork.of(folder).predict(x), x)
 
 
 def measure_latency(folder: Path, x: Floats, repetitions: int = 20) -> float:
@@ -174,10 +169,6 @@ def _described_estimators(model: ExportedModel) -> dict[str, Any]:
             for number, member in enumerate(model.estimators, start=1)
         ],
     }
-
-
-def _transform(fitted: Mapping[str, Any], values: Floats) -> Floats:
-    return fitted_inputs_from_json(fitted).transform(values)
 
 
 def _input_names(members: Sequence[ModelMember]) -> dict[InputEncoding, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from branchsweep.config.experiment import Experiment
@@ -59,6 +59,11 @@ class EstimatorMember:
     params: Mapping[str, Params]
     fitted: FittedBaseline
     head_shares: Mapping[str, float]
+
+    @property
+    def described(self) -> EstimatorMember:
+        """The same without what has been fitted, which may take hundreds of megabytes; it predicts nothing."""
+        return replace(self, fitted=self.fitted.described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,11 @@ class ExportedModel:
             estimators=estimators,
             classes={name: head.classes for name, head in experiment.heads.items() if head.classes},
         )
+
+    @property
+    def described(self) -> ExportedModel:
+        """The same without its fitted estimators, which are written apart."""
+        return replace(self, estimators=[member.described for member in self.estimators])
 
     def network_share(self, head: str) -> float:
         """What the networks together weigh for a head; 1 but for rounding where there are no estimators."""

@@ -31,7 +31,9 @@ from typing import Any, Self
 from branchsweep.config import kinds
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError, ProgramCacheError
+from branchsweep.models.estimator_files import estimators_written
 from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.model_files import LoadedEstimators
 from branchsweep.models.serving import Floats
 from branchsweep.runtime import process_memory
 from branchsweep.training import worker_process
@@ -155,6 +157,7 @@ class LocalWorkers:
         self._workers: list[_Worker] = []
         self._repeated = 0.0  # lane-epochs that were reported, and are trained again as their worker was lost
         self._polled = 0.0
+        self._estimators: LoadedEstimators | None = None
 
     @property
     def resources(self) -> Resources:
@@ -228,6 +231,7 @@ class LocalWorkers:
         """
         training: dict[Future[PopulationOutcome], _Task] = {}
         losses: Counter[int] = Counter()
+        self._estimators = None
         while queue or training:
             self._replace_lost(training, queue, losses)
             busy = {task.worker.index for task in training.values()}
@@ -263,13 +267,15 @@ class LocalWorkers:
                 yield task.position, outcome
 
     def export(self, folder: Path, model: ExportedModel) -> None:
-        """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
-        self._ask(worker_process.export, folder, model)
+        """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand; its estimators here."""
+        with estimators_written(folder, model.estimators):
+            self._ask(worker_process.export_networks, folder, model.described)
 
     def predict(self, folder: Path, x: Floats) -> Floats:
-        """Predictions of the exported model, by a worker."""
-        predicted: Floats = self._ask(worker_process.predict, folder, x)
-        return predicted
+        """Predictions of the exported model: its networks predict in a worker, its estimators here."""
+        networks: Floats = self._ask(worker_process.predict_networks, folder, x)
+        self._estimators = LoadedEstimators.of(folder, self._estimators)
+        return self._estimators.predict(networks, x)
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows, measured in a worker, on one thread."""

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ProgramCacheError
+from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
+from branchsweep.models.model_files import LoadedEstimators
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
@@ -38,7 +40,7 @@ from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 
 if TYPE_CHECKING:
-    from branchsweep.models.export import LoadedModel
+    from branchsweep.models.export import LoadedNetwork
 
 Progress = Callable[[float], None]
 """Called with the number of lane-epochs (epochs summed over lanes) that were trained since the last call."""
@@ -65,7 +67,8 @@ class PopulationTrainer:
     device: Device = CPU
     _ready: set[tuple[Program, int]] = field(default_factory=set)
     _streams: dict[tuple[tuple[str, ...], tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
-    _model: LoadedModel | None = None
+    _network: LoadedNetwork | None = None
+    _estimators: LoadedEstimators | None = None
 
     @property
     def resources(self) -> Resources:
@@ -87,18 +90,26 @@ class PopulationTrainer:
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Write lanes that were trained on all rows as one model, with encoders fitted on all rows."""
+        self.export_networks(folder, model)
+        write_estimators(folder, model.estimators)
+
+    def export_networks(self, folder: Path, model: ExportedModel) -> None:
+        """Write all files of the model except those of its estimators."""
         from branchsweep.models import export  # noqa: PLC0415  # imports Keras, which training does not need
 
-        export.export_model(folder, model, self.rows.for_heads(list(model.units)))
+        export.export_networks(folder, model, self.rows.for_heads(list(model.units)))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
-        """Predictions of the exported model, which stays loaded until another one predicts or something is trained."""
+        """Predictions of the exported model, which stays loaded until something is trained."""
+        self._estimators = LoadedEstimators.of(folder, self._estimators)
+        return self._estimators.predict(self.predict_networks(folder, x), x)
+
+    def predict_networks(self, folder: Path, x: Floats) -> Floats:
+        """Predictions of the exported model's networks alone."""
         from branchsweep.models import export  # noqa: PLC0415  # as above
 
-        if self._model is None or self._model.digest != export.files_digest(folder):
-            self._model = None  # frees its memory first
-            self._model = export.LoadedModel.of(folder)
-        return self._model.predict(x)
+        self._network = export.LoadedNetwork.of(folder, self._network)
+        return self._network.predict(x)
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows."""
@@ -120,7 +131,7 @@ class PopulationTrainer:
             keep_weights: Whether the outcomes contain the kept weights.
         """
         began = time.perf_counter()
-        self._model = None
+        self._network = self._estimators = None  # which may take hundreds of megabytes
         population = self._with_weights(population)
         compile_seconds = self._compile(population)
         outcomes: dict[int, LaneOutcome] = {}

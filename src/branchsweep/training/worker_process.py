@@ -213,14 +213,14 @@ def train_population(population: Population, keep_weights: bool) -> PopulationOu
     return trainer.train_one(population, keep_weights)
 
 
-def export(folder: Path, model: ExportedModel) -> None:
-    """Write trained lanes as one model."""
-    _started_trainer().export(folder, model)
+def export_networks(folder: Path, model: ExportedModel) -> None:
+    """Write trained lanes as one model, without the files of its estimators."""
+    _started_trainer().export_networks(folder, model)
 
 
-def predict(folder: Path, x: Floats) -> Floats:
-    """Predictions of an exported model."""
-    return _started_trainer().predict(folder, x)
+def predict_networks(folder: Path, x: Floats) -> Floats:
+    """Predictions of an exported model's networks."""
+    return _started_trainer().predict_networks(folder, x)
 
 
 def measure_latency(folder: Path, x: Floats) -> float:

@@ -127,9 +127,11 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     folds, seeds = range(len(split.confirmation)), experiment.confirmation.seeds
     for owner in [experiment, *(candidate.experiment for candidate in networks)]:
         candidates = [candidate for candidate in (*best, *networks) if candidate.experiment is owner]
-        plan([lane for candidate in candidates for lane in candidate.lanes(folds, seeds)], owner)
+        foreseen = [lane for candidate in candidates for lane in candidate.refit_lanes]
+        plan([*(lane for candidate in candidates for lane in candidate.lanes(folds, seeds)), *foreseen], owner)
         count = _members(experiment) if owner is experiment else 1
-        plan(refit_lanes(candidates[-1].recipe, owner, range(count), owner.fit.epochs), owner)
+        if not foreseen:
+            plan(refit_lanes(candidates[-1].recipe, owner, range(count), owner.fit.epochs), owner)
     by_program = _by_program(planned)
     return DryRun(
         sweep=experiment.name,

@@ -12,7 +12,10 @@ from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.models.recipe import recipe_for
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.training.population import Population
+from branchsweep.trial import Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
+from branchsweep.workflows.promotion.confirmation import reevaluate
 from branchsweep.workflows.promotion.refit import RefitRequest, Refits, refit
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import TinySweep, tiny_experiment
@@ -97,3 +100,25 @@ def test_requests_of_other_experiments_are_trained_beside_and_their_collapses_to
     assert [len(members) for members in refits.members] == [1, 1]
     assert [len(sentences) for sentences in refits.collapses_of] == [0, 1]
     assert errors_of(refits) == pytest.approx([COLLAPSED])
+
+
+def test_networks_that_were_trained_beside_the_confirmation_are_not_trained_again() -> None:
+    experiment = tiny_experiment(fit={"epochs": 5, "keep": "last"})
+    rows = TinySweep(experiment).rows
+    trainer = CollapsingTrainer(rows)
+    training = TrainingContext(trainer, rows, RecordingProgress())
+    beside = ConfirmationCandidate("article", experiment, Trial(0, {"trunk.depth": 1, "trunk.width": 4}), refits=1)
+    (confirmed,) = reevaluate([beside], experiment, training)
+    (afterwards,) = reevaluate([replace(beside, refits=0)], experiment, training)
+    assert (confirmed.score.heads, confirmed.lane_scores) == (afterwards.score.heads, afterwards.lane_scores)
+    trained = len(trainer.trained)
+    early, late = (refit([RefitRequest.of_confirmed(each)], experiment, training) for each in (confirmed, afterwards))
+    assert len(trainer.trained) == trained + 1
+    assert [len(early.members[0]), early.members[0][0].epochs] == [1, 5]
+    for own, other in zip(early.members[0][0].weights, late.members[0][0].weights, strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_a_network_whose_epochs_the_confirmation_decides_is_refitted_after_it() -> None:
+    stopped = EXPERIMENT.model_copy(update={"fit": EXPERIMENT.fit.model_copy(update={"keep": "best"})})
+    assert ConfirmationCandidate("article", stopped, Trial(0, {}), refits=1).refit_lanes == []

@@ -48,7 +48,7 @@ class Baseline:
         if self.experiment is None:
             return None
         ((known, params),) = self.experiment.search.initial_trials.items()
-        return ConfirmationCandidate(self.name, self.experiment, Trial(0, params, known))
+        return ConfirmationCandidate(self.name, self.experiment, Trial(0, params, known), refits=1)
 
     @property
     def estimator(self) -> TunedEstimator:

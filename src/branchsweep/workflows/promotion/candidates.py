@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.models.recipe import Recipe, recipe_for
-from branchsweep.training.lanes import Lane, Stage, recipe_lanes
+from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes, refit_lanes
 from branchsweep.trial import Score, Trial
 from branchsweep.types import Floats, Positions
 
@@ -25,6 +25,7 @@ class ConfirmationCandidate:
         trial: What is trained.
         searched: Its score in the search; None for one that was not searched here.
         recorded: What is trained, where that is recorded in full; else it follows from experiment and trial.
+        refits: Networks that are to be trained on all training rows in any case, whatever the confirmed scores.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ConfirmationCandidate:
     trial: Trial
     searched: Score | None = None
     recorded: Recipe | None = None
+    refits: int = 0
 
     @property
     def recipe(self) -> Recipe:
@@ -41,6 +43,17 @@ class ConfirmationCandidate:
     def lanes(self, folds: Iterable[int], seeds: int) -> list[Lane]:
         """Its lanes on these folds, for each so many seeds."""
         return recipe_lanes(Stage.CONFIRMATION, self.recipe, self.experiment, product(folds, range(seeds)))
+
+    @property
+    def refit_lanes(self) -> list[Lane]:
+        """The lanes of its `refits`, where it is known beforehand for how many epochs they train; else none.
+
+        They train beside its other lanes, which takes far less than training them afterwards.
+        """
+        fit = self.experiment.fit
+        if fit.keep != "last" or fit.early_stopping:
+            return []
+        return refit_lanes(self.recipe, self.experiment, range(self.refits), epochs_of(self.recipe, self.experiment))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +67,7 @@ class ReevaluatedTrial:
         predictions: `(training rows, outputs)` what its lanes predict for the rows that they were not trained on, averaged over
             the seeds, in natural units; NaN where a lane diverged, and in rows that are validation rows of no fold.
         parameters: Weights and biases of its network.
+        refits: The outcomes of the candidate's `refit_lanes`, by their keys.
     """
 
     candidate: ConfirmationCandidate
@@ -61,6 +75,7 @@ class ReevaluatedTrial:
     lane_scores: Mapping[tuple[int, int], Mapping[str, float]]
     predictions: Floats = field(repr=False)
     parameters: int
+    refits: Mapping[LaneKey, LaneOutcome] = field(default_factory=dict, repr=False)
 
     @property
     def predicted_rows(self) -> Positions:

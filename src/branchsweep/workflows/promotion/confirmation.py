@@ -9,6 +9,7 @@ by pair.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,19 +56,20 @@ def reevaluate(
     folds, seeds = range(experiment.folds, len(training.rows.folds)), experiment.confirmation.seeds
     confirmed: dict[int, ReevaluatedTrial] = {}
     lanes = [candidate.lanes(folds, seeds) for candidate in candidates]
+    refits = [candidate.refit_lanes for candidate in candidates]
     groups = equal_groups({index: candidate.experiment for index, candidate in enumerate(candidates)})
     to_train = [
         LaneGroup(
-            [lane for index in group for lane in lanes[index]],
+            [lane for index in group for lane in (*lanes[index], *refits[index])],
             candidates[group[0]].experiment,
             f"to confirm {', '.join(candidates[index].name for index in group)}",
         )
         for group in groups
     ]
-    for group, outcomes in zip(groups, train_groups(to_train, training), strict=True):
+    for group, outcomes in zip(groups, train_groups(to_train, training, keep_weights=any(refits)), strict=True):
         for index in group:
-            own = {lane.key: outcomes[lane.key] for lane in lanes[index]}
-            confirmed[index] = _reevaluated(candidates[index], own, training.rows)
+            own, refitted = ({lane.key: outcomes[lane.key] for lane in of[index]} for of in (lanes, refits))
+            confirmed[index] = replace(_reevaluated(candidates[index], own, training.rows), refits=refitted)
     return [confirmed[index] for index in range(len(candidates))]
 
 

@@ -107,6 +107,24 @@ def confirm_estimator(chosen: ChosenEstimator, experiment: Experiment, training:
     return ConfirmedEstimator(chosen, by_fold, predictions)
 
 
+def confirm_estimators(
+    tuned: Mapping[str, TunedEstimator], chosen: Sequence[ChosenEstimator], experiment: Experiment, training: TrainingContext
+) -> dict[str, ConfirmedEstimator]:
+    """Estimators by their labels, fitted to each fold of the confirmation.
+
+    Args:
+        tuned: By label, those whose hyperparameters are to be chosen.
+        chosen: Those that have them.
+        experiment: Of the sweep.
+        training: With the rows.
+    """
+    found: dict[str, ConfirmedEstimator] = {}
+    for label, estimator in tuned.items():
+        training.progress.on_message(f"fitting {label} to the folds of the confirmation")
+        found[label] = confirm_estimator(choose_estimator(label, estimator, experiment, training), experiment, training)
+    return {**found, **{own.label: confirm_estimator(own, experiment, training) for own in chosen}}
+
+
 def fit_estimator(chosen: ChosenEstimator, experiment: Experiment, training: TrainingContext) -> FittedBaseline:
     """An estimator, fitted to all training rows; arguments as of `confirm_estimator`."""
     return chosen.on(experiment, training).fitted_to(training.rows.fold_rows(ALL_ROWS)[0], chosen.params)

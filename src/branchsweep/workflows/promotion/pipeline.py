@@ -26,6 +26,7 @@ from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
+from branchsweep.workflows.background import in_background
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.explanation import Explained, Explanation, explain, output_names
 from branchsweep.workflows.promotion import gate
@@ -41,7 +42,7 @@ from branchsweep.workflows.promotion.ensemble import (
     member_candidates,
     score_ensemble,
 )
-from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, choose_estimator, confirm_estimator
+from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, confirm_estimators
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.intervals import check_intervals, prediction_intervals
@@ -121,10 +122,10 @@ class PromotionPipeline:
         networks = [baseline.candidate for baseline in baselines if baseline.candidate]
         sweep.stages.begin("confirmation")
         champion = current_champion(experiment, sweep.dataset, sweep.tracking.registry)
-        rivals = self._rivals(champion)
-        confirmed = reevaluate([*best, *rivals, *networks], experiment, sweep.training)
+        confirmed_estimators = in_background(lambda: self._estimators(baselines, champion))
+        confirmed = reevaluate([*best, *self._rivals(champion), *networks], experiment, sweep.training)
         sweep.stages.begin("baselines")
-        estimators = self._estimators(baselines, champion)
+        estimators = confirmed_estimators()
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
         beside = {name: RefitRequest.of_confirmed(result) for name, result in by_name.items() if result.score.is_complete}
 
@@ -229,20 +230,13 @@ class PromotionPipeline:
 
     def _estimators(self, baselines: Sequence[Baseline], champion: CurrentChampion | None) -> dict[str, ConfirmedEstimator]:
         """By label, the estimators among the baselines, those to choose from, and the champion's where it is judged by them."""
-        experiment, training = self.sweep.experiment, self.sweep.training
+        experiment, kinds = self.sweep.experiment, kinds_by_head(self.sweep.experiment).values()
         named = [baseline for baseline in baselines if baseline.experiment is None]
         if self._policy and self._policy.members == "any":
             named += estimators_of(experiment)
-        found: dict[str, ConfirmedEstimator] = {}
-        for baseline in named:
-            label = baseline.label(kinds_by_head(experiment).values())
-            if label not in found:
-                training.progress.on_stage(f"fitting {label} to the folds of the confirmation")
-                chosen = choose_estimator(label, baseline.estimator, experiment, training)
-                found[label] = confirm_estimator(chosen, experiment, training)
-        for member in champion.estimators if champion and self._judges_ensembles else ():
-            found[member.label] = confirm_estimator(member, experiment, training)
-        return found
+        by_label = {baseline.label(kinds): baseline.estimator for baseline in named}
+        of_champion = champion.estimators if champion and self._judges_ensembles else ()
+        return confirm_estimators(by_label, of_champion, experiment, self.sweep.training)
 
     def _members(
         self,

@@ -14,15 +14,18 @@ import numpy as np
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.collapse import FEWEST, is_far_below
 from branchsweep.metrics.scores import head_scores, mean_score
+from branchsweep.models.baselines import FittedBaseline
+from branchsweep.models.estimator_files import import_writer
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe
-from branchsweep.training.lanes import Lane, refit_lanes
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, refit_lanes
 from branchsweep.trial import HeadScore
+from branchsweep.workflows.background import in_background
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.promotion.ensemble import ChosenMember
-from branchsweep.workflows.promotion.estimators import fit_estimator
+from branchsweep.workflows.promotion.estimators import ChosenEstimator, fit_estimator
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.records.ensemble_summary import EnsembleMember
 from branchsweep.workflows.train_lanes import LaneGroup, equal_groups, train_groups
@@ -42,6 +45,7 @@ class RefitRequest:
         count: How many networks, each from a seed of its own.
         confirmed: By head, the scores of the recipe's networks on the folds of the confirmation.
         experiment: How it is trained, if otherwise than the sweep's own trials.
+        trained: Outcomes of those of its lanes that have been trained already, by their keys.
     """
 
     name: str
@@ -50,6 +54,7 @@ class RefitRequest:
     count: int = 1
     confirmed: Mapping[str, Sequence[float]] = field(default_factory=dict)
     experiment: Experiment | None = None
+    trained: Mapping[LaneKey, LaneOutcome] = field(default_factory=dict)
 
     def seeds(self, is_spare: bool) -> range:
         """The seeds of its networks, or those that replace networks which diverge. They do not depend on other requests."""
@@ -62,7 +67,8 @@ class RefitRequest:
         No validation rows are left to stop by.
         """
         candidate, epochs = confirmed.candidate, max(1, round(confirmed.score.epochs))
-        return cls(candidate.name, candidate.recipe, epochs, count, confirmed.score.lane_scores, candidate.experiment)
+        scores, trained = confirmed.score.lane_scores, confirmed.refits
+        return cls(candidate.name, candidate.recipe, epochs, count, scores, candidate.experiment, trained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,9 @@ def train_members(
     """
     networks = [(member, member.candidate.network) for member in chosen]
     requests = [RefitRequest.of_confirmed(source, member.count) for member, source in networks if source]
+    estimators_of = in_background(lambda: _fitted([member.candidate.estimator for member in chosen], experiment, training))
     refits = refit([*requests, *others], experiment, training)
+    fitted = estimators_of()
     groups = iter(refits.members[: len(requests)])
     trained = [(member, next(groups) if source else None) for member, source in networks]
     standing = [(member, group) for member, group in trained if group is None or group]
@@ -130,15 +138,24 @@ def train_members(
         chosen_estimator = member.candidate.estimator
         if chosen_estimator or group is None:
             assert chosen_estimator is not None, "what has no networks is an estimator"
-            fitted = fit_estimator(chosen_estimator, experiment, training)
             own = (chosen_estimator.label, chosen_estimator.name, chosen_estimator.params)
-            estimators.append(EstimatorMember(*own, fitted, weights))
+            estimators.append(EstimatorMember(*own, fitted[chosen_estimator.label], weights))
             continue
         count = len(group)
         of_network = {head: own / count for head, own in by_head.items()}
         members += [replace(network, share=share / count, head_shares=of_network) for network in group]
     collapses = tuple(sentence for own in refits.collapses_of[: len(requests)] for sentence in own)
     return ExportMembers(members, collapses, estimators, tuple(described), refits.members[len(requests) :])
+
+
+def _fitted(
+    chosen: Sequence[ChosenEstimator | None], experiment: Experiment, training: TrainingContext
+) -> dict[str, FittedBaseline]:
+    """By label, the estimators among the members after learning all training rows; and what writes them is imported."""
+    fitted = {own.label: fit_estimator(own, experiment, training) for own in chosen if own}
+    if fitted:
+        import_writer()
+    return fitted
 
 
 def _standing_shares(chosen: Sequence[ChosenMember], heads: Sequence[str]) -> list[tuple[float, Mapping[str, float]]]:
@@ -231,17 +248,19 @@ def _train_on_all_rows(
     training: TrainingContext,
 ) -> dict[int, list[ModelMember]]:
     """By the index of a request, the networks that did not diverge, in order of their seeds."""
-    alike = equal_groups({index: experiments[index] for index, own in lanes.items() if own})
+    untrained = {index: [lane for lane in own if lane.key not in requests[index].trained] for index, own in lanes.items()}
+    alike = equal_groups({index: experiments[index] for index, own in untrained.items() if own})
     groups = [
         LaneGroup(
-            [lane for index in group for lane in lanes[index]],
+            [lane for index in group for lane in untrained[index]],
             experiments[group[0]],
             f"{', '.join(requests[index].name for index in group)}, on all training rows",
         )
         for group in alike
     ]
     trained = train_groups(groups, training, keep_weights=True)
-    outcomes = {index: own for group, own in zip(alike, trained, strict=True) for index in group}
+    newly = {index: own for group, own in zip(alike, trained, strict=True) for index in group}
+    outcomes = {index: {**requests[index].trained, **newly.get(index, {})} for index in lanes}
     members: dict[int, list[ModelMember]] = {index: [] for index in lanes}
     for index, own in lanes.items():
         for lane in own:
