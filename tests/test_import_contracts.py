@@ -106,6 +106,20 @@ print(*sorted(sys.modules.keys() & {HEAVY!r}))
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
+def test_the_help_needs_neither_markdown_nor_tracebacks() -> None:
+    code = """
+import contextlib, io, sys
+from branchsweep.cli import main
+sys.argv = ["branchsweep", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as printed:
+    main()
+assert "Usage" in printed.getvalue()
+print(*sorted(sys.modules.keys() & {"markdown_it", "pygments", "rich.markdown", "rich.traceback", "typer.rich_utils"}))
+"""
+    done = run_python(code)
+    assert (done.returncode, done.stdout.split()) == (0, ["typer.rich_utils"]), done.stderr
+
+
 def test_a_worker_that_starts_imports_no_keras() -> None:
     code = """
 import sys

@@ -6,6 +6,7 @@ which has `run`, then `context`, which opens the table, the workers and the stor
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from branchsweep.cli.context import BEGAN, warnings_about_yaml_as_notes
 from branchsweep.cli.diffs import diff
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
+from branchsweep.cli.help_imports import import_help
 from branchsweep.cli.help_texts import epilog
 from branchsweep.cli.init import init
 from branchsweep.cli.models import check, explain, export, history, predict, rollback
@@ -55,6 +57,7 @@ def main() -> None:
     BEGAN.set(time.perf_counter() - process_age())
     collect_garbage_rarely()
     print_plain_characters()
+    import_help(sys.argv[1:])
     console = LiteralConsole(stderr=True)
     with ends_with_one_message(console):
         try:
