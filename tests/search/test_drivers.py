@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import math
+import re
 import subprocess
 import sys
 from typing import Any
@@ -301,6 +302,16 @@ def test_an_option_that_a_sampler_refuses_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="'with_margin': True") as caught:
         open_driver(experiment)
     assert caught.value.where == "search.options"
+
+
+@pytest.mark.parametrize(("algorithm", "library"), [("cma_es", "cmaes"), ("gp", "torch")])
+def test_an_algorithm_whose_library_is_not_installed_is_a_config_error_before_the_search(
+    algorithm: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ConfigError, match=re.escape(f"branchsweep[{algorithm}]")) as caught:
+        open_driver(make_experiment("optuna", algorithm=algorithm))
+    assert caught.value.where == "search.algorithm"
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "random", "qmc"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def _gp(settings: SamplerSettings) -> BaseSampler:
 
 def _cma_es(settings: SamplerSettings) -> BaseSampler:
     """A generation is a round, and the first starts from the best point of the initial design."""
+    importlib.import_module("cmaes")  # Optuna would look for it after the first round
     options = {"popsize": max(5, settings.batch), **settings.options}
     return CmaEsSampler(**options, x0=settings.best_point(), seed=settings.seed, warn_independent_sampling=False)
 
@@ -141,7 +143,8 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 }
 """The algorithms by their names in YAML."""
 
-_EXTRAS = {"gp": 'pip install "branchsweep[gp]"'}
+_EXTRAS = {algorithm: f'pip install "branchsweep[{algorithm}]"' for algorithm in ("cma_es", "gp")}
+"""By algorithm that needs a library that is an extra, how it is installed."""
 
 
 def make_sampler(experiment: Experiment, settings: SamplerSettings) -> BaseSampler:
