@@ -47,9 +47,13 @@ class HtmlReporter:
         """Markdown that describes a model to its users."""
         return "\n".join(model_card_lines(model)) + "\n"
 
+    def prepare(self) -> None:
+        """Import what draws."""
+        import branchsweep.reporting.pages.sweep_files  # noqa: F401, PLC0415  # importing matplotlib takes seconds
+
     def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
         """The figures; then the HTML page, the figures as PNG, and the tables."""
-        from branchsweep.reporting.pages.sweep_files import draw_report  # noqa: PLC0415  # importing matplotlib takes seconds
+        from branchsweep.reporting.pages.sweep_files import draw_report  # noqa: PLC0415  # as above
 
         self.on_message("drawing the report")
         return draw_report(report, OptionalOutputs(self.on_message, remedy(report.summary.run_id)))

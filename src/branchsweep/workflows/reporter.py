@@ -80,6 +80,10 @@ class SweepReporter(Protocol):
         """Markdown that describes a model to its users; empty for none."""
         ...
 
+    def prepare(self) -> None:
+        """Import what draws, which takes a second; called by another thread while networks train."""
+        ...
+
     def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:
         """Draw the figures of a finished sweep's report, which takes seconds.
 
@@ -116,6 +120,9 @@ class TableReporter:
     def model_card(self, model: DescribedModel) -> str:  # noqa: ARG002  # describes nothing
         """Nothing."""
         return ""
+
+    def prepare(self) -> None:
+        """Nothing."""
 
     def draw_report(self, report: SweepReport) -> Callable[[SweepReport], Files]:  # noqa: ARG002  # draws nothing
         """The tables of the report as CSV and JSON."""

@@ -26,6 +26,7 @@ from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result
 from branchsweep.types import Floats, Positions
+from branchsweep.workflows.background import in_background
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
@@ -71,6 +72,7 @@ def run_sweep_to_outcome(
     earlier = SweepSummary.of_conclusion(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
+    in_background(sweep.reporter.prepare)
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), baselines)
     sweep.stages.begin("report")
     return _finish(sweep, _summarise(sweep, search, outcome), search.results, outcome), outcome
