@@ -12,10 +12,10 @@ import pytest
 
 from branchsweep.config import kinds
 from branchsweep.config.estimator_names import estimators_of_task
+from branchsweep.config.metric_names import METRICS
 from branchsweep.config.sections.heads import Head as HeadSettings
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.metrics.functions import METRIC_FUNCTIONS, metric_function
-from branchsweep.metrics.names import METRICS
 from branchsweep.metrics.output_columns import of_head
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.head import Head

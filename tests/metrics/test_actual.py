@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from branchsweep.config.metric_names import Metric
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import register_metric, takes_weights, unregister_metric
-from branchsweep.metrics.names import Metric
 from branchsweep.metrics.scores import head_scores, scores_of_many
 from branchsweep.metrics.significance import ComparedMetrics, PairedPredictions, paired_bootstrap
 from branchsweep.models.ensemble_selection import select_greedily

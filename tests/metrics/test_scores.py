@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from branchsweep.config.metric_names import Metric
 from branchsweep.metrics.functions import r2, register_metric, unregister_metric
-from branchsweep.metrics.names import Metric
 from branchsweep.metrics.scores import by_half, head_scores, scores_of_many, standard_error
 from branchsweep.models.heads.regression import MSE, Regression
 from branchsweep.training.lanes import LaneOutcome

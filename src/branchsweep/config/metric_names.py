@@ -16,6 +16,21 @@ R2 = "r2"
 D2_LOG_LOSS, D2_POISSON, D2_PINBALL = "d2_log_loss", "d2_poisson", "d2_pinball"
 """The scores of heads of classes, counts and quantiles: shares of explained log loss, Poisson deviance and pinball loss."""
 
+RMSE, MAE = "rmse", "mae"
+LOG_LOSS, BRIER, ACCURACY, BALANCED_ACCURACY = "log_loss", "brier", "accuracy", "balanced_accuracy"
+ROC_AUC, AVERAGE_PRECISION = "roc_auc", "average_precision"
+POISSON_DEVIANCE, PINBALL_LOSS, COVERAGE = "poisson_deviance", "pinball_loss", "coverage"
+"""Other metrics of heads."""
+
+PARAMETERS, MULTIPLICATIONS, SIZE = "parameters", "multiplications", "size"
+"""Weights and biases of a network, its multiplications for one row, and the bytes of its weights and biases."""
+
+LATENCY = "latency"
+"""Seconds in which an exported model predicts 1,000 rows."""
+
+NETWORK_METRICS = (PARAMETERS, MULTIPLICATIONS, SIZE)
+"""What is known of a network before it is trained; of all of them less is better."""
+
 MIXED = "score"
 """Stands for the name of the metric where the heads' scores are different metrics."""
 
@@ -30,6 +45,48 @@ MEAN_PREFIX, MIN_PREFIX = "mean_", "min_"
 
 DEFAULT_OBJECTIVE = f"{MEAN_PREFIX}{R2}"
 """What a search maximizes if the experiment does not say."""
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Args:
+        label: For people.
+        higher_is_better: Its direction.
+        is_score: Whether it is a share of explained deviance, which is 1 for a perfect prediction and 0 for a constant one.
+    """
+
+    label: str
+    higher_is_better: bool
+    is_score: bool
+
+
+METRICS: dict[str, Metric] = {
+    R2: Metric("R²", higher_is_better=True, is_score=True),
+    RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
+    MAE: Metric("MAE", higher_is_better=False, is_score=False),
+    D2_LOG_LOSS: Metric("D² (log loss)", higher_is_better=True, is_score=True),
+    LOG_LOSS: Metric("log loss", higher_is_better=False, is_score=False),
+    ACCURACY: Metric("accuracy", higher_is_better=True, is_score=False),
+    BALANCED_ACCURACY: Metric("balanced accuracy", higher_is_better=True, is_score=False),
+    ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False),
+    AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False),
+    BRIER: Metric("Brier score", higher_is_better=False, is_score=False),
+    D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True),
+    POISSON_DEVIANCE: Metric("Poisson deviance", higher_is_better=False, is_score=False),
+    D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True),
+    PINBALL_LOSS: Metric("pinball loss", higher_is_better=False, is_score=False),
+    COVERAGE: Metric("coverage", higher_is_better=True, is_score=False),
+}
+"""The metrics of heads by name, in the order of tables."""
+
+METRICS_BESIDE: Mapping[str, tuple[str, ...]] = {
+    R2: (RMSE, MAE),
+    D2_LOG_LOSS: (LOG_LOSS, ACCURACY, BALANCED_ACCURACY, ROC_AUC, AVERAGE_PRECISION, BRIER),
+    D2_POISSON: (POISSON_DEVIANCE, RMSE, MAE),
+    D2_PINBALL: (PINBALL_LOSS, COVERAGE),
+}
+"""By score of the built-in kinds of heads, what else is recorded of such a head."""
 
 
 class ObjectiveMetric(NamedTuple):

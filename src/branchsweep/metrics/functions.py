@@ -15,24 +15,27 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from branchsweep.config.metric_names import D2_LOG_LOSS, D2_PINBALL, D2_POISSON, R2
-from branchsweep.metrics import classification, multiclass, several_quantiles
-from branchsweep.metrics.deviance_scores import d2_log_loss, d2_pinball, d2_poisson, pinball_deviance, poisson_deviance
-from branchsweep.metrics.names import (
+from branchsweep.config.metric_names import (
     ACCURACY,
     AVERAGE_PRECISION,
     BALANCED_ACCURACY,
     BRIER,
     COVERAGE,
+    D2_LOG_LOSS,
+    D2_PINBALL,
+    D2_POISSON,
     LOG_LOSS,
     MAE,
     METRICS,
     PINBALL_LOSS,
     POISSON_DEVIANCE,
+    R2,
     RMSE,
     ROC_AUC,
     Metric,
 )
+from branchsweep.metrics import classification, multiclass, several_quantiles
+from branchsweep.metrics.deviance_scores import d2_log_loss, d2_pinball, d2_poisson, pinball_deviance, poisson_deviance
 from branchsweep.types import Floats
 
 MetricFunction = Callable[..., float]

@@ -7,70 +7,24 @@ experiment and the records of sweeps and comparisons carry. So no other module n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from branchsweep.config.metric_names import (
-    D2_LOG_LOSS,
-    D2_PINBALL,
-    D2_POISSON,
+    LATENCY,
     MEAN,
+    METRICS,
+    METRICS_BESIDE,
     MIXED,
+    NETWORK_METRICS,
     R2,
     common_metric,
     metric_of_head,
 )
 
-RMSE, MAE = "rmse", "mae"
-LOG_LOSS, BRIER, ACCURACY, BALANCED_ACCURACY = "log_loss", "brier", "accuracy", "balanced_accuracy"
-ROC_AUC, AVERAGE_PRECISION = "roc_auc", "average_precision"
-POISSON_DEVIANCE, PINBALL_LOSS, COVERAGE = "poisson_deviance", "pinball_loss", "coverage"
-
-
 BEST, CURVE, HALF, MEDIAN, STANDARD_ERROR, TEST = "best_{}", "curve_{}", "half_{}", "{}_median", "{}_se", "test_{}"
 """What is recorded of a metric besides its value: the best so far, by epoch, by half, the median over the halves, its standard
 error, on the test rows."""
 
-
-class Metric(NamedTuple):
-    """A metric.
-
-    Args:
-        label: For people.
-        higher_is_better: Its direction.
-        is_score: Whether it is a share of explained deviance, which is 1 for a perfect prediction and 0 for a constant one.
-    """
-
-    label: str
-    higher_is_better: bool
-    is_score: bool
-
-
-METRICS: dict[str, Metric] = {
-    R2: Metric("R²", higher_is_better=True, is_score=True),
-    RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
-    MAE: Metric("MAE", higher_is_better=False, is_score=False),
-    D2_LOG_LOSS: Metric("D² (log loss)", higher_is_better=True, is_score=True),
-    LOG_LOSS: Metric("log loss", higher_is_better=False, is_score=False),
-    ACCURACY: Metric("accuracy", higher_is_better=True, is_score=False),
-    BALANCED_ACCURACY: Metric("balanced accuracy", higher_is_better=True, is_score=False),
-    ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False),
-    AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False),
-    BRIER: Metric("Brier score", higher_is_better=False, is_score=False),
-    D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True),
-    POISSON_DEVIANCE: Metric("Poisson deviance", higher_is_better=False, is_score=False),
-    D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True),
-    PINBALL_LOSS: Metric("pinball loss", higher_is_better=False, is_score=False),
-    COVERAGE: Metric("coverage", higher_is_better=True, is_score=False),
-}
-"""The metrics of heads by name, in the order of tables."""
-
-METRICS_BESIDE: Mapping[str, tuple[str, ...]] = {
-    R2: (RMSE, MAE),
-    D2_LOG_LOSS: (LOG_LOSS, ACCURACY, BALANCED_ACCURACY, ROC_AUC, AVERAGE_PRECISION, BRIER),
-    D2_POISSON: (POISSON_DEVIANCE, RMSE, MAE),
-    D2_PINBALL: (PINBALL_LOSS, COVERAGE),
-}
-"""By score of the built-in kinds of heads, what else is recorded of such a head."""
 
 _SCORE_FIELDS = {R2: "scores", f"{R2}_se": "scores_se", f"test_{R2}": "test_scores"}
 """Fields of kept results that earlier versions named after the one metric they had, and their names now."""
@@ -88,7 +42,9 @@ def plain_label(metric: str) -> str:
 
 def higher_is_better(metric: str) -> bool:
     """Whether the larger of two values of this metric is the better one; true of every score."""
-    return METRICS[metric].higher_is_better if metric in METRICS else True
+    if metric in METRICS:
+        return METRICS[metric].higher_is_better
+    return metric not in {*NETWORK_METRICS, LATENCY}
 
 
 def is_standard_error(name: str) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from branchsweep.config.metric_names import METRICS
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import ByHalf
 from branchsweep.metrics.functions import ScoredKind, ScoreKey, metric_function, score_along_axis, score_key
-from branchsweep.metrics.names import METRICS
 from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.trial import HeadScore
 from branchsweep.types import Floats

@@ -19,6 +19,7 @@ from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA, ensemble_key_fields, sweep_key_fields
 from branchsweep.config.kinds import quantile_levels
+from branchsweep.config.metric_names import RMSE
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
@@ -26,7 +27,6 @@ from branchsweep.data.spreadsheets import csv_text
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics import scores
-from branchsweep.metrics.names import RMSE
 from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.relative_rmse import RRMSE, relative_rmse
 from branchsweep.models.heads.registry import kinds_by_head

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.config.metric_names import D2_LOG_LOSS
+from branchsweep.config.metric_names import D2_LOG_LOSS, METRICS_BESIDE
 from branchsweep.metrics.deviance_scores import log_loss_deviance, means
-from branchsweep.metrics.names import METRICS_BESIDE
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.estimator_scaling import with_standardized_inputs
 from branchsweep.models.heads.head import Head

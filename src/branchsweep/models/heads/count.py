@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.config.metric_names import D2_POISSON
+from branchsweep.config.metric_names import D2_POISSON, METRICS_BESIDE
 from branchsweep.metrics.deviance_scores import means, poisson_deviance
-from branchsweep.metrics.names import METRICS_BESIDE
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.estimator_scaling import with_standardized_inputs
 from branchsweep.models.heads.head import Head

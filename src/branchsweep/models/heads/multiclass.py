@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.config.metric_names import D2_LOG_LOSS
-from branchsweep.metrics.names import METRICS_BESIDE
+from branchsweep.config.metric_names import D2_LOG_LOSS, METRICS_BESIDE
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.binary import CLASSIFIER_LABELS, classifier
 from branchsweep.models.heads.head import Head

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.config.metric_names import D2_PINBALL
+from branchsweep.config.metric_names import D2_PINBALL, METRICS_BESIDE, PINBALL_LOSS
 from branchsweep.metrics.deviance_scores import pinball_deviance, quantiles
-from branchsweep.metrics.names import METRICS_BESIDE, PINBALL_LOSS
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.estimator_scaling import standardized
 from branchsweep.models.heads.head import Head

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from branchsweep.config import kinds
-from branchsweep.config.metric_names import D2_PINBALL
-from branchsweep.metrics.names import COVERAGE, METRICS_BESIDE, PINBALL_LOSS
+from branchsweep.config.metric_names import COVERAGE, D2_PINBALL, METRICS_BESIDE, PINBALL_LOSS
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.quantile import Quantile

@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from branchsweep.config.metric_names import R2
-from branchsweep.metrics.names import MAE as MEAN_ABSOLUTE_ERROR
-from branchsweep.metrics.names import RMSE
+from branchsweep.config.metric_names import MAE as MEAN_ABSOLUTE_ERROR
+from branchsweep.config.metric_names import R2, RMSE
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.estimator_scaling import standardized
 from branchsweep.models.heads.head import Head

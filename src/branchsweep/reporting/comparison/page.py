@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from branchsweep.config.metric_names import RMSE
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.metrics.names import RMSE, label
+from branchsweep.metrics.names import label
 from branchsweep.reporting import formatting
 from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from branchsweep.config.metric_names import MEAN
+from branchsweep.config.metric_names import MAE, MEAN, RMSE
 from branchsweep.data.dataset import is_synthetic
-from branchsweep.metrics.names import MAE, RMSE, label
+from branchsweep.metrics.names import label
 from branchsweep.metrics.relative_rmse import RRMSE
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
-from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
+from branchsweep.config.metric_names import MEAN, METRICS, common_metric, metric_of_head
 from branchsweep.errors import TrackingError, UnreadableRecordError
-from branchsweep.metrics.names import BEST, CURVE, METRICS, STANDARD_ERROR, TEST, label, score_metrics_of, score_names
+from branchsweep.metrics.names import BEST, CURVE, STANDARD_ERROR, TEST, label, score_metrics_of, score_names
 from branchsweep.runtime import is_environment_fact
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.protocols import SweepRecord, TableRecord

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from branchsweep.config.codec import from_json, to_json, to_public_json
-from branchsweep.config.metric_names import MEAN, common_metric
-from branchsweep.metrics.names import METRICS
+from branchsweep.config.metric_names import MEAN, METRICS, common_metric
 from branchsweep.metrics.relative_rmse import RRMSE
 from branchsweep.metrics.scores import standard_error
 from branchsweep.metrics.significance import SignificanceSettings, corrected_standard_error, corrected_t
