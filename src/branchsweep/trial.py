@@ -105,6 +105,10 @@ class Score:
         lanes: The number of networks (folds x seeds) that the averages are over.
         curves: The score on the validation rows after each epoch, averaged over the lanes, by head.
         rungs: By the epoch of each rung that the trial reached, its score there by head, in the experiment's order.
+        rung_metrics: By the epoch of each rung, the other metrics there that the objective names, by their full names
+            (`rmse/PE`).
+        network: What is known of its network before it is trained, such as `parameters`; empty in the record of a version that
+            did not keep it.
         lane_scores: By head, the score of every lane, in order of (fold, seed); empty if the trial failed, or was recorded by a
             version that did not keep them.
         cause: What `reason` says, as a code; None for a complete trial, or one recorded by a version that did not keep it.
@@ -121,6 +125,8 @@ class Score:
     lanes: int = 0
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     rungs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    rung_metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    network: Mapping[str, float] = field(default_factory=dict)
     lane_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     cause: EndCause | None = None
     ended_at: int = 0

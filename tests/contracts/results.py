@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -54,6 +55,8 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
             seconds=1.25,
             lanes=3,
             rungs={4: (0.5 + number / 7, 0.25), 16: (1 / 3, -2.0)} if number != 3 else {},
+            rung_metrics={4: {"rmse/PE": 4.0 + 1 / 7}, 16: {"rmse/PE": math.nan}} if number == 5 else {},
+            network={"parameters": 321.0, "multiplications": 300.0, "size": 1284.0} if number != 4 else {},
             curves={name: tuple(head.score - 1 / epoch for epoch in range(1, 121)) for name, head in heads.items()},
             lane_scores={name: (head.score - 0.1, head.score + 1 / 3, head.score) for name, head in heads.items()}
             if number != 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from branchsweep.metrics.objectives import (
     ObjectiveEvaluator,
     hypervolume,
     make_evaluator,
+    maximized_label,
     metric_value,
     objective_heads,
     ranking_label,
 )
 from branchsweep.metrics.running_evaluation import RunningEvaluation
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from scores import SCORE_METRICS, head_score
 
 NAN = float("nan")
@@ -71,6 +73,47 @@ def test_an_objective_may_be_any_metric_of_a_head() -> None:
     assert ObjectiveEvaluator(Objective(maximize=["mean_score"]), ()).rank(accurate) == 0.5
 
 
+def test_a_score_is_ranked_by_the_highest_and_an_error_by_the_lowest_value() -> None:
+    score = Score(Status.COMPLETE, 0.5, heads={"PE": head_score(0.5, rmse=2.0)}, network={"parameters": 300})
+    evaluator = ObjectiveEvaluator(Objective(maximize=["mean_r2", "rmse/PE", "parameters"], choose="rmse/PE"), ())
+    assert evaluator.values(score) == (0.5, -2.0, -300)
+    assert evaluator.measured(score) == (0.5, 2.0, 300)
+    assert (evaluator.rank(score), evaluator.ranked_by(score)) == (-2.0, 2.0)
+    assert maximized_label(evaluator.objective, SCORE_METRICS) == "negative validation RMSE of PE"
+
+
+def test_a_metric_that_is_not_known_makes_no_best_trial() -> None:
+    """Such as the area under the curve of rows that are all of one class."""
+    of_class = HeadScore(0.5, NAN, {"d2_log_loss": 0.5, "roc_auc": NAN})
+    unknown = Result(Trial(0, {}), Score(Status.COMPLETE, 0.5, heads={"trip": of_class}))
+    evaluator = ObjectiveEvaluator(Objective(maximize=["roc_auc/trip"]), ())
+    assert evaluator.rank(unknown.score) == -math.inf
+    assert evaluator.best([unknown]) is None
+
+
+def test_what_an_objective_names_beside_scores() -> None:
+    objective = Objective(maximize=["mean_r2", "r2/PE", "rmse/V", "parameters"], choose="mae/PE")
+    assert objective.others(SCORE_METRICS) == ("rmse/V", "parameters", "mae/PE")
+    assert objective.by_scores(SCORE_METRICS).maximize == ["r2/PE"]
+    assert objective_heads(objective, R2) == ["PE", "V"]
+    assert objective_heads(Objective(maximize=["parameters", "rmse/V"], choose="rmse/V"), R2) == ["V"]
+    assert objective_heads(Objective(maximize=["parameters", "size"]), R2) == ["PE", "V"]
+
+
+def test_upper_bounds_and_bounds_on_the_network() -> None:
+    objective = Objective(constraints=["rmse/PE <= 1.5", "parameters <= 2 * small", "latency <= 0.01"])
+    heads = {"PE": head_score(0.5, rmse=1.0)}
+    small, large = (
+        Result(Trial(number, {}, name), Score(Status.COMPLETE, 0.5, heads=heads, network={"parameters": count}))
+        for number, (name, count) in enumerate([("small", 100), ("", 250)])
+    )
+    evaluator = make_evaluator(objective, [small, large])
+    assert evaluator.violations(small.score) == (-0.5, -100)  # its latency was not measured
+    assert evaluator.violations(large.score) == (-0.5, 50)
+    slow = replace(small.score, network={**small.score.network, "latency": 0.02})
+    assert [evaluator.is_fast_enough(score) for score in (small.score, slow)] == [True, False]
+
+
 @pytest.mark.parametrize("name", ["r2", "mean", "mean_", "/PE", "r2/", "median_r2"])
 def test_names_of_other_forms_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="METRIC/HEAD"):
@@ -93,11 +136,12 @@ def test_weights_are_part_of_the_rule() -> None:
     ],
 )
 def test_constraints_are_parsed(text: str, expected: tuple[str, float, str]) -> None:
-    assert Constraint.parsed(text) == expected
+    assert Constraint.parsed(text) == Constraint(*expected)
+    assert Constraint.parsed(text.replace(">=", "<=")) == Constraint(*expected, at_most=True)
 
 
 @pytest.mark.parametrize(
-    "text", ["r2/PE > 0.9", "r2/PE <= 0.9", ">= 0.9", "r2/PE >= 0.9 article", "r2/PE >= 2 * 3", "r2/PE >="]
+    "text", ["r2/PE > 0.9", "r2/PE == 0.9", "r2/PE =< 0.9", ">= 0.9", "r2/PE >= 0.9 article", "r2/PE >= 2 * 3", "r2/PE >="]
 )
 def test_texts_that_are_no_constraints_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="METRIC >= NUMBER"):

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -348,6 +349,27 @@ def test_a_model_that_diverged_on_a_fold_is_not_promoted() -> None:
         assert (decision.promote, decision.cause) == (False, PromotionCause.DIVERGED)
     decision = decide(with_nan, complete)
     assert (decision.promote, decision.cause) == (True, PromotionCause.CHAMPION_DIVERGED)
+
+
+@pytest.mark.parametrize(("rmse", "cause"), [(3.9, PromotionCause.BETTER), (4.1, PromotionCause.NOT_BETTER)])
+def test_models_are_compared_by_the_metric_of_the_objective(rmse: float, cause: PromotionCause) -> None:
+    """Of an error the lower one is better, though no score differs; test rows and single heads are judged by scores."""
+    rng = np.random.default_rng(0)
+    scores, actual = np.full((len(LANES), len(HEADS)), 0.9), rng.normal(size=(200, 2))
+    champion, challenger = (
+        replace(
+            gate_candidate(name, scores, actual + 0.1), ranked=tuple((value + 0.001 * rng.normal(size=len(LANES))).tolist())
+        )
+        for name, value in (("version 3", 4.0), ("challenger", rmse))
+    )
+    measured = GateMeasurements(champion, challenger, actual, SHARE)
+    decision = decide_promotion(GATE, Objective(maximize=["rmse/PE"]), measured, seed=1)
+    assert decision.cause == cause
+    figure = decision.evidence["figures"]["rmse/PE"]
+    assert (figure["champion"], figure["challenger"]) == pytest.approx((4.0, rmse), abs=0.01)
+    assert figure["difference"] == pytest.approx(rmse - 4, abs=0.01)
+    assert figure["interval"][0] <= figure["difference"] <= figure["interval"][1]
+    assert "test" not in figure and "test" in decision.evidence["figures"]["r2/PE"]
 
 
 def one_head(name: str, folds: tuple[int, ...], r2: float, head: str = "PE") -> GateCandidate:

@@ -40,6 +40,17 @@ def test_the_best_trial_of_a_head_ranks_before_a_trial_with_a_higher_mean() -> N
     assert ranking(vectors) == [0, 3, 2, 1, 4]  # 3 and 2 are the best of a head each, 1 is dominated by 0
 
 
+def test_small_networks_continue_beside_accurate_ones() -> None:
+    """Where a trial may lead by its score or by its size, those that continue are spread over the front."""
+    vectors = {number: (0.9 - 0.01 * number, -1000.0 / (number + 1)) for number in range(8)}  # the best and largest first
+    dominated = {8: (0.5, -2000.0), 9: (0.4, -3000.0)}
+    values = {number: vector[0] for number, vector in (vectors | dominated).items()}
+    order = rung_ranking(vectors | dominated, values, spread=True)
+    assert order[:3] == [0, 7, 3]  # the most accurate, the smallest, and one between them
+    assert order[8:] == [8, 9]
+    assert rung_ranking(vectors | dominated, values)[:3] == [0, 1, 2]
+
+
 SCORES = st.integers(0, 10).map(lambda tenth: tenth / 10)
 """Few distinct scores, so that there are ties."""
 

@@ -266,6 +266,7 @@ class TestStoredRuns:
             *(f"{figure}/{head}" for figure in ("r2", "rmse", "mae", "curve_r2") for head in ("PE", "V")),
             "r2/mean",
             "r2_se/PE",  # of V and of the mean it is not a number, and so not written down
+            *("parameters", "multiplications", "size"),
             "epochs",
             "seconds",
         }

@@ -318,8 +318,8 @@ class Experiment(FileModel):
         """The single-output baseline: the same experiment with one head alone.
 
         Hyperparameters of other heads are removed from the space and the initial trials, and so are those that weigh heads
-        against each other or let the head read another, and conditions on them. The head's score is maximized, under the
-        constraints on it.
+        against each other or let the head read another, and conditions on them. The head's score is maximized, or the
+        metric of it by which trials are ranked, under the constraints on it and on the network.
 
         Args:
             head: The name of the head.
@@ -349,15 +349,21 @@ class Experiment(FileModel):
                 "heads": {head: self.heads[head]},
                 "space": SearchSpace(dimensions=dimensions, fixed=kept(self.space.fixed)),
                 "search": self.search.model_copy(update={"initial_trials": initial_trials}),
-                "objective": Objective(
-                    constraints=[
-                        text
-                        for text, constraint in zip(self.objective.constraints, self.objective.parsed_constraints, strict=True)
-                        if ObjectiveMetric.parsed(constraint.metric).head == head
-                    ]
-                ).for_scores([self.heads[head].score_metric]),
+                "objective": self._objective_of(head),
             }
         )
+
+    def _objective_of(self, head: str) -> Objective:
+        """The objective of a head alone: its score, or the metric of it that trials are ranked by."""
+        objective, score = self.objective, self.heads[head].score_metric
+        ranking = ObjectiveMetric.parsed(objective.ranking_metric)
+        own = {"maximize": [objective.ranking_metric]} if ranking.head == head and ranking.metric != score else {}
+        constraints = [
+            text
+            for text, constraint in zip(objective.constraints, objective.parsed_constraints, strict=True)
+            if (metric := ObjectiveMetric.parsed(constraint.metric)).head == head or metric.is_of_network
+        ]
+        return Objective(**own, constraints=constraints).for_scores([score])
 
 
 def outer_fold_name(name: str, number: int) -> str:

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.kinds import BINARY, TASK_SCORES
-from branchsweep.config.metric_names import MEAN, MEAN_PREFIX, MIN_PREFIX, MIXED, objective_metrics
+from branchsweep.config.kinds import BINARY
+from branchsweep.config.metric_names import MEAN
+from branchsweep.config.objective_checks import objective_mistakes, resolved_metric_mistakes
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
-from branchsweep.config.sections.driver_options import (
-    MAX_REFERENCE_POINTS,
-    MULTI_OBJECTIVE_ALGORITHMS,
-    reference_points,
-    supports_several_objectives,
-)
+from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, reference_points
 from branchsweep.config.sections.heads import probability_columns, quantile_columns
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
@@ -64,7 +60,7 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _split_mistakes(experiment)
     yield from _test_mistakes(experiment)
     yield from _hyperparameter_mistakes(experiment)
-    yield from _objective_mistakes(experiment)
+    yield from objective_mistakes(experiment)
     yield from _driver_mistakes(experiment)
     yield from _size_mistakes(experiment)
     yield from rung_mistakes(experiment)
@@ -109,16 +105,8 @@ def _prediction_name_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 def resolved_head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     """What is wrong with an experiment because of what its table says of the heads."""
     yield from _prediction_name_mistakes(experiment)
-    yield from _metric_mistakes(experiment, objective_metrics(experiment.score_metrics))
+    yield from resolved_metric_mistakes(experiment)
     yield from _estimator_mistakes(experiment)
-
-
-def _possible_metrics(experiment: Experiment) -> list[str]:
-    """The metrics that an objective may name: also those of heads whose column may hold classes."""
-    known = experiment.score_metrics
-    could_be = {name: TASK_SCORES[BINARY] if head.may_have_classes else known[name] for name, head in experiment.heads.items()}
-    mixed = [f"{prefix}{MIXED}" for prefix in (MEAN_PREFIX, MIN_PREFIX)] if could_be != known and len(known) > 1 else []
-    return list(dict.fromkeys([*objective_metrics(known), *objective_metrics(could_be), *mixed]))
 
 
 def _weight_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
@@ -187,37 +175,6 @@ def _hyperparameter_values(experiment: Experiment) -> Iterator[tuple[KeyPath, st
     for trial, params in experiment.search.initial_trials.items():
         for name, value in params.items():
             yield ("search", "initial_trials", trial, name), name, [((), value)]
-
-
-def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    objective, search = experiment.objective, experiment.search
-    yield from _metric_mistakes(experiment, _possible_metrics(experiment))
-    for head in objective.weights:
-        if head not in experiment.heads:
-            yield ("objective", "weights", head), f"got '{head}', expected a head{did_you_mean(head, experiment.heads)}"
-    for index, constraint in enumerate(objective.parsed_constraints):
-        reference, initial_trials = constraint.reference, search.initial_trials
-        if reference and reference not in initial_trials:
-            message = f"got '{reference}', expected the name of an initial trial (search.initial_trials)"
-            yield ("objective", "constraints", index), message + did_you_mean(reference, initial_trials)
-    if objective.is_multi_objective and not supports_several_objectives(search.driver, experiment.algorithm):
-        valid = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
-        message = f"{experiment.algorithm} of {search.driver} supports one objective; of optuna these support several: {valid}"
-        yield ("objective", "maximize"), message
-
-
-def _metric_mistakes(experiment: Experiment, possible: Sequence[str]) -> Iterator[KeyMistake]:
-    """Metrics of the objective that are none of the possible ones."""
-    objective = experiment.objective
-    named_metrics: list[tuple[KeyPath, str]] = [
-        (("maximize", index), metric) for index, metric in enumerate(objective.maximize)
-    ]
-    named_metrics += [(("choose",), objective.choose)] if objective.choose is not None else []
-    constraints = enumerate(objective.parsed_constraints)
-    named_metrics += [(("constraints", index), constraint.metric) for index, constraint in constraints]
-    for path, metric in named_metrics:
-        if metric not in possible:
-            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(possible)}{did_you_mean(metric, possible)}"
 
 
 def _driver_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

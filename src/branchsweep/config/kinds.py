@@ -192,6 +192,9 @@ ACTIVATIONS = _kind_names(
 HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
 """By loss, the name of the metric that is the head's score."""
 
+HEAD_METRICS: dict[str, tuple[str, ...]] = {}
+"""By loss of a kind that a user registered, the names of all its metrics; those of built-in kinds go with their score."""
+
 _HEAD_ATTRIBUTES = (
     *("task", "units", "output_activation", "metrics", "score", "loss", "slope", "deviance_factors", "null_deviance"),
     *("predict", "target_encoder", "keras_loss", "keras_score", "loss_source", "score_source", "estimator"),
@@ -210,6 +213,13 @@ TASK_SCORES = {BINARY: D2_LOG_LOSS, MULTICLASS: D2_LOG_LOSS, COUNT: D2_POISSON, 
 def head_score(loss: str) -> str:
     """The name of the metric that is the score of a regression head with this loss."""
     return HEAD_SCORES[loss] if loss in HEAD_SCORES else str(HEADS.of_package(loss).score)
+
+
+def head_metrics(loss: str) -> tuple[str, ...]:
+    """The names of all metrics of a registered kind, or of one that a package brings along; empty for a built-in one."""
+    if loss in HEAD_SCORES:
+        return HEAD_METRICS.get(loss, ())
+    return tuple(HEADS.of_package(loss).metrics)
 
 
 _MULTICLASS_KIND = re.compile(rf"{MULTICLASS}\((?P<classes>[0-9]+)\)")

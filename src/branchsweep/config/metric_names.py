@@ -93,9 +93,10 @@ class ObjectiveMetric(NamedTuple):
     """One metric of an objective, parsed.
 
     Args:
-        aggregate: `mean`, `min` or `weighted`, how the heads' values become one number; empty for the value of one head.
-        metric: The metric's name (`r2`); empty for `weighted`, which is always over the scores.
-        head: The head's name; empty for an aggregate.
+        aggregate: `mean`, `min` or `weighted`, how the heads' values become one number; empty for the value of one head, or
+            of the network.
+        metric: The metric's name (`r2`, `parameters`); empty for `weighted`, which is always over the scores.
+        head: The head's name; empty for an aggregate, or for a metric of the network.
     """
 
     aggregate: str
@@ -104,12 +105,17 @@ class ObjectiveMetric(NamedTuple):
 
     @classmethod
     def parsed(cls, name: str) -> ObjectiveMetric:
-        """The metric that `mean_r2`, `min_r2`, `weighted` or `r2/PE` names.
+        """The metric that `mean_r2`, `min_r2`, `weighted`, `r2/PE` or `parameters` names.
 
         Raises:
             ValueError: The name has none of these forms.
         """
         return _parsed(name)
+
+    @property
+    def is_of_network(self) -> bool:
+        """Whether it is a metric of the network, whatever that predicts."""
+        return not self.aggregate and not self.head
 
 
 @cache
@@ -119,10 +125,13 @@ def _parsed(name: str) -> ObjectiveMetric:
         return ObjectiveMetric("", metric, head)
     if name == WEIGHTED:
         return ObjectiveMetric(WEIGHTED, "", "")
+    if name in (*NETWORK_METRICS, LATENCY):
+        return ObjectiveMetric("", name, "")
     for prefix in (MEAN_PREFIX, MIN_PREFIX):
         if not slash and name.startswith(prefix) and name != prefix:
             return ObjectiveMetric(prefix.rstrip("_"), name.removeprefix(prefix), "")
-    raise ValueError(f"got '{name}', expected METRIC/HEAD, mean_METRIC, min_METRIC or {WEIGHTED}")
+    of_network = ", ".join((*NETWORK_METRICS, LATENCY))
+    raise ValueError(f"got '{name}', expected METRIC/HEAD, mean_METRIC, min_METRIC, {WEIGHTED} or {of_network}")
 
 
 def metric_of_head(metric: str, head: str) -> str:
@@ -137,7 +146,7 @@ def common_metric(metrics: Iterable[str]) -> str:
 
 
 def objective_metrics(score_metrics: Mapping[str, str]) -> list[str]:
-    """The names that an objective may use.
+    """The scores that an objective may name: over the heads, and of each head.
 
     Args:
         score_metrics: The name of the metric that is the head's score, by head.

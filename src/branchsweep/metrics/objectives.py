@@ -1,7 +1,9 @@
 """Objectives: which trial is the best, which form the Pareto front, which meet the constraints.
 
 A score holds what was measured and knows no objective. Everything here follows from the metrics of the heads, averaged over a
-trial's lanes, so the same score can be evaluated by another objective later.
+trial's lanes, and from those of the network, so the same score can be evaluated by another objective later.
+
+Scores travel by head, and what else an objective names by its full name, `rmse/PE` or `parameters`: the *others*.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from branchsweep.config.metric_names import WEIGHTED, ObjectiveMetric, common_metric
-from branchsweep.config.sections.objective import Objective
+from branchsweep.config.metric_names import LATENCY, WEIGHTED, ObjectiveMetric, common_metric
+from branchsweep.config.sections.objective import Constraint, Objective
 from branchsweep.metrics.functions import mean
 from branchsweep.metrics.names import higher_is_better, label
 from branchsweep.trial import Result, Score
@@ -20,14 +23,23 @@ Values = tuple[float, ...]
 """One number per objective: the higher, the better."""
 
 
-def metric_value(name: str, by_head: Mapping[str, float], weights: Mapping[str, float]) -> float:
+NO_OTHERS: Mapping[str, float] = MappingProxyType({})
+"""Where an objective names scores alone."""
+
+
+def metric_value(
+    name: str, by_head: Mapping[str, float], weights: Mapping[str, float], others: Mapping[str, float] = NO_OTHERS
+) -> float:
     """The value of an objective's metric.
 
     Args:
-        name: `mean_r2`, `min_r2`, `weighted` (the mean, each head by its weight) or `r2/HEAD`.
+        name: `mean_r2`, `min_r2`, `weighted` (the mean, each head by its weight), `r2/HEAD`, or one of `others`.
         by_head: The values of the metric that is named, by head; for `weighted` the scores.
         weights: By head; 1 for a head that is not named.
+        others: By full name, what is no score.
     """
+    if name in others:
+        return others[name]
     metric = ObjectiveMetric.parsed(name)
     if metric.head:
         return by_head[metric.head]
@@ -36,21 +48,36 @@ def metric_value(name: str, by_head: Mapping[str, float], weights: Mapping[str, 
     return min(by_head.values()) if metric.aggregate == "min" else mean(by_head.values())
 
 
-def objective_values(objective: Objective, by_head: Mapping[str, float]) -> Values:
-    """The values to maximize, one per objective, from the scores by head."""
-    return tuple(metric_value(name, by_head, objective.weights) for name in objective.maximize)
+def to_maximize(name: str, value: float) -> float:
+    """A metric's value with its sign changed where less is better; minus infinity where it is not known."""
+    if math.isnan(value):
+        return -math.inf
+    return value if higher_is_better(ObjectiveMetric.parsed(name).metric) else -value
 
 
-def ranking_value(objective: Objective, by_head: Mapping[str, float]) -> float:
-    """The value that trials are ranked by, from the scores by head: the objective, or the rule that chooses from a front."""
-    return metric_value(objective.ranking_metric, by_head, objective.weights)
+def objective_values(objective: Objective, by_head: Mapping[str, float], others: Mapping[str, float] = NO_OTHERS) -> Values:
+    """The values to maximize, one per objective, from the scores by head and the objective's others."""
+    return tuple(to_maximize(name, metric_value(name, by_head, objective.weights, others)) for name in objective.maximize)
+
+
+def ranking_value(objective: Objective, by_head: Mapping[str, float], others: Mapping[str, float] = NO_OTHERS) -> float:
+    """The metric that trials are ranked by, from the scores by head: the objective, or the rule that chooses from a front.
+
+    Args:
+        objective: The objective.
+        by_head: The scores.
+        others: Its others.
+    """
+    return metric_value(objective.ranking_metric, by_head, objective.weights, others)
 
 
 def objective_heads(objective: Objective, heads: Iterable[str]) -> list[str]:
     """The heads that the objective depends on, in the order of `heads`."""
     maximized = [ObjectiveMetric.parsed(name) for name in objective.maximize]
-    named = {metric.head for metric in (*maximized, ObjectiveMetric.parsed(objective.ranking_metric))}
-    all_heads = any(metric.aggregate for metric in maximized)
+    ranking = ObjectiveMetric.parsed(objective.ranking_metric)
+    named = {metric.head for metric in (*maximized, ranking)}
+    of_predictions = [metric for metric in maximized if not metric.is_of_network] or [ranking]
+    all_heads = any(metric.aggregate for metric in of_predictions)
     return [head for head in heads if all_heads or head in named]
 
 
@@ -90,6 +117,12 @@ def ranking_label(objective: Objective, score_metrics: Mapping[str, str]) -> str
     return f"{'lowest' if metric.aggregate == 'min' else 'mean'} validation {label(metric.metric)}"
 
 
+def maximized_label(objective: Objective, score_metrics: Mapping[str, str]) -> str:
+    """The label of what `ObjectiveEvaluator.rank` returns, for figures where up is better: `negative validation RMSE of PE`."""
+    more_is_better = higher_is_better(ObjectiveMetric.parsed(objective.ranking_metric).metric)
+    return f"{'' if more_is_better else 'negative '}{ranking_label(objective, score_metrics)}"
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectiveEvaluator:
     """The objective of one sweep, and its constraints with their bounds as numbers.
@@ -118,25 +151,52 @@ class ObjectiveEvaluator:
 
     def values(self, score: Score) -> Values:
         """The values to maximize, one per objective."""
-        return tuple(self._maximized(name, score) for name in self.objective.maximize)
+        return tuple(self._to_maximize(name, score) for name in self.objective.maximize)
+
+    def measured(self, score: Score) -> Values:
+        """The values of the objectives as they are named: of some less is better."""
+        return tuple(measured_value(name, score, self.objective.weights) for name in self.objective.maximize)
 
     def rank(self, score: Score) -> float:
-        """The value that trials are ranked by."""
-        return self._maximized(self.objective.ranking_metric, score)
+        """The value that trials are ranked by: the higher, the better."""
+        return self._to_maximize(self.objective.ranking_metric, score)
+
+    def ranked_by(self, score: Score) -> float:
+        """The metric that trials are ranked by, as it is named: of some less is better."""
+        return measured_value(self.objective.ranking_metric, score, self.objective.weights)
 
     def violations(self, score: Score) -> Values:
-        """By how much each constraint is violated, at most 0 where it is met; constraints of unknown bound are left out."""
+        """By how much each constraint is violated, at most 0 where it is met.
+
+        Constraints of unknown bound are left out, and those on the latency of a network that was not measured.
+        """
         constraints = zip(self.objective.parsed_constraints, self.bounds, strict=True)
         return tuple(
-            bound - measured_value(constraint.metric, score, self.objective.weights)
+            self._violation(constraint, bound, score)
             for constraint, bound in constraints
-            if not math.isnan(bound)
+            if not math.isnan(bound) and (constraint.metric != LATENCY or LATENCY in score.network)
         )
+
+    def _violation(self, constraint: Constraint, bound: float, score: Score) -> float:
+        value = measured_value(constraint.metric, score, self.objective.weights)
+        if math.isnan(value):
+            return 1.0  # finite, for samplers learn from it
+        return value - bound if constraint.at_most else bound - value
+
+    def is_fast_enough(self, score: Score) -> bool:
+        """Whether the constraints on latency are met, as far as it was measured."""
+        if LATENCY not in score.network:
+            return True
+        constraints = zip(self.objective.parsed_constraints, self.bounds, strict=True)
+        return all(self._violation(own, bound, score) <= 0 for own, bound in constraints if own.metric == LATENCY)
 
     def is_eligible(self, result: Result) -> bool:
         """Whether the trial may be the best: it is complete, finite, and violates no constraint of known bound."""
         score = result.score
-        return score.is_complete and math.isfinite(score.value) and all(by <= 0 for by in self.violations(score))
+        if not score.is_complete or not math.isfinite(score.value):
+            return False
+        are_known = all(map(math.isfinite, (self.rank(score), *self.values(score))))
+        return are_known and all(by <= 0 for by in self.violations(score))
 
     def ranking(self, results: Iterable[Result]) -> list[Result]:
         """The eligible results by rank, the highest first; of equals, the lowest trial number first."""
@@ -159,10 +219,8 @@ class ObjectiveEvaluator:
         front = self._not_dominated([result for result in results if self.is_eligible(result)])
         return sorted(front, key=lambda result: (*(-value for value in self.values(result.score)), result.trial.number))
 
-    def _maximized(self, name: str, score: Score) -> float:
-        """The metric's value, its sign changed where lower is better."""
-        value = measured_value(name, score, self.objective.weights)
-        return value if higher_is_better(ObjectiveMetric.parsed(name).metric) else -value
+    def _to_maximize(self, name: str, score: Score) -> float:
+        return to_maximize(name, measured_value(name, score, self.objective.weights))
 
     def _not_dominated(self, results: Sequence[Result]) -> list[Result]:
         points = [self.values(result.score) for result in results]
@@ -181,10 +239,18 @@ def measured_value(name: str, score: Score, weights: Mapping[str, float]) -> flo
         score: With heads.
         weights: By head; 1 for a head that is not named.
     """
-    metric = ObjectiveMetric.parsed(name).metric
+    parsed = ObjectiveMetric.parsed(name)
+    metric = parsed.metric
+    if parsed.is_of_network:
+        return score.network.get(metric, math.nan)
     return metric_value(
         name, {head: measured.metrics.get(metric, measured.score) for head, measured in score.heads.items()}, weights
     )
+
+
+def measured_others(names: Iterable[str], score: Score) -> Mapping[str, float]:
+    """The values of these metrics in a score, by their full names; see `Objective.others`."""
+    return {name: measured_value(name, score, {}) for name in names}
 
 
 def make_evaluator(objective: Objective, results: Iterable[Result]) -> ObjectiveEvaluator:
@@ -194,11 +260,11 @@ def make_evaluator(objective: Objective, results: Iterable[Result]) -> Objective
         return ObjectiveEvaluator(objective, ())
     scores = {result.trial.known: result.score for result in results if result.trial.known and result.score.is_complete}
 
-    def bound(metric: str, factor: float, reference: str) -> float:
-        if not reference:
-            return factor
-        if reference not in scores:
+    def bound(constraint: Constraint) -> float:
+        if not constraint.reference:
+            return constraint.factor
+        if constraint.reference not in scores:
             return math.nan
-        return factor * measured_value(metric, scores[reference], objective.weights)
+        return constraint.factor * measured_value(constraint.metric, scores[constraint.reference], objective.weights)
 
-    return ObjectiveEvaluator(objective, tuple(bound(*constraint) for constraint in constraints))
+    return ObjectiveEvaluator(objective, tuple(map(bound, constraints)))

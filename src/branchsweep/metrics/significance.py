@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -94,7 +94,17 @@ class ComparedMetrics:
     @property
     def names(self) -> list[str]:
         """The names of the metrics, the one that trials are ranked by first; it may be the score of a head."""
-        return list(dict.fromkeys([self.objective.ranking_metric, *score_names(self.score_metrics, mean=False).values()]))
+        return list(dict.fromkeys([self.objective.ranking_metric, *self.of_heads]))
+
+    @property
+    def of_heads(self) -> list[str]:
+        """The names of the heads' scores."""
+        return list(score_names(self.score_metrics, mean=False).values())
+
+    @property
+    def by_scores(self) -> ComparedMetrics:
+        """The metrics that follow from scores: without one that trials are ranked by and that is no score."""
+        return replace(self, objective=self.objective.by_scores(self.score_metrics))
 
     def values(self, scores: Floats) -> Floats:
         """The values of the metrics, `(metrics, measurements)`, from scores `(measurements, heads)`."""

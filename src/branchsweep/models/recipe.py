@@ -9,6 +9,7 @@ from functools import partial
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, check_value
 from branchsweep.config.kinds import DEFAULT_LAYER, output_units
+from branchsweep.config.metric_names import MULTIPLICATIONS, PARAMETERS, SIZE
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
@@ -20,6 +21,9 @@ DEFAULT = InputEncoding("standard")
 
 NO_CLIPPING = str(HYPERPARAMETERS["output_clipping"].default)
 """The value of `output_clipping` of networks whose predictions stay as they are."""
+
+BYTES_OF_WEIGHT = 4
+"""Of a weight or bias: networks are trained and exported in 32-bit floating point."""
 
 DEFAULT_BETA_2 = float(HYPERPARAMETERS["beta_2"].default)
 """Keras's Adam's."""
@@ -77,6 +81,14 @@ class Recipe:
     def parameters(self, columns: Iterable[Column]) -> int:
         """Weights and biases of the network over these columns."""
         return self.architecture.parameters(self.encoded_width(columns))
+
+    def network_metrics(self, columns: Iterable[Column]) -> Mapping[str, float]:
+        """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`."""
+        width = self.encoded_width(columns)
+        parameters = self.architecture.parameters(width)
+        products = sum(layer.products for layer in self.architecture.layers(width))
+        counts = {PARAMETERS: parameters, MULTIPLICATIONS: products, SIZE: BYTES_OF_WEIGHT * parameters}
+        return {name: float(count) for name, count in counts.items()}
 
     @classmethod
     def of(cls, params: Params, heads: Sequence[str], output_units: Mapping[str, int] | None = None) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from branchsweep.config.metric_names import MEAN, metric_of_head
+from branchsweep.config.metric_names import MEAN, NETWORK_METRICS, metric_of_head
 from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.permutation_importance import Importance
 from branchsweep.metrics.selection_bias import SelectionBias
@@ -31,6 +31,11 @@ def format_score(score: float | None) -> str:
     if score is None or math.isnan(score):
         return "-"
     return f"{score:.4f}" if score > -10 else f"{score:.1e}"  # a diverged network must not widen its column
+
+
+def format_metric(name: str, value: float) -> str:
+    """A metric by its full name: counts and bytes of a network in full, others as scores are."""
+    return f"{value:,.0f}" if name in NETWORK_METRICS else format_score(value)
 
 
 def format_score_with_error(score: float | None, error: float | None) -> str:

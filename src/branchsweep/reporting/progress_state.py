@@ -129,7 +129,7 @@ class SearchProgress:
                 self._best_by_head[head] = max(self._best_by_head.get(head, candidate), candidate, key=_by_score)
         self._evaluation.add(result)
         best = self._evaluation.incumbent
-        self._history.append(self._evaluation.evaluator.rank(best.score) if best else math.nan)
+        self._history.append(self._evaluation.evaluator.ranked_by(best.score) if best else math.nan)
 
     @property
     def best(self) -> Result | None:
@@ -185,7 +185,7 @@ class SearchProgress:
             scores = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             rule = self._experiment.objective.ranking_metric
             metric = f"mean {self.score_label}" if rule == DEFAULT_OBJECTIVE else rule
-            text = Text(f"{metric} {self._evaluation.evaluator.rank(best.score):.4f}", style="bold green")
+            text = Text(f"{metric} {self._evaluation.evaluator.ranked_by(best.score):.4f}", style="bold green")
             rows.append(("best", text.append(f"  (trial {best.trial.number}: {scores})", style="not bold")))
         if len(self._best_by_head) > 1:
             by_head = (f"{head} {score:.4f} (trial {trial})" for head, (score, trial) in self._best_by_head.items())

@@ -27,6 +27,7 @@ import numpy as np
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.search.asked_trials import AskedTrials
+from branchsweep.search.network_bounds import NetworkBounds
 from branchsweep.search.observations import Observations
 from branchsweep.search.protocols import Observation, Sampler
 from branchsweep.search.sampling import RandomStream, random_points, seed_sequence
@@ -36,8 +37,9 @@ from branchsweep.trial import Params, Result, Trial
 STARTUP = 16
 """Evenly spread trials before the first suggestion of a sampler with an initial design; at least the first round."""
 
-TRIES = 8
-"""Suggestions for one trial. If all of them were asked before, an evenly spread or random point is asked instead."""
+TRIES, TRIES_WITHIN_BOUNDS = 8, 32
+"""Suggestions for one trial, and where constraints bound the network. If none of them is new and meets these, an evenly spread
+or random point is asked instead."""
 
 
 class BatchDriver:
@@ -53,15 +55,17 @@ class BatchDriver:
         self._experiment, self._open_sampler, self._prior = experiment, open_sampler, prior
         self._initial_trials = list(experiment.search.initial_trials.items())
         self._asked = AskedTrials(experiment)
+        self._bounds = NetworkBounds(experiment)
 
     @classmethod
     def open(cls, experiment: Experiment, open_sampler: Callable[[], Sampler], prior: Sequence[Result] = ()) -> Self:
         """A driver without trials. Its first sampler is made now, which reports a wrong option. Arguments: see the class.
 
         Raises:
-            ConfigError: The sampler rejects an option.
+            ConfigError: The sampler rejects an option, or no network of the space meets the constraints on it.
         """
         driver = cls(experiment, open_sampler, prior)
+        driver._bounds.check()
         driver._reset_sampler()
         return driver
 
@@ -97,12 +101,16 @@ class BatchDriver:
         self._next = 0  # the number of the trial that is marked pending next
         self._observed_before = 0  # the sampler has observed the trials of lower numbers
         self._pending: list[tuple[int, int]] = []  # in order: the trial that marked the point, the trial whose result it awaits
-        self._observations = Observations(self._experiment.objective)
+        self._observations = self._no_observations()
         if self._prior:
             self._learn_prior()
 
+    def _no_observations(self) -> Observations:
+        objective = self._experiment.objective
+        return Observations(objective, objective.others(self._experiment.score_metrics))
+
     def _learn_prior(self) -> None:
-        observations = Observations(self._experiment.objective)
+        observations = self._no_observations()
         unbound = ObjectiveEvaluator.unbound(self._experiment.objective)
         observations.add_round(0, self._prior)
         observed: list[Observation | None] = []
@@ -167,17 +175,22 @@ class BatchDriver:
         self._pending, self._observed_before = self._pending[due:], stop
 
     def _choose(self, number: int) -> Params | None:
-        """The first suggested point that was not asked before, else the first such fill-in point; None if there is none.
+        """The first suggested point that is new and meets the constraints on the network, else the first such fill-in point.
+
+        None if there is none.
 
         For a repeated suggestion a stateful sampler observes the result of the first trial of that recipe.
         """
         experiment, asked, sampler = self._experiment, self._asked, self._sampler
         reseed = experiment.search.repeats == "reseed"
         in_design = sampler.has_initial_design and number < max(STARTUP, self._batch * (1 + experiment.pending_rounds))
-        for attempt in count() if sampler.is_exhaustive else range(0 if in_design else TRIES):
+        tries = 0 if in_design else TRIES_WITHIN_BOUNDS if self._bounds else TRIES
+        for attempt in count() if sampler.is_exhaustive else range(tries):
             suggested = sampler.suggest(number, attempt)
             if suggested is None:
                 break
+            if not self._bounds.allows(suggested):
+                continue
             earlier = asked.asked_before(suggested, number)
             if earlier is None or (reseed and not sampler.is_exhaustive):
                 return suggested
@@ -189,6 +202,8 @@ class BatchDriver:
         others = random_points(experiment.space, seed_sequence(experiment, RandomStream.FILL, number))
         if sampler.has_initial_design:
             others = chain([point_at(experiment.space, _sobol_units(experiment, number))], others)
+        if self._bounds:
+            others = self._bounds.within(others, np.random.default_rng(seed_sequence(experiment, RandomStream.SHRINK, number)))
         return next((point for point in others if reseed or asked.asked_before(point, number) is None), None)
 
 

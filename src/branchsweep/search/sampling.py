@@ -28,6 +28,7 @@ class RandomStream(IntEnum):
     SAMPLER = 3
     FILL = 4
     ORACLE = 5
+    SHRINK = 6
 
 
 def seed_sequence(experiment: Experiment, stream: RandomStream, number: int = 0, attempt: int = 0) -> np.random.SeedSequence:

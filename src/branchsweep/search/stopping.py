@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.metrics.objectives import to_maximize
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 
 
@@ -48,9 +49,10 @@ def check_stop(experiment: Experiment, evaluation: RunningEvaluation, seconds: f
         evaluation: The results so far, and the best of them.
         seconds: Wall time of the search so far.
     """
-    search, incumbent, rank = experiment.search, evaluation.incumbent, evaluation.evaluator.rank
-    if search.target is not None and incumbent and rank(incumbent.score) >= search.target:
-        metric = f"{experiment.objective.ranking_metric} {rank(incumbent.score):.4f}"
+    search, incumbent, evaluator = experiment.search, evaluation.incumbent, evaluation.evaluator
+    rule = experiment.objective.ranking_metric
+    if search.target is not None and incumbent and evaluator.rank(incumbent.score) >= to_maximize(rule, search.target):
+        metric = f"{rule} {evaluator.ranked_by(incumbent.score):.4f}"
         return StopReason(
             StoppedBy.TARGET, f"trial {incumbent.trial.number} reaches the target: {metric}, asked {search.target:g}"
         )

@@ -41,6 +41,11 @@ class RecordedTrials:
     def __len__(self) -> int:
         return len(self._trials)
 
+    @property
+    def _has_volume(self) -> bool:
+        """Whether the objectives are several scores, which all lie between 0, of a constant guess, and 1."""
+        return self._objective.is_multi_objective and not self._objective.others(self._score_metrics)
+
     def add(self, result: Result) -> None:
         """Add a result that was recorded."""
         self._trials[result.trial.number] = result.trial
@@ -48,7 +53,7 @@ class RecordedTrials:
         if result.score.is_complete:
             scores = {MEAN: result.score.value, **result.score.by_head}
             self._best |= {head: max(score, self._best.get(head, score)) for head, score in scores.items()}
-            if self._objective.is_multi_objective and result.score.heads:
+            if self._has_volume and result.score.heads:
                 values = objective_values(self._objective, result.score.by_head)
                 if not any(other == values or dominates(other, values) for other in self._front):
                     self._front = [values, *(other for other in self._front if not dominates(values, other))]
@@ -76,10 +81,10 @@ class RecordedTrials:
     def progress_metrics(self) -> dict[str, float]:
         """Progress as metrics: `trials/complete`, …, and of the complete trials `best_r2/mean`, `best_r2/<head>`.
 
-        With several objectives also `hypervolume`, the share of the objective space that the Pareto front of the complete
-        trials dominates, regardless of constraints.
+        With several objectives that are scores also `hypervolume`, the share of the objective space that the Pareto front of
+        the complete trials dominates, regardless of constraints.
         """
         counts = {f"trials/{status.lower()}": float(self._counts[status]) for status in Status}
         names = score_names(self._score_metrics, BEST)
         best = {names[head]: score for head, score in self._best.items()}
-        return counts | best | ({"hypervolume": hypervolume(self._front)} if self._objective.is_multi_objective else {})
+        return counts | best | ({"hypervolume": hypervolume(self._front)} if self._has_volume else {})

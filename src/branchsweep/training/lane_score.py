@@ -1,7 +1,8 @@
 """The score by which a lane stops early and keeps its best epoch: the objective's ranking metric over the scores of its heads.
 
 The rule is compiled into the program, the weights are data. An objective that ranks by one head gives that head weight 1 and
-the others 0. The mean of the heads needs no weights, and neither does a network with one head.
+the others 0; by whatever metric of it, the score that the program computes after each epoch is that head's own. The mean of the
+heads needs no weights, and neither does a network with one head.
 """
 
 from __future__ import annotations

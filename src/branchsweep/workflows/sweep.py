@@ -10,7 +10,7 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
-from branchsweep.config.metric_names import MEAN, metric_of_head
+from branchsweep.config.metric_names import LATENCY, MEAN, metric_of_head
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
@@ -42,6 +42,7 @@ from branchsweep.workflows.records.search_facts import (
     pareto_trials,
     trial_counts,
     unmet_constraints,
+    unmet_latency,
 )
 from branchsweep.workflows.records.sweep_summary import ConfirmedTrial, SweepSummary, TrialSummary
 from branchsweep.workflows.search_loop import SearchResult, run_search
@@ -104,7 +105,10 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         stopped_because=search.stop.because,
         budget=_budget(experiment),
         pareto_front=pareto_trials(experiment, search.results),
-        unmet_constraints=unmet_constraints(experiment, search.results),
+        unmet_constraints=(
+            *unmet_constraints(experiment, search.results),
+            *unmet_latency(experiment, [candidate.score for candidate in outcome.confirmed]),
+        ),
         importance=importance,
         without_importance=without_importance,
         boundary_warnings=boundary_warnings(experiment, finalist.candidate.trial.params if finalist else None),
@@ -257,7 +261,8 @@ def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedTrial:
     searched = candidate.candidate.searched
     assert searched is not None, "of the search's trials"
     confirmed = means_with_medians(candidate.score)
-    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, confirmed, candidate.parameters)
+    latency = candidate.score.network.get(LATENCY)
+    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, confirmed, candidate.parameters, latency)
 
 
 def _collapsed_lanes(confirmed: Sequence[ReevaluatedTrial], seeds: int) -> list[str]:

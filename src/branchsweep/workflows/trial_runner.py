@@ -12,9 +12,16 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.training import Phase
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.metrics.objectives import objective_heads, ranking_value
+from branchsweep.metrics.objectives import (
+    measured_others,
+    objective_heads,
+    objective_values,
+    ranking_value,
+    to_maximize,
+)
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.successive_halving import rung_ranking, surviving_count
@@ -198,7 +205,8 @@ class RunningTrial:
         lanes: Its lanes that have not ended: those that train on, in their states, and those that begin after a later rung.
         group: The index of the group in which it competes.
         outcomes: The last outcome of each of its lanes, by (fold, seed).
-        rungs: Its R² by head at the rungs that it has come to, in the experiment's order of heads.
+        rungs: Its scores by head at the rungs that it has come to, in the experiment's order of heads.
+        rung_metrics: What else the objective names, at these rungs.
         seconds: Its share of the time that its populations took.
         score: Its score after the last epoch at which it was scored.
     """
@@ -208,12 +216,15 @@ class RunningTrial:
     group: int = 0
     outcomes: dict[tuple[int, int], LaneOutcome] = field(default_factory=dict)
     rungs: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    rung_metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     score: Score = field(default_factory=lambda: Score(Status.FAILED))
     folds: Sequence[int] = field(init=False)
+    recipe: Recipe = field(init=False)
 
     def __post_init__(self) -> None:
         self.folds = list(dict.fromkeys(lane.key.fold for lane in self.lanes))
+        self.recipe = self.lanes[0].recipe
 
     def lanes_of(self, phase: Phase, pauses: bool) -> list[Lane]:
         """Its lanes that train in a phase, to be trained to the end of it or to their ends before.
@@ -247,7 +258,10 @@ class RunningTrial:
         begin_later = [lane for lane, outcome in outcomes if outcome is None]
         if score.is_complete and (begin_later or all(lane.epochs > epoch for lane in self.lanes)):  # where a trial may go on
             self.rungs[epoch] = tuple(measured.score for measured in score.heads.values())
-        self.score = replace(score, rungs=dict(self.rungs))
+            if names := [name for name in _others(experiment) if not ObjectiveMetric.parsed(name).is_of_network]:
+                self.rung_metrics[epoch] = measured_others(names, score)
+        network = self.recipe.network_metrics(experiment.table.inputs.values())
+        self.score = replace(score, rungs=dict(self.rungs), rung_metrics=dict(self.rung_metrics), network=network)
         train_on = [replace(lane, state=outcome.state) for lane, outcome in outcomes if outcome and outcome.state]
         self.lanes = [*train_on, *begin_later] if score.is_complete else []
 
@@ -281,20 +295,11 @@ def _pruning_decisions(
     All trials of the group that came to this rung compete, those that have their scores already among them. A known
     configuration that a constraint refers to always goes on, for nothing else can say where the bound is.
     """
-    heads, objective = list(experiment.heads), experiment.objective
-    counted = objective_heads(objective, heads)
+    objective = experiment.objective
     bounding = {constraint.reference for constraint in objective.parsed_constraints if constraint.reference}
-    by_trial: dict[int, Mapping[str, float]] = {
-        candidate.trial.number: dict(zip(heads, candidate.rungs[epoch], strict=True)) for candidate in candidates
-    }
-    for result in finished:
-        by_head = _at_rung(result.score, epoch)
-        if by_head is not None:
-            by_trial[result.trial.number] = by_head
-    ranking = rung_ranking(
-        {number: [by_head[head] for head in counted] for number, by_head in by_trial.items()},
-        {number: ranking_value(objective, by_head) for number, by_head in by_trial.items()},
-    )
+    scores = {result.trial.number: result.score for result in finished}
+    scores |= {candidate.trial.number: candidate.score for candidate in candidates}
+    ranking = _ranking_at_rung(scores, epoch, experiment)
     survivors = surviving_count(len(ranking), experiment.pruning_schedule.keep)
     rung = _rung_name(experiment, epoch) if candidates else ""
 
@@ -318,11 +323,45 @@ def _rung_name(experiment: Experiment, epoch: int) -> str:
     return f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} ({', '.join([f'epoch {epoch}', *parts])})"
 
 
-def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
-    """The scores by head at a rung: those measured there, or the final ones of a trial that ended before; else None."""
+def _ranking_at_rung(scores: Mapping[int, Score], epoch: int, experiment: Experiment) -> list[int]:
+    """The numbers of the trials that came to a rung, the best first.
+
+    They are compared in the scores of the heads that the objective depends on, and in what else it names. Where a score is
+    weighed against something else, such as the size of the network, trials that differ go on rather than those of the highest
+    scores alone, which would be the large ones.
+    """
+    objective, others = experiment.objective, _others(experiment)
+    at_rung = {number: reached for number, score in scores.items() if (reached := _at_rung(score, epoch, others)) is not None}
+    counted = objective_heads(objective, experiment.heads)
+    named = [index for index, name in enumerate(objective.maximize) if name in others]
+
+    def vector(by_head: Mapping[str, float], of_others: Mapping[str, float]) -> list[float]:
+        values = objective_values(objective, by_head, of_others)
+        return [*(by_head[head] for head in counted), *(values[index] for index in named)]
+
+    rule = objective.ranking_metric
+    return rung_ranking(
+        {number: vector(*reached) for number, reached in at_rung.items()},
+        {number: to_maximize(rule, ranking_value(objective, *reached)) for number, reached in at_rung.items()},
+        spread=bool(named) and objective.is_multi_objective,
+    )
+
+
+def _others(experiment: Experiment) -> tuple[str, ...]:
+    """What the objective names that is no score of heads."""
+    return experiment.objective.others(experiment.score_metrics)
+
+
+def _at_rung(score: Score, epoch: int, others: Sequence[str]) -> tuple[Mapping[str, float], Mapping[str, float]] | None:
+    """The scores by head at a rung, and these other metrics: as measured there, or the final ones of a trial that ended before.
+
+    Returns:
+        None for a trial that did not come to the rung.
+    """
     if epoch in score.rungs:
-        return dict(zip(score.heads, score.rungs[epoch], strict=True))
-    return score.by_head if score.is_complete else None
+        by_head = dict(zip(score.heads, score.rungs[epoch], strict=True))
+        return by_head, {**score.network, **score.rung_metrics.get(epoch, {})}
+    return (score.by_head, measured_others(others, score)) if score.is_complete else None
 
 
 def score_trial(

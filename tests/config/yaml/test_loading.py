@@ -480,10 +480,13 @@ def test_wrong_levels_are_the_only_mistake_of_a_head_and_of_the_objective_that_n
 
 
 def test_an_objective_may_be_the_score_of_classes_where_the_table_decides_and_the_message_says_so() -> None:
-    (mistake,) = error_of(changed("fit:\n", "objective: [accuracy/PE]\nfit:\n")).mistakes
-    possible = mistake.message.partition("expected one of ")[2].partition(";")[0].split(", ")
-    assert {"r2/PE", "d2_log_loss/PE", "mean_score"} <= set(possible)
-    for name in possible:
+    (mistake,) = error_of(changed("fit:\n", "objective: [top_5/PE]\nfit:\n")).mistakes
+    of_head = mistake.message.partition(": ")[2].partition(";")[0].split(", ")
+    assert {"r2/PE", "rmse/PE", "d2_log_loss/PE", "accuracy/PE"} <= set(of_head)
+    (mistake,) = error_of(changed("fit:\n", "objective: [score]\nfit:\n")).mistakes
+    scores = mistake.message.partition("expected one of ")[2].partition(", or METRIC/HEAD")[0].split(", ")
+    assert {"r2/PE", "d2_log_loss/PE", "mean_score"} <= set(scores)
+    for name in [*of_head, *scores]:
         assert loaded(changed("fit:\n", f"objective: [{name}]\nfit:\n")).objective.maximize == [name]
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from branchsweep.config import kinds
 from branchsweep.config.config_model import MAX_NAME, NAME, SHORT_TEXT, KeyMistake
 from branchsweep.config.file_model import PythonModel
+from branchsweep.config.metric_names import METRICS_BESIDE
 from branchsweep.errors import HeadNameWarning, did_you_mean
 
 MAX_HEADS = 256
@@ -230,6 +231,12 @@ class Head(PythonModel):
     def score_metric(self) -> str:
         """The name of the metric that is the head's score."""
         return kinds.head_score(self.loss) if self.task in (None, kinds.REGRESSION) else kinds.TASK_SCORES[self.task]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics that are recorded of the head, its score first."""
+        own = kinds.head_metrics(self.loss) if self.task in (None, kinds.REGRESSION) else ()
+        return own or (self.score_metric, *METRICS_BESIDE[self.score_metric])
 
     def with_classes(self, classes: Sequence[str]) -> Self:
         """The head with the classes of its column, and the task that goes with so many."""

@@ -15,8 +15,8 @@ from branchsweep.trial import ParamValue
 MAX_PENDING_ROUNDS = 64
 """The largest value of `pending_rounds`."""
 
-LOWEST_TARGET = -1e9
-"""The lowest value of the objective that may end a search."""
+LARGEST_TARGET = 1e9
+"""The largest value of the objective, of either sign, that may end a search."""
 
 MAX_ROUND = 10_000
 """The most trials of a round, which are in memory at once."""
@@ -55,7 +55,11 @@ class Search(ConfigModel):
     trials: int = Field(64, ge=1, le=MAX_TRIALS, description="Trials in total, the initial ones and resumed ones included.")
     seconds: Seconds | None = Field(None, description="Wall time of the search; it ends at the next rung.")
     target: float | None = Field(
-        None, ge=LOWEST_TARGET, lt=1, description="The search ends once a trial reaches this value of the objective."
+        None,
+        ge=-LARGEST_TARGET,
+        le=LARGEST_TARGET,
+        description="The search ends once a trial reaches this value of the objective (with several, of choose); "
+        "below 1 where it is a score.",
     )
     patience: int | None = Field(
         None, ge=1, le=MAX_TRIALS, description="The search ends after this many trials without a new best."

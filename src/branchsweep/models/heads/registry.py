@@ -34,12 +34,14 @@ def register_head(head: Head) -> None:
         raise ValueError(f"got a head of {head.units} units, expected one unit: kinds of several units are built in")
     _HEADS.register(head, kinds.registering_module())
     kinds.HEAD_SCORES[head.name] = head.score
+    kinds.HEAD_METRICS[head.name] = head.metrics
 
 
 def unregister_head(name: str) -> None:
     """Offer a kind no longer."""
     _HEADS.unregister(name)
     kinds.HEAD_SCORES.pop(name, None)
+    kinds.HEAD_METRICS.pop(name, None)
 
 
 def head_kind(name: str) -> Head:

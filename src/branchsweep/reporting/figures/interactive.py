@@ -12,7 +12,7 @@ from plotly import graph_objects
 
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, format_value, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, OCHRE, VERMILLION
-from branchsweep.reporting.figures.trials import score_label
+from branchsweep.reporting.figures.trials import ranking_name, score_label
 from branchsweep.trial import Result
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -132,7 +132,7 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
         axes.append({"label": f"{score_label(report)} {head}", "values": limited, "range": [floor, highest]})
     axes.append(
         {
-            "label": report.experiment.objective.ranking_metric,
+            "label": ranking_name(report),
             "values": [max(value, low) for value in values],
             "range": [low, top],
         }
@@ -207,7 +207,7 @@ def _slices(report: SweepReport, results: list[Result]) -> InteractiveFigure | N
             {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.14, "yanchor": "bottom", "font": {"color": "#333"}}
         ],
     )
-    figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
+    figure.update_yaxes(title=ranking_name(report), range=_range(values))
     caption = f"The score against one dimension, which is chosen from the list. {PRUNED}"
     return InteractiveFigure("Slices", caption, figure)
 
@@ -237,6 +237,6 @@ def _optimization_history(report: SweepReport, results: list[Result]) -> Interac
     )
     figure = graph_objects.Figure(scatter)
     figure.update_xaxes(title="trial")
-    figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
+    figure.update_yaxes(title=ranking_name(report), range=_range(values))
     figure.update_layout(height=420)
     return InteractiveFigure("Optimization history", f"The score of each trial by its number. {PRUNED}", figure)

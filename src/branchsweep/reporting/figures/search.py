@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from branchsweep.config.metric_names import MEAN
-from branchsweep.metrics.objectives import ranking_label, ranking_value
+from branchsweep.config.metric_names import MEAN, ObjectiveMetric
+from branchsweep.metrics.objectives import maximized_label, ranking_value, to_maximize
 from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
+from branchsweep.reporting.figures.objectives import drawn_objectives, objectives_against_each_other
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, VERMILLION, Axes
 from branchsweep.reporting.figures.trial_marks import TrialMarks
 from branchsweep.reporting.figures.trials import (
@@ -46,8 +48,10 @@ LINE_STYLES = ((0, (5, 3)), (0, (1, 2)))
 
 
 def pareto_front(report: SweepReport) -> SweepFigure:
-    """Trials by the scores of two heads each, with the Pareto front."""
+    """Trials by the scores of two heads each, or by two objectives each where these are no scores, with the Pareto front."""
     name, title = "pareto_front", "Pareto front: the heads against each other"
+    if len(names := drawn_objectives(report)) > 1:
+        return objectives_against_each_other(report, names)
     heads = list(report.experiment.heads)
     if len(heads) < 2:
         return SweepFigure(name, title, "There is one head, so there is no Pareto front.")
@@ -137,7 +141,7 @@ def optimization_history(report: SweepReport) -> SweepFigure:
         _draw_best_so_far(panel, x, trials)
         panel.set_xlabel(axis_label)
         for index, (name_of_line, scores) in enumerate(marked_trials(report).items()):
-            value, dashes = ranking_value(report.experiment.objective, scores), LINE_STYLES[index % 2]
+            value, dashes = _marked_value(report, scores), LINE_STYLES[index % 2]
             if value >= low:
                 panel.axhline(value, color=GREEN, linewidth=1.2, linestyle=dashes, label=name_of_line)
     panels[0].set_ylabel(value_label(report))
@@ -159,6 +163,13 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     return SweepFigure(name, title, caption, figure, marks)
 
 
+def _marked_value(report: SweepReport, by_head: Mapping[str, float]) -> float:
+    """Where the line of an initial trial or a baseline is; NaN where it would need more than scores."""
+    objective = report.experiment.objective
+    needs_others = objective.ranking_metric in objective.others(report.experiment.score_metrics)
+    return math.nan if needs_others else ranking_value(objective, by_head)
+
+
 def _elapsed(report: SweepReport) -> Floats:
     """`(n,)` the elapsed seconds of the search at the end of each trial, shared among the trials by their training time."""
     trained = np.cumsum([result.score.seconds for result in report.results])
@@ -177,11 +188,12 @@ def _draw_best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
 
 
 def value_label(report: SweepReport) -> str:
-    """Label of the axis of the metric that trials are ranked by."""
+    """Label of the axis of the metric that trials are ranked by; negative where less is better, for up is better in figures."""
     objective, heads = report.experiment.objective, list(report.experiment.heads)
-    if len(heads) == 1:
+    rule = ObjectiveMetric.parsed(objective.ranking_metric)
+    if len(heads) == 1 and not rule.head:
         return f"validation {score_label(report)} of {heads[0]}"
-    return ranking_label(objective, report.experiment.score_metrics)
+    return maximized_label(objective, report.experiment.score_metrics)
 
 
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:
@@ -256,11 +268,19 @@ def pruning(report: SweepReport) -> SweepFigure:
     if not rungs:
         return SweepFigure(name, title, "No trial was pruned.")
     heads, objective = list(report.experiment.heads), report.experiment.objective
+    rule = objective.ranking_metric
     stops = [*rungs, report.experiment.fit.epochs]
 
     def path(result: Result) -> list[float]:
         values = [
-            ranking_value(objective, dict(zip(heads, result.score.rungs[epoch], strict=True)))
+            to_maximize(
+                rule,
+                ranking_value(
+                    objective,
+                    dict(zip(heads, result.score.rungs[epoch], strict=True)),
+                    result.score.rung_metrics.get(epoch, {}),
+                ),
+            )
             if epoch in result.score.rungs
             else math.nan
             for epoch in rungs

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from branchsweep.config.metric_names import common_metric
-from branchsweep.metrics.names import label
+from branchsweep.config.metric_names import ObjectiveMetric, common_metric
+from branchsweep.metrics.names import higher_is_better, label
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes, Figure
 from branchsweep.reporting.figures.trial_marks import TrialMarks
@@ -103,6 +103,12 @@ class PlottedTrials:
 def score_label(report: SweepReport) -> str:
     """The name of the metric that is the score, such as `R²`."""
     return label(common_metric(report.experiment.score_metrics.values()))
+
+
+def ranking_name(report: SweepReport) -> str:
+    """The name of the metric that trials are ranked by; negative where less of it is better, for up is better in figures."""
+    rule = report.experiment.objective.ranking_metric
+    return rule if higher_is_better(ObjectiveMetric.parsed(rule).metric) else f"negative {rule}"
 
 
 def draw_trials(panel: Axes, x: Floats, trials: PlottedTrials, low: float, size: float = 36) -> None:

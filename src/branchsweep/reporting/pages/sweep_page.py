@@ -367,14 +367,15 @@ def leaderboard_columns(report: SweepReport) -> list[str]:
 def _other_heads(report: SweepReport) -> list[str]:
     """The heads whose scores are not the objective itself."""
     heads, objective = list(report.experiment.heads), ObjectiveMetric.parsed(report.experiment.objective.ranking_metric)
-    shown = heads[0] if len(heads) == 1 else objective.head
+    by_score = report.experiment.score_metrics.get(objective.head) == objective.metric
+    shown = heads[0] if len(heads) == 1 and not objective.head else objective.head if by_score else ""
     return [head for head in heads if head != shown]
 
 
 def leaderboard_row(report: SweepReport, result: Result) -> LeaderboardRow:
     """A trial as a row of the leaderboard."""
     evaluator, score, trial = report.evaluator, result.score, result.trial
-    objective = format_score(evaluator.rank(score) if score.heads else None)
+    objective = format_score(evaluator.ranked_by(score) if score.heads else None)
     params = ", ".join(f"{name} {format_value(value)}" for name, value in sorted(trial.params.items()))
     violates = "violates a constraint: " if score.is_complete and not evaluator.is_eligible(result) else ""
     return LeaderboardRow(

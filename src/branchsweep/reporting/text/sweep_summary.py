@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -21,6 +22,8 @@ from branchsweep.reporting.formatting import (
     format_difference,
     format_duration,
     format_mean_score,
+    format_metric,
+    format_milliseconds,
     format_score,
     format_share,
     promotion_outcome,
@@ -107,10 +110,16 @@ def _title(result: SweepSummary) -> Text:
 def _pareto_front(result: SweepSummary) -> RenderableType:
     heads = list(result.pareto_front[0].scores)
     names = [*score_names(result.score_metrics, mean=False).values()]
+    others = list(result.pareto_front[0].others)
     rows = [
         ScoreRow(
             f"  trial {member.trial}",
-            {"": {name: format_score(member.scores[head]) for name, head in zip(names, heads, strict=True)}},
+            {
+                "": {
+                    **{name: format_score(member.scores[head]) for name, head in zip(names, heads, strict=True)},
+                    **{name: format_metric(name, member.others[name]) for name in others},
+                }
+            },
             BEST_STYLE if result.finalist is not None and member.trial == result.finalist.trial else "",
         )
         for member in result.pareto_front
@@ -118,12 +127,13 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
     ranking = {
         name: max(member.scores[head] for member in result.pareto_front) for name, head in zip(names, heads, strict=True)
     }
-    return ScoreTable("Pareto front", rows, names, [""], ranking)
+    return ScoreTable("Pareto front", rows, [*names, *others], [""], {**ranking, **dict.fromkeys(others, math.nan)})
 
 
 def _confirmation(result: SweepSummary) -> RenderableType:
     """The best trials by their searched and confirmed mean scores, with their differences and the selection bias in them."""
     bias = result.selection_bias
+    has_latency = any(trial.latency is not None for trial in result.confirmed)
     title = Text(
         f"the best trials of the search, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold"
     )
@@ -134,6 +144,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
         TableColumn("difference", right=True),
         *([TableColumn("selection bias", right=True)] if bias.shift else []),
         TableColumn("parameters", priority=1, right=True),
+        *([TableColumn("latency, 1,000 rows", priority=2, right=True)] if has_latency else []),
     )
     rows = []
     for trial in result.confirmed:
@@ -145,6 +156,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
             format_difference(searched - confirmed),
             *([format_difference(bias.of(trial.trial, MEAN))] if bias.shift else []),
             f"{trial.parameters:,}",
+            *([format_milliseconds(trial.latency or math.nan)] if has_latency else []),
         ]
         is_finalist = result.finalist is not None and trial.trial == result.finalist.trial
         rows.append(TableRow(cells, BEST_STYLE if is_finalist else ""))

@@ -75,7 +75,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
             cells = [value, *_extreme_heads(score)]
         else:
             cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
-        cells += [format_score(board.evaluator.rank(score)) if score.is_complete else "-" for _ in objective]
+        cells += [format_score(board.evaluator.ranked_by(score)) if score.is_complete else "-" for _ in objective]
         cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
         cells.append(f"{score.epochs:.0f}")  # the mean over lanes, which early stopping may end apart
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
-from branchsweep.config.metric_names import MEAN, METRICS, common_metric, metric_of_head
+from branchsweep.config.metric_names import MEAN, METRICS, NETWORK_METRICS, common_metric, metric_of_head
 from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.names import BEST, CURVE, STANDARD_ERROR, TEST, label, score_metrics_of, score_names
 from branchsweep.runtime import is_environment_fact
@@ -68,6 +68,9 @@ LONGEST_TITLE = 250
 
 Rungs = dict[int, tuple[NullableFloat, ...]]
 """The scores at each rung, by epoch."""
+
+RungMetrics = dict[int, dict[str, NullableFloat]]
+"""Other metrics at each rung, by epoch and full name."""
 
 LaneScores = dict[str, tuple[NullableFloat, ...]]
 """The score of every lane, by head. Earlier versions wrote null for every number that is not finite."""
@@ -162,6 +165,7 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
         "ended_at": str(score.ended_at or ""),
         "known": trial.known,
         "rungs": to_json(dict(score.rungs), Rungs) if score.rungs else "",
+        "rung_metrics": to_json(dict(score.rung_metrics), RungMetrics) if score.rung_metrics else "",
     }
     tags = {tag_name(name): text for name, text in texts.items() if text}
     if score.lane_scores:
@@ -192,7 +196,7 @@ def readable_params(trial: Trial, log_dimensions: Sequence[str] = ()) -> dict[st
 
 
 def trial_metrics(score: Score, score_metrics: Mapping[str, str]) -> list[MetricPoint]:
-    """All metrics of a score: `r2/PE`, `r2/mean`, `rmse/PE`, …, and `curve_r2/PE` with the epochs (from 1) as steps.
+    """All metrics of a score: `r2/PE`, `r2/mean`, `rmse/PE`, `parameters`, …, and `curve_r2/PE` with the epochs as steps.
 
     Args:
         score: The score.
@@ -210,6 +214,7 @@ def trial_metrics(score: Score, score_metrics: Mapping[str, str]) -> list[Metric
         *(MetricPoint(errors[head], measured.score_se) for head, measured in score.heads.items()),
         MetricPoint("epochs", score.epochs),
         MetricPoint("seconds", score.seconds),
+        *(MetricPoint(name, value) for name, value in score.network.items()),
         *(
             MetricPoint(curves[head], curve[epoch], epoch + 1)
             for head, curve in score.curves.items()
@@ -297,6 +302,8 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
         seconds=metrics.get("seconds", 0.0),
         lanes=parse_tag(own, "lanes", int),
         rungs=parse_tag(own, "rungs", partial(from_json, Rungs), "{}"),
+        rung_metrics=parse_tag(own, "rung_metrics", partial(from_json, RungMetrics), "{}"),
+        network={name: metrics[name] for name in NETWORK_METRICS if name in metrics},
         lane_scores=parse_tag(own, LANE_SCORES_TAG, partial(from_json, LaneScores), "{}"),
         cause=parse_tag(own, "cause", EndCause) if "cause" in own else None,
         ended_at=parse_tag(own, "ended_at", int, "0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -9,9 +10,10 @@ from itertools import product
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes, refit_lanes
-from branchsweep.trial import Score, Trial
+from branchsweep.trial import HeadScore, Score, Trial
 from branchsweep.types import Floats, Positions
 
 
@@ -68,6 +70,7 @@ class ReevaluatedTrial:
             the seeds, in natural units; NaN where a lane diverged, and in rows that are validation rows of no fold.
         parameters: Weights and biases of its network.
         refits: The outcomes of the candidate's `refit_lanes`, by their keys.
+        ranked: By (fold, seed), the metric that models are ranked by where it is no score; else empty.
     """
 
     candidate: ConfirmationCandidate
@@ -76,8 +79,23 @@ class ReevaluatedTrial:
     predictions: Floats = field(repr=False)
     parameters: int
     refits: Mapping[LaneKey, LaneOutcome] = field(default_factory=dict, repr=False)
+    ranked: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     @property
     def predicted_rows(self) -> Positions:
         """The positions of the training rows for which there are predictions."""
         return np.flatnonzero(~np.isnan(self.predictions).any(axis=1))
+
+
+def ranked_metric(experiment: Experiment, measured: Mapping[str, HeadScore]) -> float | None:
+    """The metric by which an experiment ranks models; None where it follows from the scores of the heads.
+
+    Args:
+        experiment: Of the sweep.
+        measured: Scores and metrics by head.
+    """
+    objective = experiment.objective
+    if objective.ranking_metric not in objective.others(experiment.score_metrics):
+        return None
+    metric = ObjectiveMetric.parsed(objective.ranking_metric)
+    return measured[metric.head].metrics.get(metric.metric, math.nan)

@@ -23,7 +23,7 @@ from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.stacking import stack
 from branchsweep.types import Floats, Positions
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.promotion.candidates import ReevaluatedTrial, ranked_metric
 from branchsweep.workflows.promotion.estimators import ChosenEstimator, ConfirmedEstimator
 
 Choice = Callable[[Mapping[int, Floats], Actual], Mapping[int, Floats]]
@@ -89,8 +89,8 @@ def member_candidates(
 
 
 def choice_of(policy: Ensemble, experiment: Experiment, objective: Objective) -> Choice:
-    """How a policy takes members, as a function of their predictions."""
-    heads = kinds_by_head(experiment)
+    """How a policy takes members, as a function of their predictions: by scores, whatever else models are ranked by."""
+    heads, objective = kinds_by_head(experiment), objective.by_scores(experiment.score_metrics)
 
     def greedy(predictions: Mapping[int, Floats], actual: Actual) -> Mapping[int, Floats]:
         shares = select_greedily(predictions, actual, heads, policy.size, objective)
@@ -172,7 +172,12 @@ def score_ensemble(
     lane_scores = {
         (fold, 0): {head: own.score for head, own in measured.items()} for fold, measured in zip(folds, by_fold, strict=True)
     }
-    return replace(finalist, score=score, lane_scores=lane_scores, predictions=predictions)
+    ranked = {
+        (fold, 0): own_rank
+        for fold, measured in zip(folds, by_fold, strict=True)
+        if (own_rank := ranked_metric(experiment, measured)) is not None
+    }
+    return replace(finalist, score=score, lane_scores=lane_scores, predictions=predictions, ranked=ranked)
 
 
 def network_counts(shares: Mapping[int, float], size: int) -> dict[int, int]:

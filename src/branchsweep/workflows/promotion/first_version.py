@@ -73,7 +73,9 @@ class FirstVersion:
                     yield f"{head} is no better than a constant guess: {self._label(head)} {score:.4f} {where}"
 
     def _baselines_better_when_confirmed(self, objective: Objective, margin: float) -> Iterator[str]:
-        metric = ranking_label(objective, self.finalist.candidate.experiment.score_metrics)
+        score_metrics = self.finalist.candidate.experiment.score_metrics
+        objective = objective.by_scores(score_metrics)  # of baselines there are scores alone, and the margin is one of scores
+        metric = ranking_label(objective, score_metrics)
         own = ranking_value(objective, self.finalist.score.by_head)
         heads = list(self.finalist.score.by_head)
         ranked = {

@@ -4,8 +4,9 @@ Two models never have equal scores on the same rows, and the higher score belong
 explain the difference. Three questions are asked, and the answer to all three must be yes:
 
 1. Is the challenger better? Its confirmation lanes against the champion's, on the same folds: the difference of the figure by
-   which trials are ranked, in a one-sided corrected resampled t-test (Nadeau and Bengio 2003) at the gate's `alpha`.
-2. Is no head worse? No head's mean difference over the same folds is below `-margin`.
+   which trials are ranked, a score or another metric (`rmse/PE`), in a one-sided corrected resampled t-test (Nadeau and Bengio
+   2003) at the gate's `alpha`.
+2. Is no head worse? No head's mean difference of scores over the same folds is below `-margin`.
 3. Do the test rows not contradict it? Of the exported models' predictions, by a paired bootstrap (Efron and Tibshirani 1993)
    and with Holm's correction over all figures (1979), none is worse by more than the margin at level `alpha`.
 
@@ -36,7 +37,8 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
-from branchsweep.metrics.objectives import ranking_label
+from branchsweep.metrics.names import higher_is_better
+from branchsweep.metrics.objectives import ranking_label, to_maximize
 from branchsweep.metrics.significance import (
     ComparedMetrics,
     Difference,
@@ -62,6 +64,7 @@ class GateCandidate:
         predictions: What the exported model says on the test rows, `(rows, heads)` in natural units, the heads in the order of
             `scores`. None if it was not evaluated on them.
         score_metrics: The name of the metric that is the score, by head.
+        ranked: Of each lane the metric that trials are ranked by, where that is no score of heads.
     """
 
     name: str
@@ -69,6 +72,7 @@ class GateCandidate:
     scores: Mapping[str, tuple[float, ...]]
     predictions: Floats | None = None
     score_metrics: Mapping[str, str] = field(kw_only=True)
+    ranked: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Every head has one score per lane.
@@ -154,20 +158,21 @@ def decide_promotion(gate: Gate, objective: Objective, measured: GateMeasurement
     test: Mapping[str, Difference] = {}
     if actual is not None and champion.predictions is not None and challenger.predictions is not None:
         paired = PairedPredictions(actual, champion.predictions, challenger.predictions)
-        test = paired_bootstrap(paired, metrics, gate.bootstrap, seed, settings)
+        test = paired_bootstrap(paired, metrics.by_scores, gate.bootstrap, seed, settings)
         policy["rows"] = len(actual)
-    cause, decisive = _cause(gate, rule, lanes, test)
+    cause, decisive = _cause(gate, metrics, lanes, test)
     figures = _metric_evidence(metrics, champion, challenger, lanes, test)
     return decision(cause, {**policy, "confidence": settings.confidence, "figures": figures, "decisive": decisive})
 
 
 def _cause(
-    gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]
+    gate: Gate, metrics: ComparedMetrics, lanes: Mapping[str, Difference], test: Mapping[str, Difference]
 ) -> tuple[PromotionCause, str]:
     """The answer to the three questions, and the metric that decides: of several objections the most important one."""
-    if lanes[rule].p_better > gate.alpha:
+    rule = metrics.objective.ranking_metric
+    if not lanes[rule].p_better <= gate.alpha:
         return PromotionCause.NOT_BETTER, rule
-    of_heads = {metric: difference for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head}
+    of_heads = {metric: lanes[metric] for metric in metrics.of_heads}
     worst = min(of_heads, key=lambda metric: of_heads[metric].mean)
     if of_heads[worst].mean < -gate.margin:
         return PromotionCause.HEAD_WORSE, worst
@@ -218,15 +223,23 @@ def _with_interval(difference: Mapping[str, Any]) -> str:
 
 
 def _lane_figures(candidate: GateCandidate, metrics: ComparedMetrics) -> Floats:
-    """Figures of each lane, averaged by fold: `(figures, folds)`."""
+    """Figures of each lane, averaged by fold: `(figures, folds)`; the higher, the better."""
     by_lane = np.array(list(candidate.scores.values())).T
-    return mean_by_fold(metrics.values(by_lane), candidate.folds)
+    figures = metrics.values(by_lane)
+    if candidate.ranked:
+        figures[0] = [to_maximize(metrics.objective.ranking_metric, value) for value in candidate.ranked]
+    return mean_by_fold(figures, candidate.folds)
 
 
 def _means(candidate: GateCandidate, metrics: ComparedMetrics) -> Mapping[str, float]:
-    """Each figure over the folds."""
+    """Each figure over the folds, as it is named: of some less is better."""
     means = _lane_figures(candidate, metrics).mean(axis=-1).tolist()
-    return dict(zip(metrics.names, means, strict=True))
+    return {name: _sign(name) * mean for name, mean in zip(metrics.names, means, strict=True)}
+
+
+def _sign(metric: str) -> int:
+    """-1 where less of it is better, else 1."""
+    return 1 if higher_is_better(ObjectiveMetric.parsed(metric).metric) else -1
 
 
 def _over_lanes(
@@ -252,15 +265,15 @@ def _metric_evidence(
 ) -> Mapping[str, Mapping[str, Any]]:
     """Everything that was measured, by figure."""
     before, after = _means(champion, metrics), _means(challenger, metrics)
-    adjusted = holm({metric: difference.p for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head})
+    adjusted = holm({metric: lanes[metric].p for metric in metrics.of_heads})
     vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
     evidence: dict[str, dict[str, Any]] = {}
     for metric, difference in lanes.items():
         evidence[metric] = {
             "champion": before[metric],
             "challenger": after[metric],
-            "difference": difference.mean,
-            "interval": [difference.low, difference.high],
+            "difference": _sign(metric) * difference.mean,
+            "interval": sorted([_sign(metric) * difference.low, _sign(metric) * difference.high]),
             "p": difference.p,
             "p_better": difference.p_better,
         }

@@ -18,7 +18,7 @@ from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import TEST, score_names
-from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
@@ -46,6 +46,7 @@ from branchsweep.workflows.promotion.estimators import ConfirmedEstimator, confi
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.intervals import check_intervals, prediction_intervals
+from branchsweep.workflows.promotion.latency import with_latency
 from branchsweep.workflows.promotion.refit import ExportMembers, RefitRequest, refit, train_members
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
@@ -125,7 +126,7 @@ class PromotionPipeline:
         confirmed_estimators = in_background(lambda: self._estimators(baselines, champion))
         confirmed = reevaluate([*best, *self._rivals(champion), *networks], experiment, sweep.training)
         sweep.stages.begin("baselines")
-        estimators = confirmed_estimators()
+        estimators, confirmed = confirmed_estimators(), with_latency(confirmed, sweep)  # in this order: then nothing trains
         by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
         beside = {name: RefitRequest.of_confirmed(result) for name, result in by_name.items() if result.score.is_complete}
 
@@ -384,7 +385,7 @@ class PromotionPipeline:
             sweep=sweep.tracking.tracker.run_id,
             experiment_yaml=dump_yaml(experiment),
             result=Result(trial, searched),
-            value=ranking_value(experiment.objective, finalist.score.by_head),
+            value=self.evaluator.ranked_by(finalist.score),
             rule=experiment.objective.ranking_description,
             test=test_metrics(exported.test, experiment.score_metrics),
             data_digest=dataset.digest,
@@ -433,6 +434,7 @@ def _gate_candidate(confirmed: ReevaluatedTrial, predictions: Floats | None) -> 
     return gate.GateCandidate(
         name=confirmed.candidate.name,
         scores={head: tuple(confirmed.lane_scores[key][head] for key in keys) for head in experiment.heads},
+        ranked=tuple(confirmed.ranked[key] for key in keys) if confirmed.ranked else (),
         score_metrics=experiment.score_metrics,
         folds=tuple(fold for fold, _ in keys),
         predictions=predictions,

@@ -110,7 +110,7 @@ class Leaderboard:
         trials = [
             RankedTrialJson(
                 trial=TrialJson.of(result, self.run_ids[result.trial.number], self.score_metrics),
-                objective=_rank(self.evaluator, result),
+                objective=_ranked_by(self.evaluator, result),
                 eligible=self.evaluator.is_eligible(result),
                 counted={"parameters": self.parameters[result.trial.number]} if self.parameters else {},
             )
@@ -201,5 +201,5 @@ def _sort_key(
     return not score.is_complete, math.isnan(value), 0.0 if math.isnan(value) else -value, number
 
 
-def _rank(evaluator: ObjectiveEvaluator, result: Result) -> float | None:
-    return evaluator.rank(result.score) if result.score.is_complete else None
+def _ranked_by(evaluator: ObjectiveEvaluator, result: Result) -> float | None:
+    return evaluator.ranked_by(result.score) if result.score.is_complete else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from branchsweep.config.codec import from_json
 from branchsweep.config.experiment import Experiment
-from branchsweep.metrics.objectives import make_evaluator, ranking_label
+from branchsweep.metrics.objectives import make_evaluator, maximized_label
 from branchsweep.tracking.open import SweepReader
 from branchsweep.trial import Params, Result, Status
 from branchsweep.workflows.progress import ProgressStatus
@@ -137,7 +137,7 @@ def live_sweep(recorded: SweepReader, experiment: Experiment) -> LiveSweep:
         run_id=recorded.run_id,
         question=experiment.question,
         state=state,
-        objective=ranking_label(experiment.objective, experiment.score_metrics),
+        objective=maximized_label(experiment.objective, experiment.score_metrics),
         heads=list(experiment.heads),
         planned=experiment.search.trials,
         counts={status.value.lower(): counts[status] for status in Status},

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.config.metric_names import LATENCY
+from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator, measured_others
 from branchsweep.search.boundary_check import boundary_hits
-from branchsweep.trial import Params, Result, Status
+from branchsweep.trial import Params, Result, Score, Status
 from branchsweep.workflows.records.sweep_summary import ParetoTrial
 
 
@@ -23,8 +24,15 @@ def pareto_trials(experiment: Experiment, results: Sequence[Result]) -> tuple[Pa
     """With several objectives, the trials that no other beats in all of them; else none."""
     evaluator = make_evaluator(experiment.objective, results)
     front = evaluator.front(results) if experiment.objective.is_multi_objective else []
+    others = experiment.objective.others(experiment.score_metrics)
     return tuple(
-        ParetoTrial(result.trial.number, result.score.by_head, tuple(evaluator.values(result.score))) for result in front
+        ParetoTrial(
+            result.trial.number,
+            result.score.by_head,
+            evaluator.measured(result.score),
+            measured_others(others, result.score),
+        )
+        for result in front
     )
 
 
@@ -33,12 +41,27 @@ def unmet_constraints(experiment: Experiment, results: Sequence[Result]) -> tupl
     evaluator: ObjectiveEvaluator = make_evaluator(experiment.objective, results)
     complete = [result for result in results if result.score.is_complete]
     unmet = []
-    for text, bound, alone in zip(experiment.objective.constraints, evaluator.bounds, evaluator.one_by_one(), strict=True):
+    constraints = experiment.objective.parsed_constraints
+    for constraint, text, bound, alone in zip(
+        constraints, experiment.objective.constraints, evaluator.bounds, evaluator.one_by_one(), strict=True
+    ):
         if math.isnan(bound):
             unmet.append(f"{text}: not checked, for the initial trial that it refers to has no complete score")
         elif complete and not any(alone.is_eligible(result) for result in complete):
-            unmet.append(f"{text}: no complete trial reaches {bound:.4f}")
+            reached = f"is at most {bound:,.6g}" if constraint.at_most else f"reaches {bound:.4f}"
+            unmet.append(f"{text}: no complete trial {reached}")
     return tuple(unmet)
+
+
+def unmet_latency(experiment: Experiment, confirmed: Sequence[Score]) -> tuple[str, ...]:
+    """The constraints on latency that no confirmed trial meets, with what was measured."""
+    fastest = min((score.network[LATENCY] for score in confirmed if LATENCY in score.network), default=0.0)
+    objective = experiment.objective
+    return tuple(
+        f"{text}: the fastest confirmed trial takes {fastest:.4g} seconds for 1,000 rows"
+        for text, constraint in zip(objective.constraints, objective.parsed_constraints, strict=True)
+        if constraint.metric == LATENCY and fastest > constraint.factor
+    )
 
 
 def importance_or_reason(experiment: Experiment, results: Sequence[Result]) -> tuple[Mapping[str, Mapping[str, float]], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
@@ -13,6 +13,7 @@ from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
 from branchsweep.errors import ConfigError
+from branchsweep.models.recipe import recipe_for
 from branchsweep.runtime import environment_facts, machine_facts
 from branchsweep.tracking.protocols import SweepRecord, TableRecord
 from branchsweep.training.resources import CPU, Device, device_fact
@@ -20,7 +21,7 @@ from branchsweep.trial import Result
 
 
 def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequence[RecordedSweep]) -> list[Result]:
-    """The results of earlier sweeps that a driver may learn from.
+    """The results of earlier sweeps that a driver may learn from, with the metrics of their networks.
 
     Raises:
         ConfigError: A sweep is of another table, or of another space.
@@ -36,7 +37,15 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
             different = ", ".join(sorted(name for name in expected | found if expected.get(name) != found.get(name)))
             message = f"the sweep {sweep} has another space ({different} differ), so its trials cannot be used here"
             raise ConfigError(message, "search.warm_start")
-    return [result for sweep in earlier for result in sweep.results]
+    return [_with_network(result, experiment) for sweep in earlier for result in sweep.results]
+
+
+def _with_network(result: Result, experiment: Experiment) -> Result:
+    """A result with the metrics of its network, which earlier versions did not record."""
+    if result.score.network:
+        return result
+    network = recipe_for(experiment, result.trial.params).network_metrics(experiment.table.inputs.values())
+    return replace(result, score=replace(result.score, network=network))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,12 +78,14 @@ class ParetoTrial:
     Args:
         trial: Its number.
         scores: Mean validation score by head.
-        values: What is maximised, one number per objective.
+        values: The objectives' values, one number each.
+        others: Those that are no scores, by name (`rmse/PE`, `parameters`).
     """
 
     trial: int
     scores: Mapping[str, float]
     values: tuple[float, ...]
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,14 @@ class ConfirmedTrial:
         searched: Scores in the search by head, and `mean`, with their selection bias, for they are the best of many.
         scores: Scores from fresh seeds on fresh folds.
         parameters: Weights and biases.
+        latency: Seconds in which a network of this trial predicts 1,000 rows; None where it was not measured.
     """
 
     trial: int
     searched: Mapping[str, float]
     scores: MeanScores
     parameters: int
+    latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class SweepSummary:
                         trial.searched,
                         {metric: trial.scores.values, error: trial.scores.errors},
                         bias.by_trial.get(trial.trial, {}),
+                        trial.latency,
                     )
                     for trial in self.confirmed
                 ],
@@ -204,7 +209,9 @@ class SweepSummary:
                 members=self.members,
                 ensemble=_ensemble_json(self.ensemble, metric) if self.ensemble else None,
                 test_evaluations=self.test_evaluations,
-                pareto_front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
+                pareto_front=[
+                    ParetoTrialJson(trial.trial, {metric: trial.scores}, trial.others) for trial in self.pareto_front
+                ],
                 unmet_constraints=self.unmet_constraints,
                 baselines={
                     baseline.name: BaselineJson(

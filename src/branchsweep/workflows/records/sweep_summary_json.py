@@ -39,12 +39,16 @@ class VersionJson:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedTrialJson:
-    """A confirmed trial as JSON; `selection_bias` is empty where it cannot be told from the shift."""
+    """A confirmed trial as JSON; `selection_bias` is empty where it cannot be told from the shift.
+
+    `latency` is in seconds for 1,000 rows; null where no constraint asked for it.
+    """
 
     trial: int
     searched: Mapping[str, float]
     scores: Inline[ByMetric]
     selection_bias: Mapping[str, float]
+    latency: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,11 @@ class EnsembleJson:
 
 @dataclass(frozen=True, slots=True)
 class ParetoTrialJson:
-    """A trial on the Pareto front as JSON."""
+    """A trial on the Pareto front as JSON, with the objectives that are no scores by their names."""
 
     trial: int
     scores: Inline[ByMetric]
+    others: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
