@@ -22,6 +22,18 @@ WEIGHTS = RANDOM.random(200)
 ONE_HOT = np.eye(CLASSES)[ACTUAL.astype(int)]
 
 
+def calibration_by_hand(actual: np.ndarray, probability: np.ndarray, weights: np.ndarray | None) -> float:
+    """Interval by interval."""
+    counted = np.ones(len(actual)) if weights is None else weights
+    total = 0.0
+    for interval in range(10):
+        own = (10 * probability >= interval) & ((10 * probability < interval + 1) | (interval == 9))
+        if own.any():
+            means = (np.average(values[own], weights=counted[own]) for values in (actual, probability))
+            total += counted[own].sum() / counted.sum() * abs(np.subtract(*means))
+    return total
+
+
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
 def test_every_metric_is_that_of_scikit_learn(weights: np.ndarray | None) -> None:
     probabilities, chosen = PREDICTED.T, PREDICTED.argmax(0)
@@ -34,6 +46,9 @@ def test_every_metric_is_that_of_scikit_learn(weights: np.ndarray | None) -> Non
         "roc_auc": metrics.roc_auc_score(ONE_HOT, probabilities, average="macro", **given),
         "average_precision": metrics.average_precision_score(ONE_HOT, probabilities, average="macro", **given),
         "brier": np.average(np.square(probabilities - ONE_HOT).sum(1), weights=weights),
+        "calibration_error": np.mean(
+            [calibration_by_hand(ONE_HOT[:, c], probabilities[:, c], weights) for c in range(CLASSES)]
+        ),
     }
     own = [] if weights is None else [weights]
     assert set(expected) == set(KIND.metrics)

@@ -18,7 +18,7 @@ D2_LOG_LOSS, D2_POISSON, D2_PINBALL = "d2_log_loss", "d2_poisson", "d2_pinball"
 
 RMSE, MAE = "rmse", "mae"
 LOG_LOSS, BRIER, ACCURACY, BALANCED_ACCURACY = "log_loss", "brier", "accuracy", "balanced_accuracy"
-ROC_AUC, AVERAGE_PRECISION = "roc_auc", "average_precision"
+ROC_AUC, AVERAGE_PRECISION, CALIBRATION_ERROR = "roc_auc", "average_precision", "calibration_error"
 POISSON_DEVIANCE, PINBALL_LOSS, COVERAGE = "poisson_deviance", "pinball_loss", "coverage"
 """Other metrics of heads."""
 
@@ -72,6 +72,7 @@ METRICS: dict[str, Metric] = {
     ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False),
     AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False),
     BRIER: Metric("Brier score", higher_is_better=False, is_score=False),
+    CALIBRATION_ERROR: Metric("calibration error", higher_is_better=False, is_score=False),
     D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True),
     POISSON_DEVIANCE: Metric("Poisson deviance", higher_is_better=False, is_score=False),
     D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True),
@@ -82,7 +83,7 @@ METRICS: dict[str, Metric] = {
 
 METRICS_BESIDE: Mapping[str, tuple[str, ...]] = {
     R2: (RMSE, MAE),
-    D2_LOG_LOSS: (LOG_LOSS, ACCURACY, BALANCED_ACCURACY, ROC_AUC, AVERAGE_PRECISION, BRIER),
+    D2_LOG_LOSS: (LOG_LOSS, ACCURACY, BALANCED_ACCURACY, ROC_AUC, AVERAGE_PRECISION, BRIER, CALIBRATION_ERROR),
     D2_POISSON: (POISSON_DEVIANCE, RMSE, MAE),
     D2_PINBALL: (PINBALL_LOSS, COVERAGE),
 }

@@ -1,7 +1,7 @@
 """Metrics of a binary head: from actual values of 0 and 1 and predicted probabilities of a 1, `(rows,)` each.
 
-The values are those of scikit-learn's functions of these names. A row counts by its weight where there are weights. A metric
-that needs rows of both classes is NaN where there are not.
+The values are those of scikit-learn's functions of these names, where it has them. A row counts by its weight where there are
+weights. A metric that needs rows of both classes is NaN where there are not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from branchsweep.types import Floats
 
 THRESHOLD = 0.5
 """A row is predicted to be of the positive class where its probability is above this."""
+
+
+BINS = 10
+"""The intervals of probabilities in which a calibration error compares them with frequencies."""
 
 
 class Thresholds(NamedTuple):
@@ -50,6 +54,18 @@ def log_loss(actual: Floats, probability: Floats, weights: Floats | None = None)
 def brier(actual: Floats, probability: Floats, weights: Floats | None = None) -> float:
     """The mean squared difference between probability and class."""
     return float(np.average(np.square(probability - actual), weights=weights))
+
+
+def calibration_error(actual: Floats, probability: Floats, weights: Floats | None = None) -> float:
+    """The expected calibration error (Naeini, Cooper, Hauskrecht 2015): by how much probabilities differ from frequencies.
+
+    Rows are divided by their probability into `BINS` intervals of equal width. In each, the mean probability is compared with
+    the share of class 1; the mean of the absolute differences counts an interval by its rows.
+    """
+    interval = np.minimum((probability * BINS).astype(int), BINS - 1)
+    counted = np.ones_like(probability) if weights is None else weights
+    surplus = np.bincount(interval, counted * (probability - actual), minlength=BINS)
+    return float(np.abs(surplus).sum() / counted.sum())
 
 
 def accuracy(actual: Floats, probability: Floats, weights: Floats | None = None) -> float:

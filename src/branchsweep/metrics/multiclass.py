@@ -1,9 +1,9 @@
 """Metrics of heads with several classes: from the number of each row's class, and the probability of every class.
 
 Actual values are `(…, rows)`, whole numbers from 0, and predictions `(…, classes, rows)`. The values are those of
-scikit-learn's functions of these names: areas and precisions are means over the classes, each against all others
-(`multi_class="ovr"`). A row counts by its weight where there are weights. A metric that needs rows of every class is NaN where
-there are not.
+scikit-learn's functions of these names, where it has them: areas and precisions are means over the classes, each against all
+others (`multi_class="ovr"`). A row counts by its weight where there are weights. A metric that needs rows of every class is NaN
+where there are not.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def brier(actual: Floats, predicted: Floats, weights: Floats | None = None) -> f
     """The mean over the rows of the squared differences between probabilities and class, summed over the classes."""
     classes = np.arange(len(predicted))[:, None]
     return float(np.average(np.square(predicted - (actual == classes)).sum(axis=0), weights=weights))
+
+
+def calibration_error(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
+    """The mean over the classes of the calibration error of each against all others (Kull and others 2019: classwise-ECE)."""
+    return float(np.mean([classification.calibration_error(*own, weights) for own in one_against_others(actual, predicted)]))
 
 
 def accuracy(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
