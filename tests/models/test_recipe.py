@@ -144,7 +144,7 @@ class TestHyperparameters:
         [
             ("trunk.depth", "a whole number from 1 to 16"),
             ("trunk.taper", "a number from 0.25 to 2"),
-            ("activation", "one of relu, silu, tanh, gelu, mish"),
+            ("activation", "one of relu, silu, tanh, gelu, mish, leaky_relu"),
         ],
     )
     def test_the_expected_values_are_described_in_words(self, name: str, expected: str) -> None:

@@ -331,6 +331,12 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             id="mish, coslog4, beta_2",
         ),
         pytest.param(
+            {"activation": "leaky_relu", "trunk.depth": 3, "learning_rate": 0.01},
+            LAST_EPOCH,
+            id="leaky_relu",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"activation": "silu", "learning_rate_schedule": "flat_cosine", "warmup": 0.2, "learning_rate": 0.01},
             LAST_EPOCH,
             id="flat_cosine after a warm-up",

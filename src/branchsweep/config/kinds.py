@@ -183,7 +183,7 @@ LAYERS = _kind_names(
 
 ACTIVATIONS = _kind_names(
     "activations",
-    ("relu", "silu", "tanh", "gelu", "mish"),
+    ("relu", "silu", "tanh", "gelu", "mish", "leaky_relu"),
     "models.layers.activations.Activation",
     ("evaluate", "inner", "inner_scale"),
 )

@@ -335,8 +335,8 @@ MISTAKES = {
     "hyperparameter's choices": (
         ("[relu, silu]", "[relu, silo]"),
         (
-            "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu, mish; "
-            "did you mean 'silu'?"
+            "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu, mish, "
+            "leaky_relu; did you mean 'silu'?"
         ),
     ),
     "fixed": (

@@ -15,6 +15,9 @@ from branchsweep.models.arrays import Array, ArrayOperations
 Evaluated = tuple[Array, Array]
 """The value and the slope."""
 
+NEGATIVE_SLOPE = np.float32(0.2)
+"""Of `leaky_relu`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -40,6 +43,11 @@ class Activation:
 
 def _relu(ops: ArrayOperations, x: Array, _: Array) -> Evaluated:
     return ops.relu(x), ops.indicator(x > 0)
+
+
+def _leaky_relu(ops: ArrayOperations, x: Array, _: Array) -> Evaluated:
+    """X where it is positive, else a fifth of it: the negative slope that Keras has by default."""
+    return ops.maximum(x, NEGATIVE_SLOPE * x), NEGATIVE_SLOPE + (1 - NEGATIVE_SLOPE) * ops.indicator(x > 0)
 
 
 def _gelu(ops: ArrayOperations, x: Array, _: Array) -> Evaluated:
@@ -72,6 +80,7 @@ SILU = Activation("silu", _silu, inner="tanh", inner_scale=0.5)
 TANH = Activation("tanh", _tanh, inner="tanh")
 GELU = Activation("gelu", _gelu)
 MISH = Activation("mish", _mish)
+LEAKY_RELU = Activation("leaky_relu", _leaky_relu)
 
 
 def evaluate_by_row(ops: ArrayOperations, activations: Sequence[Activation], index: Array, x: Array) -> Evaluated:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from branchsweep.config import kinds
-from branchsweep.models.layers.activations import GELU, MISH, RELU, SILU, TANH, Activation
+from branchsweep.models.layers.activations import GELU, LEAKY_RELU, MISH, RELU, SILU, TANH, Activation
 from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.layer import Layer
 
 _LAYERS: kinds.KindRegistry[Layer] = kinds.KindRegistry(kinds.LAYERS, (DENSE,))
 
-_ACTIVATIONS: kinds.KindRegistry[Activation] = kinds.KindRegistry(kinds.ACTIVATIONS, (RELU, SILU, TANH, GELU, MISH))
+_ACTIVATIONS: kinds.KindRegistry[Activation] = kinds.KindRegistry(kinds.ACTIVATIONS, (RELU, SILU, TANH, GELU, MISH, LEAKY_RELU))
 
 
 def register_layer(layer: Layer) -> None:
