@@ -405,6 +405,35 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
             id="learned factors of the inputs under sgd",
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            {
+                "trunk.layer": "layer_normalization",
+                "V.layer": "layer_normalization",
+                "trunk.width": 11,
+                "branch.width": 7,
+                "trunk.depth": 3,
+                "V.depth": 2,
+                "activation": "silu",
+                "weight_decay": 0.02,
+                "clipnorm": 0.5,
+                "learning_rate": 0.01,
+            },
+            LAST_EPOCH,
+            id="layer normalisation over fewer units than the program has, before dense layers",
+        ),
+        pytest.param(
+            {
+                "branch.layer": "layer_normalization",
+                "trunk.width": 40,
+                "branch.width": 7,
+                "branch.depth": 2,
+                "residual": "equal_widths",
+                "learning_rate": 0.01,
+            },
+            LAST_EPOCH,
+            id="layer normalisation of branches, with residual connections",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
@@ -881,6 +910,8 @@ OPTIONS_SPACE: Mapping[str, Any] = {
     "target_noise": Float(type="float", low=0.0, high=0.5),
     "residual": Choice(type="choice", choices=["none", "equal_widths"]),
     "output_clipping": Choice(type="choice", choices=["none", "training_range"]),
+    "trunk.layer": Choice(type="choice", choices=["dense", "layer_normalization"]),
+    "V.layer": Choice(type="choice", choices=["dense", "layer_normalization"]),
 }
 
 
@@ -903,6 +934,8 @@ def with_options(lanes: list[Lane]) -> list[Lane]:
                     branch_dropouts={"V": 0.4} if number % 3 == 0 else {},
                     input_factor_rate=6.0 * (number % 6 in (0, 1)),
                     residual=number % 6 in (0, 4),
+                    trunk_layer="layer_normalization" if number % 6 in (0, 5) else "dense",
+                    branch_layers={"V": "layer_normalization"} if number % 6 in (1, 5) else {},
                 ),
                 ema_momentum=0.9 * (number % 3 == 1),
                 beta_2=0.95 if number % 2 else 0.999,

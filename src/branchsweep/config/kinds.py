@@ -175,9 +175,12 @@ LEARNING_RATE_SCHEDULES = ("constant", "cosine", "flat_cosine", "coslog4")
 
 LAYERS = _kind_names(
     "layers",
-    ("dense",),
+    ("dense", "layer_normalization"),
     "models.layers.layer.Layer",
-    ("trainable", "initial_weights", "forward", "backward", "products", "parameters", "keras_layer", "source", "label"),
+    (
+        *("trainable", "needs_units", "with_units", "initial_weights", "forward", "backward"),
+        *("products", "parameters", "keras_layer", "source", "label"),
+    ),
 )
 """What `trunk.layer` and `branch.layer` may be."""
 

@@ -24,8 +24,8 @@ from branchsweep.types import SourceCall
 Activate = Callable[[Array], tuple[Array, Array]]
 """The value and the slope of the activation that the network has, at x."""
 
-FORWARD, BACK, OVER_ROWS = "sur,srb->sub", "sur,sub->srb", "sub,srb->sur"
-"""Products over layers s, units u, units that are read r, and rows b."""
+FORWARD, BACK, OVER_ROWS, OVER_UNITS = "sur,srb->sub", "sur,sub->srb", "sub,srb->sur", "suo,sub->sob"
+"""Products over layers s, units u, units that are read r, and rows b; o is one."""
 
 
 class Layer(ABC):
@@ -34,10 +34,21 @@ class Layer(ABC):
     Attributes:
         name: As in YAML.
         trainable: Whether training changes its weights.
+        needs_units: Whether it must be told which units pad a layer, see `with_units`.
     """
 
     name: ClassVar[str]
     trainable: ClassVar[bool] = True
+    needs_units: ClassVar[bool] = False
+
+    def with_units(self, shares: Array) -> Layer:
+        """The kind, told which units pad the layers that it works on next: a kind that `needs_units` computes without them.
+
+        Args:
+            shares: `(S, U, 1)`, for each unit 1 / the number of its layer's own units, 0 for units that pad it.
+        """
+        del shares
+        return self
 
     @abstractmethod
     def initial_weights(

@@ -8,8 +8,9 @@ from branchsweep.config import kinds
 from branchsweep.models.layers.activations import GELU, LEAKY_RELU, MISH, RELU, SILU, TANH, Activation
 from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.layer import Layer
+from branchsweep.models.layers.layer_normalization import LAYER_NORMALIZATION
 
-_LAYERS: kinds.KindRegistry[Layer] = kinds.KindRegistry(kinds.LAYERS, (DENSE,))
+_LAYERS: kinds.KindRegistry[Layer] = kinds.KindRegistry(kinds.LAYERS, (DENSE, LAYER_NORMALIZATION))
 
 _ACTIVATIONS: kinds.KindRegistry[Activation] = kinds.KindRegistry(kinds.ACTIVATIONS, (RELU, SILU, TANH, GELU, MISH, LEAKY_RELU))
 

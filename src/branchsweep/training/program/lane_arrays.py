@@ -18,6 +18,7 @@ from branchsweep.models.architecture import Architecture, LayerShape
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.initial_weights import initial_weights
+from branchsweep.models.layers.registry import layers_of
 from branchsweep.models.recipe import Recipe
 from branchsweep.training import cost_model
 from branchsweep.training.lane_score import WEIGHTED, score_weights
@@ -70,6 +71,9 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         consumers=tf.constant(schedule.consumers),
         activation=tf.constant(per_lane([float(kind) for kind in kinds]).astype(np.int32)),
         layer=tf.constant(_layer_kinds(population, schedule)) if len(program.layers) > 1 else None,
+        units=tf.constant(_layer_units(population, schedule))
+        if any(kind.needs_units for kind in layers_of(program.layers))
+        else None,
         stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
         loss_weight=tf.constant(weights[:, None, None]),
         uncertain=tf.constant(uncertain[:, None, None] > 0) if "uncertainty" in program.balancing else None,
@@ -121,6 +125,17 @@ def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.
         kinds[lane] = trunk
         kinds[[program.lanes + place for place in schedule.places[lane]]] = of_places
     return kinds
+
+
+def _layer_units(population: Population, schedule: LayerSchedule) -> NDArray[np.int32]:
+    """`(K + N,)` by activation row, the units of its layer."""
+    program = population.program
+    units = np.zeros(program.lanes + layer_capacity(program), np.int32)
+    for lane, recipe in enumerate(population.recipes):
+        architecture = recipe.architecture
+        widths = (*architecture.trunk, *(width for branch in architecture.branches.values() for width in branch))
+        units[_activation_rows(program, schedule, lane)] = widths
+    return units
 
 
 def _output_ranges(population: Population, feed: BatchFeed) -> Floats32:

@@ -13,7 +13,7 @@ in an order that changes from process to process, so that no process would find 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from operator import add
 from typing import Any
@@ -30,6 +30,7 @@ from branchsweep.training.population import Program
 from branchsweep.training.program.dropout import kept_share
 from branchsweep.training.program.gradient_norms import balanced
 from branchsweep.training.program.input_factors import factor_gradient, factor_settings, factors_of
+from branchsweep.training.program.layer_kinds import KindsOfLayers, kinds_at
 from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
 from branchsweep.training.program.optimizer_step import OptimizerStep
 from branchsweep.training.program.program_arrays import (
@@ -111,7 +112,11 @@ class Networks:
 
         def compute(row: Tensor, lanes: Tensor, block: Tensor, x: Tensor, A: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:
             activation = tf.gather(plan.activation, lanes)[:, None, None]
-            output, of_output = self.layers_forward(self.layer_index(plan, row), activation, block, x)
+
+            def activate(z: Tensor) -> tuple[Tensor, Tensor]:
+                return evaluate_by_row(TENSORS, self.activations, activation, z)
+
+            output, of_output = self.kinds_at(plan, row, block.shape[1]).forward(block, x, activate)
             output = self.dropped(plan, row, lanes, key, output)
             if plan.residual is not None:
                 output = self.with_residual(plan, row, x[:, 1:], output)
@@ -169,47 +174,9 @@ class Networks:
         added = tf.pad(values[:, :units], [[0, 0], [0, max(0, units - values.shape[1])], [0, 0]])
         return tf.where(read_rows(plan.residual, row, self.S)[:, None, None], to + added, to)
 
-    def layer_index(self, plan: Plan, row: Tensor) -> Tensor | None:
-        """`(S, 1, 1)` the index, among the program's kinds of layers, of the S layers from activation row `row` on.
-
-        None if the program has a single kind.
-        """
-        return None if plan.layer is None else read_rows(plan.layer, row, self.S)[:, None, None]
-
-    def layers_forward(self, kind: Tensor | None, activation: Tensor, block: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The outputs of S layers, each of its own kind, and what they save for the backward pass: `(S, U, B)` each."""
-
-        def activate(z: Tensor) -> tuple[Tensor, Tensor]:
-            return evaluate_by_row(TENSORS, self.activations, activation, z)
-
-        return self.by_kind(kind, [layer.forward(TENSORS, block, x, activate) for layer in self.layers])
-
-    def layers_backward(
-        self, kind: Tensor | None, block: Tensor, x: Tensor, saved: Tensor, gradient: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The gradients with respect to the inputs (S, V, B) and the weights of S layers, each of its own kind."""
-        return self.by_kind(kind, [layer.backward(TENSORS, block, x, saved, gradient) for layer in self.layers])
-
-    def by_kind(self, kind: Tensor | None, computed: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Select, for each of S layers, the pair of results that its own kind computed.
-
-        Args:
-            kind: See `layer_index`.
-            computed: The results of each kind for all S layers.
-        """
-        first, second = computed[0]
-        for position, (other_first, other_second) in enumerate(computed[1:], start=1):
-            first = tf.where(kind == position, other_first, first)
-            second = tf.where(kind == position, other_second, second)
-        return first, second
-
-    def trained_layers(self, plan: Plan, row: Tensor, settings: OptimizerSettings) -> OptimizerSettings:
-        """The settings of the S layers from activation row `row` on, `trains` being False for kinds that are not trainable."""
-        if all(layer.trainable for layer in self.layers):
-            return settings
-        learns = tf.constant([layer.trainable for layer in self.layers])
-        kind = self.layer_index(plan, row)
-        return settings._replace(trains=settings.trains & (learns[0] if kind is None else tf.gather(learns, kind)))
+    def kinds_at(self, plan: Plan, row: Tensor, units: int) -> KindsOfLayers:
+        """The kinds of the S layers of so many units from activation row `row` on."""
+        return kinds_at(plan, self.layers, row, (self.S, units))
 
     def outputs(self, weights: Tensor, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
         """For S outputs of one head from row o on: inputs (S, 1 + W, B), raw outputs (S, units, B), and targets (S, 1, B)."""
@@ -259,9 +226,10 @@ class Networks:
         if factors:
             x = inputs * factors_of(plan, lanes, read_rows(factors[0].value, o, self.S))
         block = read_rows(layers.value, o, self.S)
-        sent, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
+        kinds = self.kinds_at(plan, o, block.shape[1])
+        sent, to_weights = kinds.backward(block, x, saved, gradient)
         settings = settings_of(lanes)
-        of_layers, reads_done = self.trained_layers(plan, o, settings), sent if factors else None
+        of_layers, reads_done = kinds.trained(settings), sent if factors else None
         layers = self.optimizer.update(layers, to_weights, o, of_layers, plan.infinity, reads_done)
         if not factors:
             return (layers,)
@@ -372,9 +340,9 @@ class Networks:
                 by_output, gradient = gradient, self.dropped(plan, row, lanes, step.key, gradient)
                 x = tf.gather(A, read_rows(plan.reads, place, S))[:, : 1 + stage.reads]
                 block = read_rows(layers.value, o, S)
-                sent, to_weights = self.layers_backward(self.layer_index(plan, row), block, x, saved, gradient)
-                settings = self.trained_layers(plan, row, settings_of(lanes))
-                layers = self.optimizer.update(layers, to_weights, o, settings, infinity, sent)
+                kinds = self.kinds_at(plan, row, stage.units)
+                sent, to_weights = kinds.backward(block, x, saved, gradient)
+                layers = self.optimizer.update(layers, to_weights, o, kinds.trained(settings_of(lanes)), infinity, sent)
                 if plan.residual is not None:
                     sent = self.with_residual(plan, row, by_output, sent)
                 return o - S, write_rows(G, self.zero_row + 1 + place, sent), layers

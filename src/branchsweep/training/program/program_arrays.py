@@ -84,6 +84,7 @@ class Plan(NamedTuple):
     consumers: Tensor
     activation: Tensor  # (K,) position among the program's activations
     layer: Tensor | None  # (K + N,) position among the program's kinds of layers, by activation row; None where there is one
+    units: Tensor | None  # (K + N,) units of the layer, by activation row; None where no kind of layer needs them
     stream: Tensor  # (K,)
     loss_weight: Tensor  # (H*K, 1, 1)
     uncertain: Tensor | None  # (H*K, 1, 1) whether the lane learns log variances; None where the program has none
