@@ -56,6 +56,7 @@ CHANGES: dict[str, Network] = {
     "periodic with phases, sigma 0.1": Network(periodic=Periodic("pbld", 0.1, width=3)),
     "fixed periodic, sigma 0.1": Network(periodic=Periodic("fixed", 0.1, frequencies=4)),
     "fixed periodic, sigma 0.3": Network(periodic=Periodic("fixed", 0.3, frequencies=4)),
+    "periodic": Network(input_scaling="periodic"),
     "quantile": Network(input_scaling="quantile"),
     "piecewise_linear": Network(input_scaling="piecewise_linear"),
     "TabM-mini, 8 members": Network(members=8),

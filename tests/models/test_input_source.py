@@ -192,7 +192,7 @@ def test_a_script_takes_and_encodes_the_rows_of_the_search(
     assert_encoded_alike(path, table, Recipe.of({"input_scaling": "standard"}, ["load", "price"]), monkeypatch)
 
 
-SCALINGS = ("none", "min_max", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree")
+SCALINGS = ("none", "min_max", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree", "periodic")
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)

@@ -161,7 +161,7 @@ def _kind_names(group: str, names: Iterable[str], contract: str, attributes: Seq
 
 ENCODERS = _kind_names(
     "encoders",
-    ("none", "min_max", "standard", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree"),
+    ("none", "min_max", "standard", "robust", "quantile", "piecewise_linear", "piecewise_linear_tree", "periodic"),
     "data.encoders.encoder.Encoder",
     ("fit_state", "served", "source", "width", "beside", "with_bins"),
 )

@@ -13,9 +13,10 @@ from branchsweep.data.encoders import affine, categories, date_parts, missing_in
 from branchsweep.data.encoders.bins import PIECEWISE_LINEAR, PIECEWISE_LINEAR_TREE
 from branchsweep.data.encoders.encoder import Encoder, FittedEncoder, served_kind
 from branchsweep.data.encoders.scaling import MIN_MAX, NONE, QUANTILE, ROBUST, STANDARD
+from branchsweep.data.encoders.waves import PERIODIC
 from branchsweep.types import Floats
 
-_BUILT_IN = (NONE, MIN_MAX, STANDARD, ROBUST, QUANTILE, PIECEWISE_LINEAR, PIECEWISE_LINEAR_TREE)
+_BUILT_IN = (NONE, MIN_MAX, STANDARD, ROBUST, QUANTILE, PIECEWISE_LINEAR, PIECEWISE_LINEAR_TREE, PERIODIC)
 _ENCODERS: kinds.KindRegistry[Encoder] = kinds.KindRegistry(kinds.ENCODERS, _BUILT_IN)
 _OF_COLUMNS = (categories, date_parts, missing_indicator)  # what encodes columns that are not numeric
 
