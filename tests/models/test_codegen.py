@@ -58,6 +58,7 @@ UNSCALED = member(
 )
 REGULARISED = member(
     {
+        "trunk.layer": "layer_normalization",
         "trunk.dropout": 0.1,
         "heat.dropout": 0.2,
         "steam.depth": 2,

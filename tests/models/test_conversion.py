@@ -53,6 +53,7 @@ def member(seed: int, share: float = 1.0, **params: Any) -> ModelMember:
 
 MODELS = {
     "every kind of head": [member(1, trunk__depth=3, residual="equal_widths", input_factor_rate=4.0)],
+    "layer normalisation": [member(4, trunk__layer="layer_normalization", branch__layer="layer_normalization")],
     "clipped outputs": [member(2, output_clipping="training_range", PE__depth=0)],
     "a mean with two inputs": [
         member(1, 0.5, input_scaling="quantile", activation="gelu"),

@@ -49,7 +49,7 @@ def member(seed: int, share: float = 1.0, **params: Any) -> ModelMember:
 MIXED = [
     member(1, 0.5, trunk__depth=3, trunk__width=12, activation="tanh", input_scaling="standard"),
     member(2, 0.3, PE__depth=0, V__depth=2, activation="silu", input_scaling="quantile", target_scaling="none"),
-    member(3, 0.2, trunk__depth=1, trunk__taper=0.5, activation="gelu", input_scaling="min_max"),
+    member(3, 0.2, trunk__depth=1, trunk__layer="layer_normalization", activation="gelu", input_scaling="min_max"),
 ]
 UNSCALED_FIRST = [MIXED[1], MIXED[0], MIXED[2]]
 SEEDS = [member(seed, share, input_scaling="min_max") for seed, share in ((1, 0.5), (2, 0.25), (3, 0.25))]
@@ -128,7 +128,7 @@ def test_an_ensemble_has_an_input_for_each_scaling_and_layers_with_names(tmp_pat
     model = keras.saving.load_model(tmp_path / "mixed" / "model.keras")
     assert {tensor.name for tensor in model.inputs} == {"inputs.standard", "inputs.quantile", "inputs.min_max"}
     assert {layer.name for layer in model.layers} >= {"member.1", "member.2", "member.3", "PE.members", "PE", "V"}
-    assert [layer.units for layer in model.get_layer("member.3").layers[1:]] == [10, 10, 10, 1, 1]
+    assert [layer.output.shape[1] for layer in model.get_layer("member.3").layers[1:]] == [10, 10, 10, 1, 1]
     exported(tmp_path / "seeds", SEEDS)
     model = keras.saving.load_model(tmp_path / "seeds" / "model.keras")
     assert [tensor.name for tensor in model.inputs] == ["inputs"]

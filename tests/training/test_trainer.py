@@ -416,10 +416,11 @@ THREE_HEADS = make_experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q
                 "activation": "silu",
                 "weight_decay": 0.02,
                 "clipnorm": 0.5,
-                "learning_rate": 0.01,
+                "learning_rate": 0.003,
             },
             LAST_EPOCH,
             id="layer normalisation over fewer units than the program has, before dense layers",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {

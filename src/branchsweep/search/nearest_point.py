@@ -17,7 +17,6 @@ _ZERO_IS_NO_LIMIT = frozenset({"branch.exit", "clipnorm", "epochs"})
 _ALIKE: Mapping[str, Sequence[str]] = {
     "silu": ("gelu", "mish", "leaky_relu", "relu", "tanh"),
     "standard": ("robust", "quantile", "min_max"),
-    "periodic": ("standard", "robust", "quantile", "min_max"),
     "piecewise_linear": ("piecewise_linear_tree", "quantile", "standard", "robust", "min_max"),
     "cosine": ("flat_cosine", "coslog4", "constant"),
 }

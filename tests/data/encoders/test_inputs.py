@@ -19,6 +19,7 @@ from branchsweep.data.encoders import date_parts, piecewise_linear
 from branchsweep.data.encoders.categories import UNKNOWN, category_codes, category_label
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding, encoders_of, fitted_inputs_from_json
 from branchsweep.data.encoders.registry import encoder_kind, fitted_from_json
+from branchsweep.data.encoders.waves import FREQUENCIES
 from branchsweep.types import Floats
 
 STANDARD = InputEncoding("standard")
@@ -261,3 +262,13 @@ def test_a_column_may_have_an_encoder_of_its_own() -> None:
     own = encoder_kind("min_max").fit(x[:, [1]], targets(50)).transform(x[:, [1]])
     others = encoder_kind("standard").fit(x[:, [0, 2]], targets(50)).transform(x[:, [0, 2]])
     np.testing.assert_array_equal(encoded, np.concatenate([others, own], axis=1))
+
+
+def test_periodic_encoding_has_cosines_and_sines_beside_the_standardized_value() -> None:
+    x = np.array([[1.0], [3.0], [5.0]])
+    encoder = InputEncoder((NUMERIC,), InputEncoding("periodic"))
+    encoded = encoder.fit(x, x).transform(x)
+    assert encoded.shape == (3, encoder.width) == (3, 9)
+    z = (x[:, 0] - 3.0) / x.std()
+    waves = [wave(2 * np.pi * c * z) for wave in (np.cos, np.sin) for c in FREQUENCIES]
+    np.testing.assert_allclose(np.sort(encoded, axis=1), np.sort(np.stack([z, *waves], axis=1), axis=1), rtol=1e-12)

@@ -79,13 +79,13 @@ class LayerNormalization(Dense):
         return keras.Sequential([product, normalized, keras.layers.Activation(activation, name="activation")], name=name)
 
     def source(self, units: int, activation: str) -> SourceCall:
-        """Keras's layers, one after the other."""
+        """Keras's layers, one after the other, one to a line as a formatter has them."""
         parts = (
             f'keras.layers.Dense({units}, use_bias=False, name="product")',
             'keras.layers.LayerNormalization(scale=False, name="normalized")',
             f'keras.layers.Activation("{activation}", name="activation")',
         )
-        return SourceCall("keras.Sequential", (f"[{', '.join(parts)}]",))
+        return SourceCall("keras.Sequential", ("\n".join(["[", *(f"        {part}," for part in parts), "    ]"]),))
 
     def label(self, units: int) -> str:
         """Units, and that they are normalised."""
