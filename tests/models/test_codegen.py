@@ -129,6 +129,7 @@ SCRIPTS["chain of many"] = generate_script(
     replace(PROVENANCE, columns={f"head-{h}": f"t{h}" for h in range(5)}, losses={f"head-{h}": "mse" for h in range(5)}),
 )
 SCRIPTS["regularised"] = generate_script("m", INPUTS, [REGULARISED], PROVENANCE)
+SCRIPTS["periodic"] = generate_script("m", INPUTS, [member({"input_scaling": "periodic"})], PROVENANCE)
 SCRIPTS["mean of regularised"] = generate_script("m", INPUTS, mean_of(REGULARISED, TAPERED), PROVENANCE)
 SCRIPTS["partial"] = generate_script("m", INPUTS, [TAPERED], replace(PROVENANCE, partial_targets=True, missing=[-9, "?"]))
 SCRIPTS["weighted"] = generate_script("m", INPUTS, [QUANTILE], replace(PROVENANCE, weights={"heat": ["hours"]}))

@@ -276,7 +276,7 @@ class InputSource:
             if suffix:
                 lines.append(laid_out(map(source, names), f"{of_group} = [", "]", columns))
             for kind in kinds:
-                name = ("bins" if kind.with_bins else "scaler") + suffix
+                name = ("bins" if kind.with_bins else "encoder" if kind.beside else "scaler") + suffix
                 if kind.source:
                     lines.append(laid_out(kind.source.arguments, f"{name} = {kind.source.name}(", ")", columns))
                 entries.append(f"({self._filled(names, name if kind.source else '')}, {of_group})")

@@ -33,7 +33,8 @@ class Periodic(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, x):
-        angles = 2 * np.pi * self.scaler_.transform(x)[:, :, None] * {list(FREQUENCIES)}
+        frequencies = {list(FREQUENCIES)}
+        angles = 2 * np.pi * self.scaler_.transform(x)[:, :, None] * frequencies
         waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=2)
         return waves.reshape(len(x), -1)
 '''
