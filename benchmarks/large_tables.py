@@ -1,12 +1,15 @@
 """Large tables: seconds and memory of reading, preparing and training, in this process and in its workers.
 
     python -m benchmarks.large_tables [--rows 1000000] [--columns 20] [--ending parquet|csv] [--folds 3] [--workers 2]
-                                      [--epochs 2] [--quick] [--json]
+                                      [--epochs 2] [--trials 0] [--quick] [--json]
 
 A table of normal random numbers in single precision (csv: with four decimals), with two targets, is written into a temporary
 folder, unless it is there already (`--folder`). Then a fresh process reads it, divides its rows and trains one trial (a trunk
 of two layers and a layer for each head, 64 units each) on all folds. Memory is the greatest resident size of each process;
 pages that processes share, libraries mostly, count in each. Beside it stands what `training/memory.py` estimates.
+
+With `--trials 16` that many random trials of a space with widths from 16 to 64 are answered on a hold-out, too, from a cold
+start, compiling included, and side by side with Keras's `fit` on two of them.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import _measure
+from benchmarks.throughput import mixed_trials
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
@@ -56,7 +60,9 @@ def main() -> None:
             write(table, options.rows, options.columns)
         command = [sys.executable, "-m", "benchmarks.large_tables", *sys.argv[1:], "--measured", str(table)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
-    found = {"rows": options.rows, "columns": options.columns, "ending": options.ending, **json.loads(done.stdout)}
+        found = {"rows": options.rows, "columns": options.columns, "ending": options.ending, **json.loads(done.stdout)}
+        if options.trials:
+            found["mixed_trials"] = against_fit(table, options)
     if options.json:
         print(json.dumps(found))
     else:
@@ -72,6 +78,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=3, help="1: a hold-out")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=0, help="of a space, side by side with Keras's fit; 0: none")
     parser.add_argument("--batch", type=int, default=1024, help="rows of a step")
     parser.add_argument("--folder", type=Path, help="where the table is kept")
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
@@ -79,6 +86,22 @@ def parsed() -> argparse.Namespace:
     if options.quick:
         options.rows, options.epochs = 50_000, 1
     return options
+
+
+def against_fit(table: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Random trials of a space on this table, ours and Keras's; see `throughput.mixed_trials`."""
+    overrides = [
+        _measure.as_override("table", {"source": str(table), "inputs": [f"x{column}" for column in range(options.columns)]}),
+        _measure.as_override("heads", {"PE": {"column": "first"}, "V": {"column": "second"}}),
+        _measure.as_override("validation", {"method": "hold_out"}),
+        _measure.as_override("fit.epochs", options.epochs),
+        _measure.as_override("space.fixed.batch_size", options.batch),
+        *_measure.SPACE,
+        *_measure.widths(16, 32, 64),
+        f"search.trials={options.trials}",
+        f"search.batch={options.trials}",
+    ]
+    return mixed_trials(_measure.setting("branched", None, overrides), options.trials, sample=2, sample_epochs=1)
 
 
 def write(table: Path, rows: int, columns: int) -> None:

@@ -119,7 +119,19 @@ def space(options: argparse.Namespace) -> dict[str, Any]:
     sample, sample_epochs = (2, 2) if options.quick else (12, 5)
     overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
     overrides += _measure.widths(16, 32) if options.quick else ()
-    setting = _measure.setting("branched", options.data, overrides)
+    return mixed_trials(_measure.setting("branched", options.data, overrides), trials, sample, sample_epochs)
+
+
+def mixed_trials(setting: _measure.Setting, trials: int, sample: int, sample_epochs: int) -> dict[str, Any]:
+    """Random trials of a space: ours with everything counted, against `fit` on some of them.
+
+    Args:
+        setting: The experiment with its table.
+        trials: How many ours answers.
+        sample: How many `fit` trains.
+        sample_epochs: For so many epochs after the first.
+    """
+    epochs = setting.experiment.fit.epochs
     asked = random_trials(setting.experiment, trials)
     recipes = [recipe_for(setting.experiment, trial.params) for trial in asked]
     with _peers.Pinned() as processes:  # idle while ours trains
