@@ -40,6 +40,9 @@ def test_the_lowest_error_is_the_best_trial_and_stops_the_search() -> None:
     sweep = TinySweep(by("rmse/V"))
     summary = sweep.run()
     assert summary.finalist is not None and summary.finalist.trial == best
+    confirmed = {trial.trial: trial.others["rmse/V"] for trial in summary.confirmed}
+    assert confirmed[best][0] == errors[best] and confirmed[best][1] == min(after for _, after in confirmed.values())
+    assert f"{confirmed[best][1]:.4f}" in rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     target = sorted(errors.values())[4]
     found = TinySweep(by("rmse/V", search={**sweep.experiment.search.model_dump(), "batch": 1, "target": target})).run_search()
     assert (found.stop.by, found.results[-1].score.heads["V"].metrics["rmse"] <= target) == ("target", True)

@@ -68,7 +68,7 @@ class Experiment(FileModel):
     objective: Objective = Field(
         default_factory=Objective,
         validate_default=True,
-        description="What the search maximizes; the mean of the heads' scores (R² of regressions) if absent.",
+        description="What the search optimizes; the mean of the heads' scores (R² of regressions) if absent.",
     )
     search: Search = Field(default_factory=Search, description="Which trials are tried, and how many.")
     fit: Fit = Field(default_factory=Fit, description="How each network is trained.")

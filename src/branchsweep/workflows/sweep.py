@@ -10,12 +10,12 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
-from branchsweep.config.metric_names import LATENCY, MEAN, metric_of_head
+from branchsweep.config.metric_names import LATENCY, MEAN, NETWORK_METRICS, metric_of_head
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
-from branchsweep.metrics.objectives import make_evaluator
+from branchsweep.metrics.objectives import make_evaluator, measured_others
 from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.heads.registry import kinds_by_head
@@ -89,7 +89,11 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials=trial_counts(search.results),
         finalist=_finalist(experiment, finalist) if finalist else None,
-        confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
+        confirmed=tuple(
+            _confirmed(candidate, experiment.objective.others(experiment.score_metrics))
+            for candidate in outcome.confirmed
+            if candidate.candidate.searched
+        ),
         to_confirm=experiment.confirmation.trials if outcome.confirmed else 0,
         members=outcome.members,
         ensemble=outcome.ensemble,
@@ -257,12 +261,21 @@ def _finalist(experiment: Experiment, finalist: ReevaluatedTrial) -> TrialSummar
     )
 
 
-def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedTrial:
+def _confirmed(candidate: ReevaluatedTrial, others: Sequence[str]) -> ConfirmedTrial:
+    """The record of a confirmed trial, with these metrics of the objective that are no scores."""
     searched = candidate.candidate.searched
     assert searched is not None, "of the search's trials"
     confirmed = means_with_medians(candidate.score)
     latency = candidate.score.network.get(LATENCY)
-    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, confirmed, candidate.parameters, latency)
+    before, after = (measured_others(others, score) if score.heads else {} for score in (searched, candidate.score))
+    return ConfirmedTrial(
+        candidate.candidate.trial.number,
+        searched.scores,
+        confirmed,
+        candidate.parameters,
+        latency,
+        {name: (before[name], after[name]) for name in after if name not in NETWORK_METRICS},
+    )
 
 
 def _collapsed_lanes(confirmed: Sequence[ReevaluatedTrial], seeds: int) -> list[str]:

@@ -131,9 +131,13 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
 
 
 def _confirmation(result: SweepSummary) -> RenderableType:
-    """The best trials by their searched and confirmed mean scores, with their differences and the selection bias in them."""
+    """The best trials by their searched and confirmed mean scores, with their differences and the selection bias in them.
+
+    A metric of the objective that is no score has a column of its own, as confirmed.
+    """
     bias = result.selection_bias
     has_latency = any(trial.latency is not None for trial in result.confirmed)
+    others = list(dict.fromkeys(name for trial in result.confirmed for name in trial.others))
     title = Text(
         f"the best trials of the search, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold"
     )
@@ -143,6 +147,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
         TableColumn("confirmed", right=True),
         TableColumn("difference", right=True),
         *([TableColumn("selection bias", right=True)] if bias.shift else []),
+        *(TableColumn(name, right=True) for name in others),
         TableColumn("parameters", priority=1, right=True),
         *([TableColumn("latency, 1,000 rows", priority=2, right=True)] if has_latency else []),
     )
@@ -155,6 +160,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
             Text(format_mean_score(trial.scores, "mean", "\n")),
             format_difference(searched - confirmed),
             *([format_difference(bias.of(trial.trial, MEAN))] if bias.shift else []),
+            *(format_score(trial.others[name][1] if name in trial.others else None) for name in others),
             f"{trial.parameters:,}",
             *([format_milliseconds(trial.latency or math.nan)] if has_latency else []),
         ]

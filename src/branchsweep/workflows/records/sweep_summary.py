@@ -98,6 +98,7 @@ class ConfirmedTrial:
         scores: Scores from fresh seeds on fresh folds.
         parameters: Weights and biases.
         latency: Seconds in which a network of this trial predicts 1,000 rows; None where it was not measured.
+        others: By name (`rmse/PE`) what else the objective names of the predictions: in the search, and confirmed.
     """
 
     trial: int
@@ -105,6 +106,7 @@ class ConfirmedTrial:
     scores: MeanScores
     parameters: int
     latency: float | None = None
+    others: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class SweepSummary:
                         {metric: trial.scores.values, error: trial.scores.errors},
                         bias.by_trial.get(trial.trial, {}),
                         trial.latency,
+                        {name: {"searched": before, "confirmed": after} for name, (before, after) in trial.others.items()},
                     )
                     for trial in self.confirmed
                 ],

@@ -41,7 +41,8 @@ class VersionJson:
 class ConfirmedTrialJson:
     """A confirmed trial as JSON; `selection_bias` is empty where it cannot be told from the shift.
 
-    `latency` is in seconds for 1,000 rows; null where no constraint asked for it.
+    `latency` is in seconds for 1,000 rows; null where no constraint asked for it. `others` are the metrics that the objective
+    names and that are no scores, as `searched` and as `confirmed`.
     """
 
     trial: int
@@ -49,6 +50,7 @@ class ConfirmedTrialJson:
     scores: Inline[ByMetric]
     selection_bias: Mapping[str, float]
     latency: float | None
+    others: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
