@@ -28,6 +28,7 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import UserError
 from branchsweep.reporting.drawing_process import drawn_beside
+from branchsweep.reporting.figures.search import optimization_history, pareto_front
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
 from branchsweep.reporting.pages.sweep_files import (
@@ -38,7 +39,13 @@ from branchsweep.reporting.pages.sweep_files import (
     report_page,
     trial_figures,
 )
-from branchsweep.reporting.pages.sweep_page import _ranges, answer_sentence, leaderboard_columns, leading_trials
+from branchsweep.reporting.pages.sweep_page import (
+    _ranges,
+    answer_sentence,
+    leaderboard_columns,
+    leaderboard_row,
+    leading_trials,
+)
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -329,6 +336,26 @@ def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
     model, _, baseline = answer_sentence(replace(report, summary=summary)).partition(summary.baselines[0].name)
     assert re.findall(r"\b(?:PE|V|0\.\d+)\b", model) == ["PE", "0.942", "V", "0.818"]
     assert re.findall(r"0\.\d+", baseline) == ["0.926", "0.746"]
+
+
+def test_an_error_is_shown_as_it_is_and_drawn_upside_down() -> None:
+    report, _ = finished_sweep(objective={"maximize": ["rmse/PE"]})
+    assert leaderboard_columns(report) == ["validation RMSE of PE (objective)", "R² PE", "R² V"]
+    errors = [float(leaderboard_row(report, result).scores[0]) for result in leading_trials(report)]
+    assert errors == sorted(errors) and errors[0] > 0
+    drawn = optimization_history(report)
+    assert drawn.figure is not None and drawn.figure.axes[0].get_ylabel() == "negative validation RMSE of PE"
+
+
+def test_small_networks_are_drawn_against_accurate_ones() -> None:
+    report, _ = finished_sweep(objective={"maximize": ["mean_r2", "rmse/V", "parameters"]})
+    figure = pareto_front(report).figure
+    assert figure is not None
+    assert [(panel.get_xlabel(), panel.get_ylabel()) for panel in figure.axes] == [
+        ("rmse/V", "mean_r2"),
+        ("parameters", "mean_r2"),
+        ("parameters", "rmse/V"),
+    ]
 
 
 def test_page_compares_the_finalist_with_the_best_baseline_of_each_head() -> None:

@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from branchsweep.config.metric_names import MEAN, ObjectiveMetric
-from branchsweep.metrics.objectives import maximized_label, ranking_value, to_maximize
+from branchsweep.metrics.names import higher_is_better
+from branchsweep.metrics.objectives import ranking_label, ranking_value, to_maximize
 from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
@@ -187,13 +188,18 @@ def _draw_best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
         panel.plot(xs, ys, color=VERMILLION, linewidth=2, drawstyle="steps-post", zorder=5, label="best so far")
 
 
+def ranking_label_of(report: SweepReport) -> str:
+    """The label of the metric that trials are ranked by."""
+    objective, heads = report.experiment.objective, list(report.experiment.heads)
+    if len(heads) == 1 and not ObjectiveMetric.parsed(objective.ranking_metric).head:
+        return f"validation {score_label(report)} of {heads[0]}"
+    return ranking_label(objective, report.experiment.score_metrics)
+
+
 def value_label(report: SweepReport) -> str:
     """Label of the axis of the metric that trials are ranked by; negative where less is better, for up is better in figures."""
-    objective, heads = report.experiment.objective, list(report.experiment.heads)
-    rule = ObjectiveMetric.parsed(objective.ranking_metric)
-    if len(heads) == 1 and not rule.head:
-        return f"validation {score_label(report)} of {heads[0]}"
-    return maximized_label(objective, report.experiment.score_metrics)
+    rule = ObjectiveMetric.parsed(report.experiment.objective.ranking_metric)
+    return f"{'' if higher_is_better(rule.metric) else 'negative '}{ranking_label_of(report)}"
 
 
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:

@@ -15,7 +15,7 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
-from branchsweep.reporting.figures.search import value_label
+from branchsweep.reporting.figures.search import ranking_label_of
 from branchsweep.reporting.figures.trial_marks import Point, figure_points
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import (
@@ -355,13 +355,13 @@ def _leading_sentence(report: SweepReport, leading: Sequence[Result]) -> str:
     constraints = ", those that meet the constraints first" if report.experiment.objective.constraints else ""
     return (
         f"The best {len(leading)} of {report.summary.trials.get('complete', 0):,} complete trials, ordered by the objective, "
-        f"{value_label(report)}{constraints}. Pruned trials are not ranked: their scores are of fewer epochs."
+        f"{ranking_label_of(report)}{constraints}. Pruned trials are not ranked: their scores are of fewer epochs."
     )
 
 
 def leaderboard_columns(report: SweepReport) -> list[str]:
     """The columns of scores: the objective, by which trials are ordered, and the heads that it does not name already."""
-    return [f"{value_label(report)} (objective)", *(f"{score_label(report)} {head}" for head in _other_heads(report))]
+    return [f"{ranking_label_of(report)} (objective)", *(f"{score_label(report)} {head}" for head in _other_heads(report))]
 
 
 def _other_heads(report: SweepReport) -> list[str]:
