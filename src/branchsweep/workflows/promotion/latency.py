@@ -1,7 +1,7 @@
 """The latency of confirmed trials, where a constraint bounds it.
 
-It is measured, not predicted: for small networks it follows the number of layers and the calls between them rather than the
-number of multiplications. A measurement is noisy and belongs to this machine, so it is taken of the few trials that are
+It is measured, not predicted: it depends on the machine, and on the calls from layer to layer that the number of
+multiplications does not count. A measurement is noisy and belongs to this machine, so it is taken of the few trials that are
 confirmed, while nothing trains, and no suggestion of the search depends on it.
 """
 
