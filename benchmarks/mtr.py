@@ -123,13 +123,26 @@ def experiment_of(name: str, options: argparse.Namespace) -> Experiment:
     Raises:
         UserError: The folder has no such table.
     """
-    known = json.loads((options.tables / "targets.json").read_text(encoding="utf-8"))
+    budget = QUICK if options.quick else HALVED if name in LARGE else ()
+    overrides = [*table_overrides(name, options.tables), f"test.folds={options.folds}", *budget, *options.set]
+    return load_experiment(EXPERIMENT, overrides)
+
+
+def table_overrides(name: str, tables: Path) -> list[str]:
+    """The overrides by which `mtr.yaml` is the experiment of a table.
+
+    Args:
+        name: Of the table.
+        tables: The folder of arff files and targets.json.
+
+    Raises:
+        UserError: The folder has no such table.
+    """
+    known = json.loads((tables / "targets.json").read_text(encoding="utf-8"))
     if name not in known:
         raise UserError(f"got the table '{name}', expected one of {', '.join(known)} (targets.json)", "--names")
     heads = {f"head_{number}": {"column": target, "loss": LOSS} for number, target in enumerate(known[name])}
-    own = (f"name={name}", f"table.source={(options.tables / name).absolute()}.arff", f"heads={json.dumps(heads)}")
-    budget = QUICK if options.quick else HALVED if name in LARGE else ()
-    return load_experiment(EXPERIMENT, [*own, f"test.folds={options.folds}", *budget, *options.set])
+    return [f"name={name}", f"table.source={(tables / name).absolute()}.arff", f"heads={json.dumps(heads)}"]
 
 
 def measure(name: str, options: argparse.Namespace, store: Path) -> TableResult:

@@ -101,23 +101,23 @@ def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
     with LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
         warm_up(trainer, setting)
         began = time.perf_counter()
-        for result in _answers(setting, trainer):
+        for result in answers(setting, trainer):
             values.append(result.score.value if result.score.is_complete else -math.inf)
             if values[-1] > target or time.perf_counter() - began > limit:
                 break
         return Way(time.perf_counter() - began, len(values), highest(values), values[-1] > target)
 
 
-def _answers(setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Result]:
+def answers(setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Result]:
     """Round by round, as `sweep.search` goes; each result as soon as it is known."""
     experiment, driver = setting.experiment, open_driver(setting.experiment)
     while trials := driver.ask(experiment.batch):
-        answers: dict[int, Result] = {}
+        told: dict[int, Result] = {}
         for result in _measure.run_trials(trials, experiment, setting.training(trainer)):
-            answers[result.trial.number] = result
+            told[result.trial.number] = result
             yield result
-        for number in sorted(answers):
-            driver.tell(answers[number])
+        for number in sorted(told):
+            driver.tell(told[number])
 
 
 def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> Way:

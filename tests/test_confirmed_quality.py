@@ -1,0 +1,100 @@
+"""The benchmark of confirmed quality: what a search would have chosen over time, and how two searches are compared."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`benchmarks.confirmed_quality`."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    return importlib.import_module("benchmarks.confirmed_quality")
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """A folder with one table, called jura, of two inputs and two targets."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 2))
+    y = x @ random.normal(size=(2, 2)) + random.normal(size=(80, 2))
+    rows = "\n".join(",".join(f"{value:.6f}" for value in row) for row in np.hstack([x, y]))
+    columns = "\n".join(f"@attribute {name} numeric" for name in "abyz")
+    (tmp_path / "jura.arff").write_text(f"@relation jura\n{columns}\n@data\n{rows}\n", encoding="utf-8")
+    (tmp_path / "targets.json").write_text(json.dumps({"jura": ["y", "z"]}), encoding="utf-8")
+    return tmp_path
+
+
+def curve(benchmark: ModuleType, *choices: tuple[float, float]) -> Any:
+    """A curve with choices from these seconds on, worth so much."""
+    return benchmark.Curve(tuple(benchmark.Choice(seconds, 0.0, {}, score) for seconds, score in choices), len(choices))
+
+
+def test_each_trial_that_is_better_than_all_before_would_be_chosen(benchmark: ModuleType) -> None:
+    values = [math.nan, 0.3, 0.2, 0.3, 0.7, math.nan, 0.6]
+    trials = [benchmark.EndedTrial(10.0 * n, value, {"trunk.depth": n}) for n, value in enumerate(values)]
+    chosen = benchmark.choices_of(trials)
+    assert [(choice.seconds, choice.value, choice.params) for choice in chosen] == [
+        (10.0, 0.3, {"trunk.depth": 1}),
+        (40.0, 0.7, {"trunk.depth": 4}),
+    ]
+
+
+def test_a_choice_counts_from_when_it_is_made_by_its_confirmed_score(benchmark: ModuleType) -> None:
+    own = curve(benchmark, (5, 0.4), (20, 0.8), (60, 0.7))  # the last one flattered itself
+    assert math.isnan(own.at(4.9))
+    assert [own.at(seconds) for seconds in (5, 19, 20, 100)] == [0.4, 0.4, 0.8, 0.7]
+    assert [own.reaches(score) for score in (0.1, 0.75, 0.9)] == [5, 20, None]
+
+
+def test_a_search_is_behind_while_the_other_has_a_better_choice_or_the_only_one(benchmark: ModuleType) -> None:
+    own, other = curve(benchmark, (10, 0.5), (30, 0.9)), curve(benchmark, (4, 0.3), (20, 0.6))
+    assert own.seconds_behind(other, 100) == (10 - 4) + (30 - 20)
+    assert other.seconds_behind(own, 100) == (20 - 10) + (100 - 30)
+    assert own.seconds_behind(own, 100) == 0
+
+
+def test_ours_is_compared_with_what_the_choice_of_the_peer_is_worth_at_the_limit(benchmark: ModuleType) -> None:
+    own, peer = curve(benchmark, (10, 0.5), (30, 0.9)), curve(benchmark, (4, 0.3), (90, 0.8))
+    compared = benchmark.Compared.of(own, peer, 100)
+    assert (compared.peer_score, compared.peer_seconds, compared.ours_seconds, compared.times_sooner) == (0.8, 90, 30, 3.0)
+    assert compared.gain == pytest.approx(0.1)
+    never = benchmark.Compared.of(peer, own, 100)
+    assert (never.ours_seconds, never.times_sooner) == (None, None)
+
+
+def test_figures_are_medians_over_the_seeds_and_gains_are_given_for_each(benchmark: ModuleType) -> None:
+    by_seed = [
+        {"branchsweep": curve(benchmark, (first, 0.9)), "optuna": curve(benchmark, (60, 0.8))} for first in (10.0, 20.0, 40.0)
+    ]
+    against = benchmark.comparisons(by_seed, 100)["optuna"]
+    assert against["times_sooner"] == 3.0
+    assert against["gains"] == [pytest.approx(0.1)] * 3
+
+
+def test_a_table_is_searched_without_the_rows_and_folds_of_the_confirmed_score(benchmark: ModuleType, tables: Path) -> None:
+    options = Namespace(tables=tables, data=None, folds=1, quick=False, set=[])
+    first, second = (benchmark.setting_of("jura", seed, options) for seed in (1, 2))
+    assert (len(first.split.folds), len(first.split.confirmation)) == (1, 5)
+    assert len(first.rows.folds) == 1
+    assert first.split.digest != second.split.digest
+    assert (first.experiment.seed, second.experiment.seed) == (1, 2)
+    assert list(first.experiment.columns.values()) == ["y", "z"]
+
+
+def test_the_curves_are_drawn(benchmark: ModuleType, tmp_path: Path) -> None:
+    by_seed = [{"branchsweep": curve(benchmark, (10, 0.5), (30, 0.9)), "optuna": curve(benchmark, (4, 0.3))}] * 2
+    benchmark.draw({"jura": by_seed, "enb": by_seed, "water-quality": by_seed}, 100, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
