@@ -7,6 +7,7 @@ process per core, by Keras's `fit`, and score it by the mean R² of its heads on
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import multiprocessing
 import os
@@ -170,7 +171,7 @@ def _keras_tuner_process(trials: _FitTrials, folder: str, port: int, name: str) 
         found.append(trials.ended(value, params))
         return -value if math.isfinite(value) else WORST
 
-    with contextlib.suppress(errors.FatalError):
+    with contextlib.suppress(errors.FatalError), contextlib.redirect_stdout(io.StringIO()):
         _tuner(trials.tasks[0], folder, port, name, score).search(verbose=0)
     return found
 
@@ -199,7 +200,7 @@ def _tuner(
             return score(self.recipe(hp), dict(point_of(self.experiment.space, hp.values)), model)
 
     os.environ.update(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=str(port))
-    with contextlib.redirect_stdout(None):
+    with contextlib.redirect_stdout(io.StringIO()):
         return keras_tuner.BayesianOptimization(
             HyperModel(task.experiment, task.rows, task.fold, metrics=False),
             max_trials=1_000_000,
