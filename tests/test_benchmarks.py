@@ -10,9 +10,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from branchsweep.data.splits import outer_splits
 from branchsweep.errors import UserError
@@ -178,3 +181,44 @@ def test_the_readme_of_the_benchmarks_has_the_marks(benchmark: ModuleType) -> No
     text = benchmark.README.read_text(encoding="utf-8")
     assert text.count(benchmark.MARKS[0]) == 1
     assert benchmark.MARKS[1] in text[text.index(benchmark.MARKS[0]) :]
+
+
+@pytest.mark.slow
+def test_a_network_that_is_tried_with_layer_normalisation_is_that_of_keras(benchmark: ModuleType) -> None:
+    """Over eighteen steps, with batches that are not full."""
+    tried = importlib.import_module("benchmarks._tried_networks")
+    random = np.random.default_rng(0)
+    x, y, held_out = (random.normal(size=(1, rows, columns)).astype(np.float32) for rows, columns in ((40, 3), (40, 2), (7, 3)))
+    network = tried.Network(activation="relu", normalization="scaled", dropout=0.0)
+    training, seeds = tried.Training(epochs=6, batch_size=16), [(0, 0)]
+    predicted, _ = tried.trained_predictions(network, tried.Rows(x, y, held_out), training, seeds)
+    model = _keras_network(tried.initial_variables(network, 3, 2, tried.Draws(seeds)))
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(training.learning_rate, 18), weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["gamma"])
+    model.compile(optimizer, loss=["mse", "mse"])
+    for epoch in range(training.epochs):
+        for batch in tried.orders(40, training.batch_size, seeds, epoch)[0]:
+            rows = batch[batch >= 0]
+            model.train_on_batch(x[0, rows], [y[0, rows, :1], y[0, rows, 1:]])
+    np.testing.assert_allclose(predicted[0], np.concatenate(model.predict(held_out[0], verbose=0), axis=1), atol=1e-5)
+
+
+def _keras_network(variables: dict[str, NDArray[np.float32]]) -> keras.Model:
+    """Two trunk layers and a branch of one layer for each of two heads, all normalised."""
+    read = keras.Input((3,))
+
+    def hidden(tensor: Any, name: str, *head: int) -> Any:
+        kernel, gain, bias = (variables[f"{name}.{part}"][(0, *head)] for part in ("kernel", "gain", "bias"))
+        product, normalization = keras.layers.Dense(len(bias), use_bias=False), keras.layers.LayerNormalization()
+        output = keras.layers.Activation("relu")(normalization(product(tensor)))
+        product.set_weights([kernel])
+        normalization.set_weights([gain, bias])
+        return output
+
+    trunk = hidden(hidden(read, "trunk_1"), "trunk_2")
+    outputs = []
+    for head in range(2):
+        layer = keras.layers.Dense(1)
+        outputs.append(layer(hidden(trunk, "branches", head)))
+        layer.set_weights([variables["outputs.kernel"][0, 0, head][:, None], variables["outputs.bias"][0, 0, head : head + 1]])
+    return keras.Model(read, outputs)
