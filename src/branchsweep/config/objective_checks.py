@@ -90,7 +90,7 @@ def _metric_mistakes(
         if name in of_network:
             continue
         if parsed and parsed.is_of_network:
-            problem = _network_problem(name)
+            problem = _network_problem(name, scores[0])
         elif parsed and parsed.head in of_heads:
             own, head = of_heads[parsed.head], experiment.heads[parsed.head]
             what = f"the {head.task or REGRESSION} head" if not head.may_have_classes else "the head"
@@ -109,13 +109,18 @@ def _network_metrics(path: KeyPath, several: bool) -> tuple[str, ...]:
     return NETWORK_METRICS if path[0] == "maximize" and several else ()
 
 
-def _network_problem(name: str) -> str:
-    """What is wrong with a metric of the network where it may not stand."""
+def _network_problem(name: str, score: str) -> str:
+    """What is wrong with a metric of the network where it may not stand.
+
+    Args:
+        name: The metric.
+        score: What may stand beside it.
+    """
     if name == LATENCY:
         return f"got '{name}', which is measured of the best trials alone: expected multiplications, or constraints on {name}"
     return (
         f"got '{name}', by which alone the smallest network would be the best: name a score beside it in a list "
-        f"([{MEAN_PREFIX}{MIXED}, {name}]), or bound it in constraints ({name} <= NUMBER)"
+        f"([{score}, {name}]), or bound it in constraints ({name} <= NUMBER)"
     )
 
 
