@@ -20,6 +20,7 @@ from typer.main import get_command
 from branchsweep.cli import app
 from branchsweep.config.yaml.loading import load_comparison, load_experiment
 from branchsweep.errors import ConfigError
+from branchsweep.workflows.builder_check import check_builder
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -115,6 +116,16 @@ def test_documented_yaml_is_valid(document: str, block: str, tmp_path: Path) -> 
 def test_documented_python_compiles(document: Path) -> None:
     for block in re.findall(r"```python.*?\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
         compile(block, document.name, "exec")
+
+
+def test_the_documented_network_of_ones_own_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_networks.py").write_text(titled_block("own-networks.md", "my_networks.py"), encoding="utf-8")
+    (block,) = blocks((ROOT / "docs" / "own-networks.md").read_text(encoding="utf-8"), "yaml")
+    (tmp_path / "own.yaml").write_text(block, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    said: list[str] = []
+    check_builder(load_experiment(tmp_path / "own.yaml"), said.append)
+    assert "my_networks:residual builds the networks" in said[0]
 
 
 def test_the_sweep_of_other_programs_is_the_same() -> None:

@@ -28,10 +28,11 @@ class Status(StrEnum):
 class EndCause(StrEnum):
     """Why a trial ended before it was complete.
 
-    `diverged`: a prediction was not finite. `pruned`: other trials ranked before it at a rung. `stopped`: it had come to a rung
-    when the search was over.
+    `error`: a user's function that builds networks failed for its values. `diverged`: a prediction was not finite. `pruned`:
+    other trials ranked before it at a rung. `stopped`: it had come to a rung when the search was over.
     """
 
+    ERROR = "error"
     DIVERGED = "diverged"
     PRUNED = "pruned"
     STOPPED = "stopped"

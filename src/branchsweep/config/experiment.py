@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from branchsweep.config.config_model import LONG_TEXT, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel, file_path
+from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
@@ -120,6 +121,10 @@ class Experiment(FileModel):
     def _check(self) -> Self:
         self._raise_mistakes(experiment_mistakes(self))
         return self
+
+    def hyperparameter(self, name: str) -> Hyperparameter | None:
+        """The hyperparameter of this name: one of training or of the built-in networks, or the builder's own; None for none."""
+        return self.space.own_hyperparameter(name, list(self.heads)) or find_hyperparameter(name, self.heads)
 
     @property
     def columns(self) -> Mapping[str, str]:

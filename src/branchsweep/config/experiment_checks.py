@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from branchsweep.config.builders import is_own, own_problem, without_effect
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
@@ -155,8 +156,22 @@ def _test_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 
 def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    heads = list(experiment.heads)
+    heads, space = list(experiment.heads), experiment.space
+    if space.builder and experiment.search.default_trial:
+        message = f"the default trial is a built-in network, and {space.builder} builds those of this sweep; leave it out"
+        yield ("search", "default_trial"), message
     for path, name, values in _hyperparameter_values(experiment):
+        if space.builder and is_own(name, heads):
+            problem = own_problem(name, [*space.dimensions, *space.fixed], [value for _, value in values])
+            if problem:
+                yield path, problem
+            continue
+        if space.builder and without_effect(name, heads):
+            message = (
+                f"{name} has no effect: networks of a builder ({space.builder}) train by Keras's fit, which has no such thing"
+            )
+            yield path, message
+            continue
         if find_hyperparameter(name, heads) is None:
             yield path, unknown_name_problem(name, heads)
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from branchsweep.config.builders import source_digest
 from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
@@ -101,6 +102,7 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
         del gate["first"]  # the first versions had none
     if ensemble.get("members") == MEMBERS_DEFAULT:  # likewise
         del ensemble["members"]
+    experiment["space"] = _space_fields(experiment["space"])
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
     if not experiment["search"]["default_trial"]:  # the first versions had no such key; the trial itself is an initial one
         del experiment["search"]["default_trial"]
@@ -121,6 +123,13 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]
     return experiment
+
+
+def _space_fields(space: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a space, with a digest of the code that builds its networks; the first versions had no such key."""
+    if space["builder"] is None:
+        return {key: value for key, value in space.items() if key != "builder"}
+    return {**space, "builder_source": source_digest(space["builder"])}
 
 
 def _with_first_keys(head: dict[str, Any]) -> dict[str, Any]:

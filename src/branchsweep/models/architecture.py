@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from branchsweep.config.hyperparameters import MAX_UNITS
 from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.models.built_network import BuiltNetwork, count_parameters
 from branchsweep.models.layers.input_factors import INPUT_FACTORS, InputFactors
 from branchsweep.models.layers.layer import Layer
 from branchsweep.models.layers.registry import layer_kind
@@ -59,6 +60,7 @@ class Architecture:
             inputs have no factors.
         reads: By head, the head before it that has layers, and the last of whose layers its branch reads in place of the trunk.
         output_units: By head, the units of its output where these are several.
+        built: What builds the network instead, of a user's own; it says nothing of layers then.
 
     Raises:
         ValueError: An exit is no layer before the trunk's last one, a head reads one that is not before it or has no layers, or
@@ -77,6 +79,7 @@ class Architecture:
     input_factor_rate: float = 0.0
     residual: bool = False
     output_units: Mapping[str, int] = field(default_factory=dict)
+    built: BuiltNetwork | None = None
 
     def __post_init__(self) -> None:
         """Check where the branches begin, which recorded architectures that someone edited may not say soundly."""
@@ -103,14 +106,19 @@ class Architecture:
         return trunk[self.exits.get(head, len(trunk)) - 1]
 
     @property
+    def units(self) -> Mapping[str, int]:
+        """By head, the units of its output."""
+        return {head: self.output_units.get(head, 1) for head in self.branches}
+
+    @property
     def width(self) -> int:
         """Units of the widest hidden layer."""
         return max(self.trunk + tuple(width for branch in self.branches.values() for width in branch))
 
     @property
     def has_branches(self) -> bool:
-        """Whether heads have layers of their own, or leave the trunk at different layers."""
-        return any(self.branches.values()) or bool(self.exits)
+        """Whether heads have layers of their own, or leave the trunk at different layers; true of a user's network."""
+        return self.built is not None or any(self.branches.values()) or bool(self.exits)
 
     @property
     def layer_names(self) -> set[str]:
@@ -156,6 +164,8 @@ class Architecture:
 
     def parameters(self, inputs: int) -> int:
         """Weights and biases of the network over `inputs` encoded columns."""
+        if self.built:
+            return count_parameters(self.built, inputs, self.units)
         return sum(layer.parameters for layer in self.layers(inputs))
 
 

@@ -91,7 +91,8 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
     scores = {head: kind.score_source() for head, kind in heads.items()}
     split = SplitSource.of(provenance, columns.has_missing_values)
     encoders = [call for network in networks for call in network.encoders]
-    own = [*scores.values(), *encoders]
+    builders = [network.builder for network in networks if network.builder]
+    own = [*scores.values(), *encoders, *builders]
     calls = [*own, *(used for call in own for used in call.uses)]
     of_heads = [*(kind.loss_definition() for kind in heads.values()), *(score.definition for score in scores.values())]
     of_encoders = [call.definition for call in encoders]
@@ -297,6 +298,28 @@ class _Network:
     def input_factors(self) -> SourceCall | None:
         """The layer with the learned factors of the inputs; None where they have none."""
         return INPUT_FACTORS.source(self.input_width) if self.recipe.architecture.input_factor_rate else None
+
+    @property
+    def builder(self) -> SourceCall | None:
+        """The function of a user's own that builds it, with its arguments; None for a network of layers."""
+        built = self.recipe.architecture.built
+        if built is None:
+            return None
+        module, _, name = built.builder.partition(":")
+        return SourceCall(name, ("hyperparameters", self.input_width, "units"), module)
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """The entries of what the builder is given, as source."""
+        built = self.recipe.architecture.built
+        given = built.hyperparameters if built else {}
+        return entries({name: repr(value) if isinstance(value, bool) else source(value) for name, value in given.items()})
+
+    @property
+    def output_activations(self) -> dict[str, str]:
+        """By head whose output is not its prediction, what makes it one."""
+        activations = {head: head_kind(loss).output_activation for head, loss in self.losses.items()}
+        return {head: name for head, name in activations.items() if name != "linear"}
 
     @property
     def trunk(self) -> list[SourceCall]:

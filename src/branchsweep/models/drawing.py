@@ -139,6 +139,8 @@ def draw_network(
         width: Encoded input columns; as many as raw ones if None.
     """
     parameters = architecture.parameters(len(inputs) if width is None else width)
+    if architecture.built:
+        return [f"{architecture.built.builder}, {parameters:,} parameters"]
     captions = [f"{architecture.activation}, {parameters:,} parameters", *_dropout(architecture)]
     if any(architecture.residual_layers):
         captions.append("layers as wide as the one before add what they read")

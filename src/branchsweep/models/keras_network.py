@@ -13,6 +13,7 @@ import numpy as np
 
 from branchsweep.config.kinds import DEFAULT_HEAD
 from branchsweep.models.architecture import Architecture
+from branchsweep.models.built_network import build_predictor
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.layers.input_factors import INPUT_FACTORS, LAYER_NAME
 from branchsweep.models.layers.registry import layer_kind
@@ -38,6 +39,8 @@ def build_network(
         losses: By head, its loss, which names its kind; regressions if absent.
         output_ranges: By head that is clipped, the least and the greatest output.
     """
+    if architecture.built:
+        return _built_network(architecture, inputs, weights, name, losses or {})
     columns = scaled = keras.Input((inputs,), name="inputs")
     layers: list[Any] = []
     if architecture.input_factor_rate:
@@ -77,6 +80,18 @@ def build_network(
     return model
 
 
+def _built_network(
+    architecture: Architecture, inputs: int, weights: Weights | None, name: str | None, losses: Mapping[str, str]
+) -> keras.Model:
+    """The network of a user's builder. Arguments: see `build_network`."""
+    assert architecture.built is not None, "the caller looked"
+    activations = {head: head_kind(losses.get(head, DEFAULT_HEAD)).output_activation for head in architecture.branches}
+    model, own = build_predictor(architecture.built, inputs, activations, architecture.units)
+    if weights is not None:
+        own.set_weights(list(weights))
+    return keras.Model(model.input, model.output, name=name) if name else model
+
+
 def _set_weights(layers: Sequence[Any], weights: Weights) -> None:
     for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
         layer.set_weights([kernel[:, 0]] if layer.name == LAYER_NAME else [kernel, bias])
@@ -84,6 +99,8 @@ def _set_weights(layers: Sequence[Any], weights: Weights) -> None:
 
 def network_weights(model: keras.Model, architecture: Architecture) -> Weights:
     """The weights of a model made by `build_network`."""
+    if architecture.built:
+        return tuple(model.get_weights())
     names = [f"trunk_{depth}" for depth in range(1, len(architecture.trunk) + 1)]
     for head, branch in architecture.branches.items():
         names += [*(f"{head}_{depth}" for depth in range(1, len(branch) + 1)), head]

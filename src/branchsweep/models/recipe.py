@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from branchsweep.config.experiment import Experiment
@@ -14,6 +14,7 @@ from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.models.architecture import Architecture, branch_points, layer_widths
+from branchsweep.models.built_network import BuiltNetwork
 from branchsweep.trial import Params, ParamValue
 
 DEFAULT = InputEncoding("standard")
@@ -167,8 +168,27 @@ class Recipe:
 
 def recipe_for(experiment: Experiment, params: Params) -> Recipe:
     """The recipe of a trial of this experiment: what its params do not name, the space may fix, else the default holds."""
+    if experiment.space.builder:
+        return _built_recipe(experiment, {**experiment.space.fixed, **params})
     units = {name: count for name, head in experiment.heads.items() if (count := output_units(head.kind)) > 1}
     return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads), units)
+
+
+def _built_recipe(experiment: Experiment, params: Params) -> Recipe:
+    """The recipe of a network that the space's builder builds, which is trained by the hyperparameters of training."""
+    heads, builder = list(experiment.heads), experiment.space.builder
+    assert builder is not None, "the caller looked"
+    units = {name: count for name, head in experiment.heads.items() if (count := output_units(head.kind)) > 1}
+    of_training = {name: value for name, value in params.items() if experiment.space.own_hyperparameter(name, heads) is None}
+    recipe = Recipe.of(of_training, heads)
+    architecture = Architecture(
+        trunk=(1,),
+        branches=dict.fromkeys(heads, ()),
+        activation=recipe.architecture.activation,
+        output_units=units,
+        built=BuiltNetwork(builder, dict(params)),
+    )
+    return replace(recipe, architecture=architecture)
 
 
 def epochs_of(recipe: Recipe, experiment: Experiment) -> int:

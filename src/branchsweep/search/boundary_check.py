@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, find_hyperparameter
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, Int
 from branchsweep.trial import Params, ParamValue
 
@@ -85,7 +85,7 @@ def boundary_hits(experiment: Experiment, best: Params) -> list[BoundaryHit]:
 
 def _with_reachable_bounds(name: str, experiment: Experiment) -> Hyperparameter:
     """The hyperparameter of a dimension, its bounds being those beyond which a wider range would mean nothing new."""
-    hyperparameter = find_hyperparameter(name, list(experiment.heads))
+    hyperparameter = experiment.hyperparameter(name)
     assert hyperparameter is not None  # the experiment was validated
     if hyperparameter.zero_means:
         hyperparameter = replace(hyperparameter, low=1)

@@ -143,7 +143,7 @@ def to_search_point(experiment: Experiment, params: Params) -> Params | None:
     for name, dimension in dimensions.items():
         if not experiment.space.is_asked(name, point):
             continue
-        hyperparameter = find_hyperparameter(name, heads)
+        hyperparameter = experiment.hyperparameter(name)
         assert hyperparameter is not None  # the experiment was validated
         value = values.get(name, values.get(hyperparameter.name, hyperparameter.default))
         if not dimension.contains(value) or (name == hyperparameter.name and hyperparameter in overridden):

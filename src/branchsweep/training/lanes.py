@@ -142,6 +142,7 @@ class LaneOutcome:
         weights: The kept weights; None unless asked for.
         state: The state from which it may continue; None if it has ended.
         seconds: Its share of the wall time that its population took.
+        error: Why a user's builder, or the training of what it built, failed; empty otherwise.
     """
 
     predictions: Floats
@@ -151,6 +152,7 @@ class LaneOutcome:
     weights: Weights | None = None
     state: LaneState | None = None
     seconds: float = 0.0
+    error: str = ""
 
 
 def search_lane(number: int, recipe: Recipe, experiment: Experiment, fold: int = 0, seed: int = 0) -> Lane:

@@ -266,6 +266,8 @@ def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = S
         experiment: The lanes' experiment. Programs support every trial that its search may ask, and all of these lanes.
         resources: The workers that train.
     """
+    if experiment.space.builder:
+        return [_alone(lane, experiment) for lane in sorted(lanes, key=lambda lane: lane.start - lane.stop)]
     bounds = program_limits(experiment, [lane.recipe for lane in lanes])
     alike: dict[tuple[Program, int], list[Lane]] = {}
     for lane in lanes:
@@ -278,6 +280,26 @@ def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = S
     if resources.device.kind == "gpu":
         return sorted(populations, key=cost_model.relative_cost, reverse=True)
     return _balanced(populations, resources.workers)
+
+
+def _alone(lane: Lane, experiment: Experiment) -> Population:
+    """A population of one lane, whose network a user's builder builds: its program says what `fit` must know besides."""
+    program = Program(
+        trunk_width=1,
+        branch_width=1,
+        batch_size=lane.recipe.batch_size,
+        optimizer=lane.recipe.optimizer,
+        lanes=1,
+        slots=1,
+        inputs=lane.recipe.encoded_width(experiment.table.inputs.values()),
+        losses=tuple(head.kind for head in experiment.heads.values()),
+        activations=(lane.recipe.architecture.activation,),
+        balancing=(lane.recipe.loss_balancing,),
+        trunk_depth=1,
+        branch_depth=0,
+        score_rule=score_rule(experiment.objective, list(experiment.heads)),
+    )
+    return make_population(program, [lane], experiment)
 
 
 def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:

@@ -105,6 +105,11 @@ class Population:
         return any(lane.pauses for lane in self.lanes)
 
     @property
+    def is_built(self) -> bool:
+        """Whether it is one lane whose network a user's builder builds, which no program trains."""
+        return self.lanes[0].recipe.architecture.built is not None
+
+    @property
     def heads(self) -> tuple[str, ...]:
         """The names of the heads, which all lanes share."""
         return tuple(self.lanes[0].recipe.architecture.branches)

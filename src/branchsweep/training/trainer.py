@@ -119,6 +119,10 @@ class PopulationTrainer:
 
     def prepare(self, population: Population) -> None:
         """Compile or load the program of a population, which will be trained here."""
+        if population.is_built:
+            import branchsweep.training.keras_training  # noqa: F401, PLC0415  # imports Keras, as above
+
+            return
         self._compile(self._with_weights(population))
 
     def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:
@@ -132,6 +136,9 @@ class PopulationTrainer:
         """
         began = time.perf_counter()
         self._network = self._estimators = None  # which may take hundreds of megabytes
+        if population.is_built:
+            outcome = self._train_built(population, keep_weights)
+            return PopulationOutcome([outcome], time.perf_counter() - began, 0.0)
         population = self._with_weights(population)
         compile_seconds = self._compile(population)
         outcomes: dict[int, LaneOutcome] = {}
@@ -148,6 +155,15 @@ class PopulationTrainer:
         self.progress(sum(population.stops[lane] - len(outcome.curve) for lane, outcome in outcomes.items()))
         seconds = time.perf_counter() - began - compile_seconds
         return PopulationOutcome([outcomes[lane] for lane in range(len(outcomes))], seconds, compile_seconds)
+
+    def _train_built(self, population: Population, keep_weights: bool) -> LaneOutcome:
+        """Train a network of a user's builder."""
+        from branchsweep.training.keras_training import train_built  # noqa: PLC0415  # imports Keras, as above
+
+        rows = self.rows.for_heads(population.heads)
+        stream = self._stream(rows, population.program.losses, population.lanes[0].stream)
+        self._forget_streams(1)
+        return train_built(population, stream, keep_weights, self.progress)
 
     def _with_weights(self, population: Population) -> Population:
         """The population with a program that weighs targets, where these rows need one for its heads."""

@@ -32,9 +32,14 @@ def lane_scores(
     for name, outcome, _ in lanes:
         if outcome.failed_at or not np.isfinite(outcome.predictions).all():
             epoch = outcome.failed_at or outcome.epochs
-            reason = f"diverged: predictions were not finite after epoch {epoch} ({name})"
+            diverged = f"diverged: predictions were not finite after epoch {epoch}"
             return Score(
-                Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes), cause=EndCause.DIVERGED, ended_at=epoch
+                Status.FAILED,
+                reason=f"{outcome.error or diverged} ({name})",
+                seconds=seconds,
+                lanes=len(lanes),
+                cause=EndCause.ERROR if outcome.error else EndCause.DIVERGED,
+                ended_at=epoch,
             )
     by_lane = [head_scores(actual, outcome.predictions, heads) for _, outcome, actual in lanes]
     measured, value, error = average_scores(by_lane)

@@ -38,6 +38,7 @@ from branchsweep.tracking.open import (
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.tracking.protocols import OuterRun, SweepArchive, SweepRecord
 from branchsweep.trial import Result
+from branchsweep.workflows.builder_check import check_builder
 from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record, with_one_table
 from branchsweep.workflows.context import ComparisonContext, SweepContext, TrainingContext
@@ -99,6 +100,7 @@ def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     _check_places(session)
     dataset, split = load_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, split)
+    check_builder(experiment, session.interface.message)
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -139,6 +141,7 @@ def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossV
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, splits[0])
+    check_builder(experiment, session.interface.message)
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -186,6 +189,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     else:
         dataset, split = load_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, split)
+    check_builder(experiment, session.interface.message)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -279,6 +283,11 @@ def launch_comparison(
     Returns:
         The result, and the files.
     """
+
+    def checked(experiment: Experiment) -> Experiment:
+        check_builder(experiment, session.interface.message)
+        return experiment
+
     _check_places(session)
     comparison = with_one_table(comparison)  # before a quick form tunes once
     cuts = comparison.quick_cuts() if quick else ()
@@ -288,6 +297,7 @@ def launch_comparison(
     tuned_on = dataset.rows // 2 if comparison.tuning == "nested" else len(split.train)
     in_fold = comparison.validation.fewest_trained_on(tuned_on)
     comparison = comparison.with_experiments(lambda experiment: resolved_by_rows(experiment, dataset, tuned_on, in_fold))
+    comparison.with_experiments(checked)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:

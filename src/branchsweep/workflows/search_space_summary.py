@@ -9,7 +9,7 @@ from typing import Any
 
 from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
+from branchsweep.config.hyperparameters import Hyperparameter
 from branchsweep.config.sections.dimensions import Dimension
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.models.architecture import Architecture
@@ -184,7 +184,7 @@ def known_networks(experiment: Experiment, known: str = "", columns: int = COLUM
 
 def _dimension_summaries(experiment: Experiment) -> Iterator[DimensionSummary]:
     for name, dimension in experiment.space.dimensions.items():
-        hyperparameter = find_hyperparameter(name, experiment.heads)
+        hyperparameter = experiment.hyperparameter(name)
         assert hyperparameter is not None  # the experiment was validated
         yield DimensionSummary(name, dimension, hyperparameter)
 

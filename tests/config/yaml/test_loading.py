@@ -1017,4 +1017,5 @@ class TestSchema:
             schema = json_schema("space")["properties"][group]
             assert list(schema["properties"]) == hyperparameter_names([])
             assert len(schema["patternProperties"]) == len({h.per_head for h in HYPERPARAMETERS.values() if h.per_head})
-            assert schema["additionalProperties"] is False
+            named = json_schema("space")["else"]["properties"][group]["propertyNames"]["anyOf"]  # where there is no builder
+            assert named[0]["enum"] == hyperparameter_names([])

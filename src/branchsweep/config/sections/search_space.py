@@ -7,13 +7,15 @@ dimension before it has one of the given values.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Self
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from branchsweep.config.config_model import ConfigModel, KeyMistake
-from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.builders import BUILDER, EXPECTED, builder_name, is_own, own_hyperparameter
+from branchsweep.config.config_model import SHORT_TEXT, ConfigModel, KeyMistake
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import Params, ParamValue
@@ -28,6 +30,18 @@ class SearchSpace(ConfigModel):
     fixed: Mapping[str, ParamValue] = Field(
         default_factory=dict, description="Hyperparameters fixed at one value for every trial of the sweep."
     )
+    builder: Annotated[str, BeforeValidator(builder_name)] | None = Field(
+        None,
+        max_length=SHORT_TEXT,
+        description="A function of yours that builds each network, as module:function; dimensions then have names of your own.",
+    )
+
+    @field_validator("builder")
+    @classmethod
+    def _names_a_function(cls, builder: str | None) -> str | None:
+        if builder is not None and not re.match(BUILDER, builder):
+            raise ValueError(f"got '{builder}', {EXPECTED}")
+        return builder
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -37,6 +51,12 @@ class SearchSpace(ConfigModel):
     def _mistakes(self) -> Iterator[KeyMistake]:
         yield from ((("fixed", name), f"{name} is varied and fixed at once") for name in self.dimensions if name in self.fixed)
         yield from ((("dimensions", *path), message) for path, message in condition_mistakes(self.dimensions))
+
+    def own_hyperparameter(self, name: str, heads: Sequence[str]) -> Hyperparameter | None:
+        """A hyperparameter of the builder; None for all others, and where there is no builder."""
+        if self.builder is None or not is_own(name, heads):
+            return None
+        return own_hyperparameter(name, self.dimensions.get(name), self.fixed.get(name))
 
     def is_asked(self, name: str, params: Params) -> bool:
         """Whether the conditions of a dimension hold.

@@ -29,7 +29,7 @@ def experiment_around_space(file: Path) -> Experiment:
         ConfigError: Everything that is wrong with the space, one line per mistake, each with its file and line.
     """
     space = read_document(file)
-    heads = _named_heads(space) or POWER_PLANT_HEADS
+    heads = ([] if "builder" in space.data else _named_heads(space)) or POWER_PLANT_HEADS
     inputs = POWER_PLANT_INPUTS if set(heads) <= set(POWER_PLANT_HEADS) else UNNAMED_INPUTS
     data = {
         "name": "space",

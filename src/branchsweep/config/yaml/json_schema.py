@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from branchsweep.config.builders import MAX_NAMES, OWN_VALUE
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import LONGEST_PATH, MAX_NAME, NAME, SHORT_TEXT
 from branchsweep.config.estimator_names import ESTIMATORS
@@ -50,6 +51,7 @@ def json_schema(kind: FileKind) -> Schema:
     if "Experiment" in models:
         _allow_shorthands(models["Experiment"], definitions)
         _describe_search(definitions["Search"]["properties"])
+        _name_trial_params(models["Experiment"], definitions["Search"]["properties"]["initial_trials"])
     if "Comparison" in models:
         _allow_experiment_paths(schema, definitions)
     return {"$schema": DIALECT, **_without_titles(schema)}
@@ -57,9 +59,14 @@ def json_schema(kind: FileKind) -> Schema:
 
 def _name_hyperparameters(space: Schema) -> None:
     """Only hyperparameters can be varied or fixed: those of the network by name, those of one head as `<head>.depth`."""
+    of_layers: Schema = {}
     for group, value_schema in (("dimensions", _dimension_schema), ("fixed", _value_schema)):
         entry = space["properties"][group].pop("additionalProperties")
-        space["properties"][group] |= _by_hyperparameter(entry, value_schema)
+        named = _by_hyperparameter(entry, value_schema)
+        of_layers[group] = {"propertyNames": _names_of(named)}
+        own = entry if group == "dimensions" else OWN_VALUE  # by names of a builder's own
+        space["properties"][group] |= {**named, "additionalProperties": own, "maxProperties": MAX_NAMES}
+    space |= {"if": {"required": ["builder"]}, "else": {"properties": of_layers}}
 
 
 def _name_estimator_parameters(estimator: Schema) -> None:
@@ -204,10 +211,31 @@ def _describe_search(search: Schema) -> None:
     search["options"] |= {"properties": _option_schemas(), "additionalProperties": False}
     initial_trials = search["initial_trials"]
     (pattern,) = initial_trials["patternProperties"]
-    initial_trials["patternProperties"][pattern] = {"type": "object", **_by_hyperparameter({}, _value_schema)}
+    trial = _by_hyperparameter({}, _value_schema)
+    initial_trials["patternProperties"][pattern] = {
+        "type": "object",
+        **trial,
+        "additionalProperties": OWN_VALUE,  # by names of a builder's own
+        "maxProperties": MAX_NAMES,
+    }
     initial_trials["additionalProperties"] = False
     for old, new in RENAMED_KEYS.items():
         search[old] = {**copy.deepcopy(search[new]), "description": f"The old name of {new}.", "deprecated": True}
+
+
+def _name_trial_params(experiment: Schema, initial_trials: Schema) -> None:
+    """Without a builder, initial trials name hyperparameters only."""
+    ((pattern, trial),) = initial_trials["patternProperties"].items()
+    trials = {"patternProperties": {pattern: {"propertyNames": _names_of(trial)}}}
+    search = {"properties": dict.fromkeys(("initial_trials", "known"), trials)}
+    has_builder = {"properties": {"space": {"type": "object", "required": ["builder"]}}}
+    experiment |= {"if": has_builder, "else": {"properties": {"search": search}}}
+
+
+def _names_of(mapping: Schema) -> Schema:
+    """The schema of the names that a mapping from hyperparameters has."""
+    patterns = [{"pattern": pattern} for pattern in mapping["patternProperties"]]
+    return {"anyOf": [{"enum": list(mapping["properties"])}, *patterns]}
 
 
 def _option_schemas() -> Schema:

@@ -109,13 +109,14 @@ def _heads_problem(heads: Any) -> str:
 def _space(space: Any) -> _Resolved:
     if not isinstance(space, dict) or _SPACE_KEYS & space.keys():
         return space, []
+    builder = {"builder": space["builder"]} if "builder" in space else {}
     varied = {name: value for name, value in space.items() if isinstance(value, dict)}
-    fixed = {name: value for name, value in space.items() if name not in varied}
+    fixed = {name: value for name, value in space.items() if name not in {*varied, *builder}}
     message = "got a list, expected one value, or what it is varied in, such as Choice([{}, ...])"
     mistakes: list[KeyMistake] = [
         (("fixed", name), message.format(repr(value[0]))) for name, value in fixed.items() if isinstance(value, list) and value
     ]
-    return {"dimensions": varied, "fixed": fixed}, mistakes
+    return {"dimensions": varied, "fixed": fixed, **builder}, mistakes
 
 
 def _promotion(promotion: Any) -> _Resolved:

@@ -336,7 +336,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
                 log_variances=tuple(array.numpy().reshape(heads, K)[:, lane] for array in state.log_variances),
             )
         return LaneOutcome(
-            predictions=_natural(program, stream, scaled.astype(np.float64)),
+            predictions=natural_predictions(program, stream, scaled.astype(np.float64)),
             curve=whole_curve,
             epochs=int(lanes.best_epoch[lane]),
             failed_at=failed_at if finite else failed_at or epoch,
@@ -356,7 +356,7 @@ def _of_heads(program: Program, predictions: Floats32) -> Floats32:
     return np.concatenate([by_row[:, head, : kind.units] for head, kind in enumerate(kinds)], axis=1)
 
 
-def _natural(program: Program, stream: Stream, outputs: Floats) -> Floats:
+def natural_predictions(program: Program, stream: Stream, outputs: Floats) -> Floats:
     """Predictions `(rows, outputs)` in natural units of raw outputs."""
     kinds = kinds_of(program.losses)
     columns = [

@@ -266,7 +266,8 @@ def _train_on_all_rows(
         for lane in own:
             outcome = outcomes[index][lane.key]
             if outcome.failed_at:
-                where = f"{requests[index].name} diverged after epoch {outcome.failed_at}"
+                ended = f"diverged after epoch {outcome.failed_at}"
+                where = f"{requests[index].name} {outcome.error or ended}"
                 training.progress.on_message(f"a refit of {where}; it is trained again from another seed")
             elif outcome.weights is not None:
                 members[index].append(ModelMember(lane.recipe, outcome.weights, epochs=outcome.epochs))

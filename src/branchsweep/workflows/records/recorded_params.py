@@ -27,7 +27,8 @@ def check_recorded_params(experiment: Experiment, results: Iterable[Result], whe
         for name, value in result.trial.params.items():
             if (name, type(value), value) in known:
                 continue
-            problem = value_problem(name, value, heads)
+            is_own = experiment.space.own_hyperparameter(name, heads) is not None
+            problem = "" if is_own else value_problem(name, value, heads)
             if problem:
                 raise UnreadableRecordError(
                     f"trial {result.trial.number} of {where} cannot be trained by this version: its param {name} has "

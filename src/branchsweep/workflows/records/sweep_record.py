@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from branchsweep.config.builders import source_file
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
 from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml
@@ -100,9 +101,16 @@ def new_sweep_record(
         log_dimensions=[name for name, dimension in experiment.space.dimensions.items() if getattr(dimension, "log", False)],
         files={
             "search_space.yaml": dump_space_yaml(experiment),
+            **_builder_files(experiment),
             "environment.json": json.dumps({**environment_facts(), **machine_facts(), **trained_on}, indent=2) + "\n",
         },
     )
+
+
+def _builder_files(experiment: Experiment) -> dict[str, str]:
+    """The code of the module that builds the networks, where there is one."""
+    file = source_file(experiment.space.builder) if experiment.space.builder else None
+    return {f"builder/{file.name}": file.read_text(encoding="utf-8", errors="replace")} if file else {}
 
 
 def table_record(experiment: Experiment, dataset: Dataset) -> TableRecord:

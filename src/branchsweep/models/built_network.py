@@ -1,0 +1,187 @@
+"""Networks that a user's own function builds (`space.builder`), and what is asked of such a function.
+
+    def residual(hyperparameters, inputs, heads):
+        x = keras.Input((inputs,))
+        ...
+        return keras.Model(x, {head: keras.layers.Dense(units)(y) for head, units in heads.items()})
+
+It is given the values of the trial by name, the number of encoded inputs, and the output units of each head; it returns a
+functional model of Keras's own layers with one linear output for each head. What makes a prediction of an output (a sigmoid,
+for the head of two classes) is added here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.builders import look_in_working_folder
+from branchsweep.errors import BackendError, first_line
+from branchsweep.trial import ParamValue
+
+WHERE = "space.builder"
+"""The key that messages name."""
+
+_CONTRACT = "expected a functional keras.Model(inputs, {head: output, …}) with one output for each head"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltNetwork:
+    """What a builder is given for one network, apart from its inputs and heads.
+
+    Args:
+        builder: `module:function`.
+        hyperparameters: All values of the trial and of the space, by name.
+    """
+
+    builder: str
+    hyperparameters: Mapping[str, ParamValue]
+
+
+class BuildError(BackendError):
+    """A builder cannot be imported, or does not return what is expected of it."""
+
+
+def load_builder(builder: str) -> Callable[..., Any]:
+    """The function of this name.
+
+    Raises:
+        BuildError: It cannot be imported, or is no function.
+    """
+    module, _, name = builder.partition(":")
+    look_in_working_folder()
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # a user's module may raise anything
+        where = "its folder must be the working directory, or be on PYTHONPATH; or install it"
+        raise BuildError(
+            f"{module} cannot be imported ({type(error).__name__}: {first_line(error)}): {where}", WHERE
+        ) from error
+    if not callable(found):
+        raise BuildError(f"the module {module} has no function {name}", WHERE)
+    function: Callable[..., Any] = found
+    return function
+
+
+def build(network: BuiltNetwork, inputs: int, units: Mapping[str, int]) -> Any:
+    """The Keras model that the builder returns, checked.
+
+    Args:
+        network: The builder and the values.
+        inputs: Encoded input columns.
+        units: By head, the units of its output.
+
+    Raises:
+        BuildError: The builder cannot be imported, or returns something else than is expected of it.
+        Exception: Whatever the builder raises.
+    """
+    model = load_builder(network.builder)(dict(network.hyperparameters), inputs, dict(units))
+    problem = _problem(model, inputs, units)
+    if problem:
+        raise BuildError(f"{network.builder} returns {problem}", WHERE)
+    return model
+
+
+def build_predictor(
+    network: BuiltNetwork, inputs: int, activations: Mapping[str, str], units: Mapping[str, int]
+) -> tuple[Any, Any]:
+    """A model over an input called `inputs`, whose outputs are predictions, and the builder's own model in it.
+
+    Args:
+        network: As of `build`.
+        inputs: As of `build`.
+        activations: By head, what makes a prediction of its output.
+        units: As of `build`.
+    """
+    import keras  # noqa: PLC0415  # what reads recipes needs no Keras
+
+    model = build(network, inputs, units)
+    columns = keras.Input((inputs,), name="inputs")
+    raw = model(columns)
+    outputs = {
+        head: raw[head] if name == "linear" else keras.layers.Activation(name, name=f"{head}.activation")(raw[head])
+        for head, name in activations.items()
+    }
+    return keras.Model(columns, outputs), model
+
+
+@lru_cache(maxsize=4096)
+def _counted(builder: str, params: tuple[tuple[str, ParamValue], ...], inputs: int, units: tuple[tuple[str, int], ...]) -> int:
+    with quiet_keras():
+        return int(build(BuiltNetwork(builder, dict(params)), inputs, dict(units)).count_params())
+
+
+def count_parameters(network: BuiltNetwork, inputs: int, units: Mapping[str, int]) -> int:
+    """Weights and biases of the network; 0 where the builder fails for these values.
+
+    Raises:
+        BuildError: As of `build`.
+    """
+    try:
+        return _counted(network.builder, tuple(network.hyperparameters.items()), inputs, tuple(units.items()))
+    except BuildError:
+        raise
+    except Exception:  # noqa: BLE001  # whatever a builder raises for some values: their trial has failed
+        return 0
+
+
+@contextmanager
+def quiet_keras() -> Iterator[None]:
+    """Context in which Keras is imported without its output."""
+    from branchsweep.runtime import silence_stderr  # noqa: PLC0415  # for this alone
+
+    with silence_stderr():
+        import keras  # noqa: F401, PLC0415  # as above
+    yield
+
+
+@contextmanager
+def seeded(seed: Sequence[int]) -> Iterator[None]:
+    """Context in which whatever draws initial weights, dropout and noise in Keras starts from a seed.
+
+    Args:
+        seed: Whole numbers that name the network.
+    """
+    import keras  # noqa: PLC0415  # as above
+
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # Keras sets the global one
+    keras.utils.set_random_seed(int(np.random.SeedSequence(list(seed)).generate_state(1)[0]))
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+def _problem(model: Any, inputs: int, units: Mapping[str, int]) -> str:
+    """What is wrong with what a builder returned; empty where nothing is."""
+    import keras  # noqa: PLC0415  # as above
+
+    if not isinstance(model, keras.Model):
+        return f"an object of {type(model).__name__}; {_CONTRACT}"
+    if not getattr(model, "inputs", None) or not isinstance(getattr(model, "output", None), dict):
+        kind = "without named outputs" if getattr(model, "inputs", None) else "that is not functional"
+        return f"a model {kind}; {_CONTRACT}"
+    if set(model.output) != set(units):
+        return f"a model with the outputs {', '.join(model.output)}; expected {', '.join(units)}"
+    if len(model.inputs) != 1 or tuple(model.inputs[0].shape) != (None, inputs):
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in model.inputs)
+        return f"a model with the input {shapes}; expected (None, {inputs})"
+    for head, tensor in model.output.items():
+        if tuple(tensor.shape) != (None, units[head]):
+            return f"a model whose output {head} is {tuple(tensor.shape)}; expected (None, {units[head]})"
+    for layer in model._flatten_layers(include_self=False):  # noqa: SLF001  # layers of layers are listed nowhere else
+        if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
+            what = "a Lambda" if isinstance(layer, keras.layers.Lambda) else f"of your class {type(layer).__name__}"
+            return (
+                f"a model with a layer ({layer.name}) that is {what}; a registered model is loaded where your module is not, "
+                "so compose Keras's own layers"
+            )
+    return ""
