@@ -210,14 +210,19 @@ def _tuner(
         )
 
 
+def _serve(task: _peers.Task, folder: str, port: int, seed: int) -> None:
+    """Serves the oracle, until it is ended."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        _tuner(task, folder, port, "chief", seed=seed).search(verbose=0)
+
+
 @contextlib.contextmanager
 def _oracle(tasks: Sequence[_peers.Task], folder: str, seed: int) -> Iterator[int]:
     """The port of a process with the oracle, which listens within and is ended afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    arguments = (tasks[0], folder, port, "chief", None, seed)
-    chief = multiprocessing.get_context("spawn").Process(target=_tuner, args=arguments, daemon=True)
+    chief = multiprocessing.get_context("spawn").Process(target=_serve, args=(tasks[0], folder, port, seed), daemon=True)
     chief.start()
     try:
         _wait_for(port)

@@ -190,6 +190,8 @@ def curve_of(search: str, setting: _measure.Setting, seed: int, options: argpars
 def confirmed(curves: Mapping[str, Curve], setting: _measure.Setting) -> dict[str, Curve]:
     """The curves of one table and seed with the confirmed scores of all choices, which are trained together."""
     recipes = list({to_json(choice.params): choice.params for curve in curves.values() for choice in curve.choices}.values())
+    if not recipes:
+        return dict(curves)
     candidates = [ConfirmationCandidate(str(n), setting.experiment, Trial(n, params)) for n, params in enumerate(recipes)]
     rows = training_rows(setting.dataset, setting.split)
     with LocalWorkers(rows, cache_folder=cache_folder()) as trainer:
@@ -328,7 +330,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json")
     parser.add_argument("--names", help=f"of the tables: {','.join(NAMES)}; with --quick jura")
     parser.add_argument("--seeds", type=int, help="how many: 3, or 1 with --quick")
-    parser.add_argument("--limit", type=float, help="seconds of each search: 1,800, or 6 with --quick")
+    parser.add_argument("--limit", type=float, help="seconds of each search: 1,800, or 8 with --quick")
     parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
     parser.add_argument("--searches", default=",".join(SEARCHES), help=f"of {','.join(SEARCHES)}")
     parser.add_argument("--warm", action="store_true", help="keep the programs that earlier searches compiled")
@@ -338,7 +340,7 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     options.names = options.names or ("jura" if options.quick else ",".join(NAMES))
     options.seeds = options.seeds or (1 if options.quick else 3)
-    options.limit = options.limit or (6.0 if options.quick else 1800.0)
+    options.limit = options.limit or (8.0 if options.quick else 1800.0)
     for given, known, argument in ((options.names, NAMES, "--names"), (options.searches, SEARCHES, "--searches")):
         if unknown := [each for each in given.split(",") if each not in known]:
             parser.error(f"{argument}: got {', '.join(unknown)}, expected some of {', '.join(known)}")
