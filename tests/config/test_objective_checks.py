@@ -102,3 +102,11 @@ def test_a_head_alone_keeps_the_metric_that_ranks_it_and_the_constraints_on_the_
     assert (alone.maximize, alone.constraints) == (["rmse/PE"], ["parameters <= 900", "rmse/PE <= 9"])
     other = experiment({"maximize": ["rmse/PE"], "constraints": constraints}).for_single_head("trip").objective
     assert (other.maximize, other.constraints) == (["mean_d2_log_loss"], ["parameters <= 900", "accuracy/trip >= 0.5"])
+
+
+def test_of_networks_of_the_users_own_parameters_are_known_and_multiplications_are_not() -> None:
+    space = {"builder": "some_networks:build", "dimensions": {"units": {"type": "int", "low": 1, "high": 4}}}
+    own = {"space": space, "search": {"driver": "random"}}
+    assert experiment(["mean_score", "parameters"], **own).objective.is_multi_objective
+    constraints = {"constraints": ["size <= 900", "multiplications <= 900", "latency <= 0.1"]}
+    assert list(messages(constraints, **own)) == ["objective.constraints.1", "objective.constraints.2"]

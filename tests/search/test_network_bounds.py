@@ -14,6 +14,7 @@ from branchsweep.search.network_bounds import NetworkBounds
 from branchsweep.trial import Params
 from contracts.driver import run_driver, trials_of
 from contracts.search_spaces import MIXED, SMALL, Dimensions, make_experiment
+from tiny_sweep import tiny_experiment
 
 
 def bounded(driver: str, algorithm: str, *constraints: str, dimensions: Dimensions = MIXED) -> Experiment:
@@ -87,3 +88,14 @@ def test_what_random_points_miss_is_made_smaller() -> None:
     point = next(bounds.within([], np.random.default_rng(1)))
     assert bounds.allows(point) and experiment.space.contains(point)
     assert len({repr(result.trial.params) for result in run_driver(open_driver(experiment), asks=1)}) == 8
+
+
+def test_networks_of_the_users_own_are_drawn_within_the_bounds() -> None:
+    experiment = tiny_experiment(
+        space={"builder": "built_networks:residual", "dimensions": {"units": {"type": "int", "low": 1, "high": 64}}},
+        search={"driver": "random", "batch": 8},
+        objective={"constraints": ["parameters <= 100"]},
+    )
+    drawn = [result.trial.params for result in run_driver(open_driver(experiment), asks=1)]
+    assert drawn and max(parameters(experiment, params) for params in drawn) <= 100
+    assert set(recipe_for(experiment, drawn[0]).network_metrics(experiment.table.inputs.values())) == {"parameters", "size"}

@@ -15,7 +15,10 @@ from branchsweep.config.metric_names import (
     METRICS_BESIDE,
     MIN_PREFIX,
     MIXED,
+    MULTIPLICATIONS,
     NETWORK_METRICS,
+    PARAMETERS,
+    SIZE,
     ObjectiveMetric,
     metric_of_head,
     objective_metrics,
@@ -88,6 +91,9 @@ def _metric_mistakes(
             continue
         parsed, of_network = _parsed(name), _network_metrics(path, objective.is_multi_objective)
         if name in of_network:
+            if experiment.space.builder and name in (MULTIPLICATIONS, LATENCY):
+                message = f"got '{name}', which is known of built-in networks alone: expected {PARAMETERS} or {SIZE}"
+                yield ("objective", *path), f"{message} beside space.builder"
             continue
         if parsed and parsed.is_of_network:
             problem = _network_problem(name, scores[0])

@@ -84,11 +84,15 @@ class Recipe:
         return self.architecture.parameters(self.encoded_width(columns))
 
     def network_metrics(self, columns: Iterable[Column]) -> Mapping[str, float]:
-        """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`."""
+        """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`.
+
+        A network of the user's own has no multiplications that could be counted.
+        """
         width = self.encoded_width(columns)
         parameters = self.architecture.parameters(width)
-        products = sum(layer.products for layer in self.architecture.layers(width))
-        counts = {PARAMETERS: parameters, MULTIPLICATIONS: products, SIZE: BYTES_OF_WEIGHT * parameters}
+        counts = {PARAMETERS: parameters, SIZE: BYTES_OF_WEIGHT * parameters}
+        if self.architecture.built is None:
+            counts[MULTIPLICATIONS] = sum(layer.products for layer in self.architecture.layers(width))
         return {name: float(count) for name, count in counts.items()}
 
     @classmethod
