@@ -422,6 +422,7 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
         "collapses", "shift", "without_importance", "to_confirm", "best_baselines", "ensemble", "intervals", "stages",
+        "paired_tests",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.finalist.trial}" in text and linear.name in text and "models:/tiny@champion" in text

@@ -19,6 +19,7 @@ from branchsweep.config.codec import NullableFloat, from_data, to_data
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.collapse import Collapse, collapses
 from branchsweep.metrics.names import score_metrics_of
+from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.trial import Params
 
 LATENCY_ROWS = 1000
@@ -224,6 +225,8 @@ class ComparisonResult:
         seconds: Wall time.
         score_metrics: The name of the metric that is the score, by head.
         settings: How it was done; None in the record of a version that did not keep it.
+        transfer_tests: Of heads with classes, McNemar's and DeLong's tests of the pair of `transfer`, over the halves; evidence
+            beside the verdict. Empty in such a record, too.
         warning_codes: What each of `warnings` is about; empty in such a record.
     """
 
@@ -248,6 +251,7 @@ class ComparisonResult:
     score_metrics: Mapping[str, str] = field(kw_only=True)
     settings: ComparisonSettings | None = None
     warning_codes: tuple[WarningCode, ...] = ()
+    transfer_tests: tuple[PairedTest, ...] = ()
 
     @property
     def metric(self) -> str:

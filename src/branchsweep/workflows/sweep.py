@@ -32,6 +32,7 @@ from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.champion import current_champion
 from branchsweep.workflows.promotion.confirmation import best_candidates
+from branchsweep.workflows.promotion.gate import paired_tests_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.recorded_params import check_recorded_params
@@ -103,6 +104,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         baselines=outcome.baselines,
         collapses=(*_collapsed_lanes(outcome.confirmed, experiment.confirmation.seeds), *outcome.collapses),
         registered=outcome.registered,
+        paired_tests=paired_tests_of(outcome.decision),
         seconds=0.0,
         search_seconds=search.seconds,
         stopped_by=search.stop.by.value,

@@ -23,6 +23,7 @@ from branchsweep.reporting.formatting import (
     head_label,
     verdict_legend,
 )
+from branchsweep.reporting.paired_test_rows import PAIRED_TEST_COLUMNS, PAIRED_TESTS_OF_HALVES, paired_test_rows
 
 COST_FIELDS = ("parameters", "training_seconds", "tuning_seconds", "latency", "bytes")
 """Columns with fields of `ContestantCost`; times in seconds, latency per 1,000 rows."""
@@ -91,6 +92,9 @@ def comparison_markdown(result: ComparisonResult) -> str:
     if result.transfer:
         gains = [_gain(gain, result.equivalence_margin) for gain in result.transfer]
         parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "adjusted p", "verdict"], gains)]
+    if result.transfer_tests:
+        tests = [[escape_markdown(cell) for cell in row] for row in paired_test_rows(result.transfer_tests)]
+        parts += [f"McNemar's and DeLong's tests ({PAIRED_TESTS_OF_HALVES}):", _table(PAIRED_TEST_COLUMNS, tests)]
     parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 

@@ -16,6 +16,7 @@ from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow
 from branchsweep.reporting.figures.plot_style import Figure
 from branchsweep.reporting.pages.html import Picture, picture, render_template
+from branchsweep.reporting.paired_test_rows import PAIRED_TESTS_OF_HALVES, paired_test_rows
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 
 
@@ -48,6 +49,8 @@ def render_comparison_page(
         captions=_captions(result),
         errors=list(_errors(result, rows)),
         sharing=list(_sharing(result)),
+        paired_tests=list(paired_test_rows(result.transfer_tests)),
+        paired_tests_of_halves=PAIRED_TESTS_OF_HALVES,
         by_half=_by_half(result, rows),
         recipes=[(row.contestant.name, list(_recipes(row))) for row in rows if any(row.contestant.recipes)],
         yaml=yaml,

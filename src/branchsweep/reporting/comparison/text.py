@@ -32,6 +32,8 @@ from branchsweep.reporting.formatting import (
     head_label,
     verdict_legend,
 )
+from branchsweep.reporting.paired_test_rows import PAIRED_TESTS_OF_HALVES
+from branchsweep.reporting.text.paired_tests import render_paired_tests
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ def render_comparison(result: ComparisonResult) -> RenderableType:
             parts.append(Text(f"{row.contestant.name} failed: {row.contestant.failure}", style="bold red"))
     if result.transfer:
         parts += [Text(), _transfer(result)]
+    if result.transfer_tests:
+        first = result.transfer[0]
+        tests = render_paired_tests(result.transfer_tests, first.reference, first.contestant)
+        parts += [Text(), tests, Text(PAIRED_TESTS_OF_HALVES, style="dim")]
     parts += [Text(f"warning: {sentence}", style="yellow") for sentence in result.warnings]
     return Group(*parts)
 

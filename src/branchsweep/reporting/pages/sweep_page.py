@@ -28,6 +28,7 @@ from branchsweep.reporting.formatting import (
 )
 from branchsweep.reporting.pages.html import Picture, picture, render_template
 from branchsweep.reporting.pages.model_rows import best_baseline_of_each_head, ensemble_members, finalist_and_baselines
+from branchsweep.reporting.paired_test_rows import paired_test_rows
 from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
 from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import TrialSummary
@@ -76,6 +77,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         members=ensemble_members(report),
         interval_share=format_share(result.intervals.level) if result.intervals else "",
         coverage=list(coverage_rows(result.intervals)) if result.intervals else [],
+        paired_tests=list(paired_test_rows(result.paired_tests)),
         network=_network(report),
         has_branches=_has_branches(report),
         recipe=_recipe(report.marked) if report.marked else "",

@@ -11,6 +11,8 @@ from rich.text import Text
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.reporting.formatting import format_mean_score, format_score, promotion_outcome
 from branchsweep.reporting.text.layout import BEST_STYLE, plain_table
+from branchsweep.reporting.text.paired_tests import render_paired_tests
+from branchsweep.workflows.promotion.gate import paired_tests_of
 
 if TYPE_CHECKING:
     from branchsweep.workflows.promotion.pipeline import PromotionOutcome
@@ -36,6 +38,8 @@ def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) ->
     if outcome.test_scores:
         scores = "  ".join(f"{head} {format_score(score)}" for head, score in outcome.test_scores.items())
         parts.append(Text(f"on the test rows: {scores}"))
+    if tests := paired_tests_of(outcome.decision):
+        parts += [render_paired_tests(tests, "the champion", "the model"), Text()]
     parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in outcome.collapses]
     if outcome.registered:
         version = f"{outcome.registered.model} version {outcome.registered.version}"

@@ -33,6 +33,7 @@ from branchsweep.reporting.formatting import (
 )
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
 from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
+from branchsweep.reporting.text.paired_tests import render_paired_tests
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.baseline_result import BaselineResult
@@ -226,11 +227,16 @@ def _best_baselines(result: SweepSummary) -> RenderableType:
 
 
 def render_model(result: SweepSummary) -> list[RenderableType]:
-    """What the model consists of, the best baseline of each head, and its prediction intervals, as far as there are any."""
+    """What the model consists of, the best baseline of each head, its prediction intervals, and tests against the champion.
+
+    As far as there are any.
+    """
     ensemble = result.ensemble
     members = [_members(ensemble, list(result.score_metrics))] if ensemble and ensemble.members_differ else []
     baselines = [_best_baselines(result)] if result.best_baselines else []
-    return [*members, *baselines, *([_intervals(result.intervals)] if result.intervals else [])]
+    intervals = [_intervals(result.intervals)] if result.intervals else []
+    tests = [render_paired_tests(result.paired_tests, "the champion", "the model")] if result.paired_tests else []
+    return [*members, *baselines, *intervals, *tests]
 
 
 def _details(result: SweepSummary) -> list[RenderableType]:

@@ -30,6 +30,7 @@ from branchsweep.metrics.comparison_result import (
 )
 from branchsweep.workflows.comparison.contestants import fit_contestants, tune_contestant
 from branchsweep.workflows.comparison.estimators import evaluate_estimator
+from branchsweep.workflows.comparison.paired_evidence import transfer_tests
 from branchsweep.workflows.comparison.protocol import comparison_settings, protocol, verdict_rules
 from branchsweep.workflows.comparison.sharing import shared_layers
 from branchsweep.workflows.context import ComparisonContext
@@ -44,7 +45,7 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         name: contestant for name, contestant in comparison.contestants.items() if not isinstance(contestant, Estimator)
     }
     tuned = {name: tune_contestant(name, contestant, context, recorded) for name, contestant in networks.items()}
-    results = fit_contestants(networks, tuned, context)
+    results, predictions = fit_contestants(networks, tuned, context)
     for name, contestant in comparison.contestants.items():
         if isinstance(contestant, Estimator):
             results[name] = evaluate_estimator(name, contestant, context, recorded)
@@ -67,6 +68,7 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         contestants=in_order,
         differences=differences,
         transfer=transfer,
+        transfer_tests=transfer_tests(comparison, predictions, context.training.rows),
         conclusions=(),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,

@@ -14,7 +14,15 @@ from branchsweep.metrics.comparison_result import (
     ContestantResult,
 )
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.workflows.comparison.fits import FittedNetwork, NetworkToFit, fit_networks, measure_network, score_networks
+from branchsweep.types import Floats
+from branchsweep.workflows.comparison.fits import (
+    FittedNetwork,
+    NetworkToFit,
+    fit_networks,
+    measure_network,
+    predictions_by_lane,
+    score_networks,
+)
 from branchsweep.workflows.comparison.nested_search import (
     TunedContestant,
     choose_recipes,
@@ -45,8 +53,12 @@ def tune_contestant(
 
 def fit_contestants(
     contestants: Mapping[str, Network | Single], tuned: Mapping[str, TunedContestant], context: ComparisonContext
-) -> dict[str, ContestantResult]:
-    """Trains the networks of all contestants on every half, those for the same heads side by side, and tests them."""
+) -> tuple[dict[str, ContestantResult], dict[str, list[Floats]]]:
+    """Trains the networks of all contestants on every half, those for the same heads side by side, and tests them.
+
+    Returns:
+        By contestant its result; and, without a failure, what the first network of every half predicts for the other one.
+    """
     comparison = context.comparison
     failures = {name: tuned[name].failure for name in contestants}
     networks = [
@@ -56,7 +68,9 @@ def fit_contestants(
         for network in contestant_networks(contestant, comparison)
     ]
     fits = fit_networks(networks, comparison.networks, context.training)
-    results = {}
+    results: dict[str, ContestantResult] = {}
+    predictions: dict[str, list[Floats]] = {}
+    kinds = kinds_by_head(comparison.experiment)
     for name, contestant in contestants.items():
         own = [fit for fit in fits if fit.network.name == name]
         description = _description(contestant, comparison, tuned[name])
@@ -66,11 +80,12 @@ def fit_contestants(
             results[name] = ContestantResult(name, description, {}, {}, cost, failure=failure)
             continue
         context.training.progress.on_message(f"{name}: measuring its size and its latency")
-        by_head, metrics = score_networks(own, kinds_by_head(comparison.experiment), context.training.rows)
+        by_head, metrics = score_networks(own, kinds, context.training.rows)
+        predictions[name] = [predicted for (_, seed), predicted in predictions_by_lane(own, kinds).items() if seed == 0]
         cost = _cost(own, tuned[name].seconds, context.training)
         recipes = tuple({fit.network.part.head: fit.network.params[half] for fit in own} for half in range(N_HALVES))
         results[name] = ContestantResult(name, description, by_head, metrics, cost, recipes)
-    return results
+    return results, predictions
 
 
 def _cost(fits: Sequence[FittedNetwork], tuning_seconds: float, training: TrainingContext) -> ContestantCost:

@@ -147,25 +147,33 @@ def score_networks(
         By head and `mean` the scores, and by name and head the other metrics: of every half one number, averaged over the
         initial weights.
     """
-    keys = sorted(fits[0].predictions)
+    predictions = predictions_by_lane(fits, heads)
     by_half: list[Mapping[str, HeadScore]] = []
     means: list[float] = []
-    for half in sorted({half for half, _ in keys}):
+    for half in sorted({half for half, _ in predictions}):
         actual = rows.actual.rows(rows.fold_rows(half)[1])
-        by_seed = []
-        for key in (key for key in keys if key[0] == half):
-            columns = {
-                head: of_head(fit.predictions[key], own)
-                for fit in fits
-                for head, own in _columns(fit.network.part.experiment).items()
-            }
-            predicted = np.concatenate([as_columns(columns[head]) for head in heads], axis=1)
-            by_seed.append(scores.head_scores(actual, predicted, heads))
-        averaged, mean, _ = scores.average_scores(by_seed)
+        of_half = (predicted for (own, _), predicted in predictions.items() if own == half)
+        averaged, mean, _ = scores.average_scores([scores.head_scores(actual, predicted, heads) for predicted in of_half])
         by_half.append(averaged)
         means.append(mean)
     by_head, others = scores.by_half(by_half)
     return {**by_head, MEAN: tuple(means)}, others
+
+
+def predictions_by_lane(fits: Sequence[FittedNetwork], heads: Mapping[str, Head]) -> dict[tuple[int, int], Floats]:
+    """By (half, seed), in order, what the networks of a contestant predict for the other half: `(rows, outputs)`.
+
+    Arguments as of `score_networks`.
+    """
+    found = {}
+    for key in sorted(fits[0].predictions):
+        columns = {
+            head: of_head(fit.predictions[key], own)
+            for fit in fits
+            for head, own in _columns(fit.network.part.experiment).items()
+        }
+        found[key] = np.concatenate([as_columns(columns[head]) for head in heads], axis=1)
+    return found
 
 
 def _columns(experiment: Experiment) -> dict[str, slice]:

@@ -22,6 +22,8 @@ than anybody trains: on five of them a head of equal quality, whose differences 
 less than half the time. That it be *not proven* to be worse is next to nothing, for on five folds hardly anything is proven.
 The mean is unbiased, and refuses whatever the second test would: a head that is proven to be worse than the margin allows is
 so on the mean as well.
+
+Of heads with classes, McNemar's and DeLong's tests on the test rows are kept with the evidence; they decide nothing.
 """
 
 from __future__ import annotations
@@ -32,13 +34,19 @@ from typing import Any
 
 import numpy as np
 
+from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
+<<<<<<< HEAD
 from branchsweep.metrics.names import higher_is_better
 from branchsweep.metrics.objectives import ranking_label, to_maximize
+=======
+from branchsweep.metrics.objectives import ranking_label
+from branchsweep.metrics.paired_tests import PairedTest, paired_tests
+>>>>>>> 3f6b95f (McNemar's and DeLong's tests stand beside the evidence of gate and comparison)
 from branchsweep.metrics.significance import (
     ComparedMetrics,
     Difference,
@@ -51,6 +59,9 @@ from branchsweep.metrics.significance import (
 )
 from branchsweep.tracking.protocols import PromotionCause, PromotionDecision
 from branchsweep.types import Floats
+
+PAIRED_TESTS = "paired_tests"
+"""The key of the evidence of McNemar's and DeLong's tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +171,16 @@ def decide_promotion(gate: Gate, objective: Objective, measured: GateMeasurement
         paired = PairedPredictions(actual, champion.predictions, challenger.predictions)
         test = paired_bootstrap(paired, metrics.by_scores, gate.bootstrap, seed, settings)
         policy["rows"] = len(actual)
+        if tests := paired_tests(paired, measured.kinds):
+            policy[PAIRED_TESTS] = [to_data(own, nan=None) for own in tests]
     cause, decisive = _cause(gate, metrics, lanes, test)
     figures = _metric_evidence(metrics, champion, challenger, lanes, test)
     return decision(cause, {**policy, "confidence": settings.confidence, "figures": figures, "decisive": decisive})
+
+
+def paired_tests_of(decision: PromotionDecision | None) -> tuple[PairedTest, ...]:
+    """The tests of McNemar and DeLong in the evidence of a decision; none where there is no decision."""
+    return from_data(tuple[PairedTest, ...], decision.evidence.get(PAIRED_TESTS, [])) if decision else ()
 
 
 def _cause(

@@ -11,6 +11,7 @@ from branchsweep.config.codec import from_data, to_json, to_public_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
+from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause, SweepConclusion
@@ -145,6 +146,8 @@ class SweepSummary:
         collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
         intervals: The prediction intervals of the model, as the test rows have checked them; None where there are none, and in
             the record of a version that did not keep them.
+        paired_tests: Of heads with classes, McNemar's and DeLong's tests of the model against the champion on the test rows;
+            empty without a champion, and in the record of a version that did not keep them.
         stages: The same by what the sweep did, in order; empty in the record of a version that did not keep it.
         score_metrics: The name of the metric that is the score, by head.
     """
@@ -174,6 +177,7 @@ class SweepSummary:
     collapses: tuple[str, ...] = ()
     ensemble: EnsembleSummary | None = None
     intervals: CheckedIntervals | None = None
+    paired_tests: tuple[PairedTest, ...] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
@@ -235,6 +239,7 @@ class SweepSummary:
                 boundary_warnings=self.boundary_warnings,
                 collapses=self.collapses,
                 intervals=self.intervals,
+                paired_tests=self.paired_tests,
             )
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from branchsweep.config.codec import Inline
+from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import Params
@@ -148,3 +149,4 @@ class SweepSummaryJson:
     boundary_warnings: Sequence[str]
     collapses: Sequence[str]
     intervals: CheckedIntervals | None
+    paired_tests: Sequence[PairedTest]
