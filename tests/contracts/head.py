@@ -18,7 +18,7 @@ from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.metrics.functions import METRIC_FUNCTIONS, metric_function
 from branchsweep.metrics.output_columns import of_head
 from branchsweep.models.arrays import NUMPY
-from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.head import Head, null_deviances
 from branchsweep.models.serving import estimated
 from branchsweep.types import Floats
 
@@ -133,6 +133,13 @@ class HeadContract:
         columns = np.concatenate([targets, np.roll(targets, 3)[::-1] if head.is_probability else targets[::-1] * 0.5], axis=1)
         expected = [head.null_deviance(columns[:, [0]])[0], head.null_deviance(columns[:, [1]])[0]]
         np.testing.assert_allclose(head.null_deviance(columns), expected)
+
+    def test_targets_that_do_not_vary_have_no_null_deviance_and_the_score_0(self, head: Head, targets: Floats) -> None:
+        same = np.repeat(targets[:1], len(targets), axis=0)
+        assert null_deviances([head], same).tolist() == [0.0]
+        assert null_deviances([head], same, np.ones_like(same)).tolist() == [0.0]
+        predicted = of_head(head.predict(NUMPY, np.full((head.units, len(same)), 0.3)).T, slice(0, head.units))
+        assert metric_function(head, head.score)(same[:, 0], predicted) == 0.0
 
     def test_whole_weights_are_rows_that_repeat(self, head: Head, targets: Floats) -> None:
         counts = 1 + np.arange(len(targets)) % 3

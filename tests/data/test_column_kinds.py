@@ -12,9 +12,10 @@ import pytest
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.columns import NUMERIC, Column
+from branchsweep.config.sections.heads import Head
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.column_kinds import inferred_kind
-from branchsweep.data.loading import load_dataset, with_named_inputs, with_resolved_inputs
+from branchsweep.data.loading import load_dataset, with_named_inputs, with_resolved_columns
 from branchsweep.data.splits import split_rows
 from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.data.training_rows import training_rows
@@ -113,12 +114,17 @@ def test_all_other_columns_stand_beside_named_ones() -> None:
 def test_the_inputs_that_a_table_resolves_are_those_of_its_dataset(tmp_path: Path) -> None:
     given = {"season": {}, "T": None, "wind": {"missing": "indicator"}, "when": DATE, "heated": {}, "zone": CATEGORICAL}
     chosen = experiment(given)
-    assert with_resolved_inputs(chosen, frame()).table.inputs == load_dataset(chosen, frame()).input_columns
+    assert with_resolved_columns(chosen, frame()).table.inputs == load_dataset(chosen, frame()).input_columns
     frame().to_csv(tmp_path / "t.csv", index=False)
     of_file = experiment(given, source=str(tmp_path / "t.csv"))
-    assert with_resolved_inputs(of_file).table.inputs == with_resolved_inputs(chosen, frame()).table.inputs
+    assert with_resolved_columns(of_file).table.inputs == with_resolved_columns(chosen, frame()).table.inputs
     numeric = experiment({"T": {"kind": "numeric"}, "when": DATE})
-    assert with_resolved_inputs(numeric) is numeric  # no table is needed
+    assert with_resolved_columns(numeric, frame()) == numeric
+    of_classes = numeric.model_copy(update={"heads": {"season": Head(), "zone": Head(task="multiclass")}})
+    resolved = with_resolved_columns(of_classes, frame()).heads
+    assert (resolved["season"].kind, resolved["zone"].kind) == ("multiclass(3)", "multiclass(3)")
+    numeric = numeric.model_copy(update={"heads": {"load": Head(task="regression")}})
+    assert with_resolved_columns(numeric) is numeric  # no table is needed
 
 
 @pytest.mark.parametrize(

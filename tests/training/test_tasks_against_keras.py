@@ -27,6 +27,7 @@ from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params
 from branchsweep.types import Floats, Weights
+from branchsweep.workflows.search_space_summary import summarize_space
 from tiny_training import assert_same_outcome
 
 ROWS, BATCH, SEED = 300, 32, 7  # 200 training rows a fold: seven steps an epoch
@@ -151,6 +152,29 @@ PARAMS: Params = {"trunk.depth": 2, "trunk.width": 8, "branch.depth": 1, "branch
 @pytest.mark.parametrize("task", TASKS)
 def test_a_lane_is_keras_fit_over_60_steps(task: str) -> None:
     assert_is_keras_fit(experiment_with(TASKS[task], keep="last"), PARAMS, tolerance=2e-4)
+
+
+@pytest.mark.slow
+def test_after_every_epoch_a_validation_fold_of_one_class_has_the_score_that_its_predictions_have() -> None:
+    experiment = experiment_with(["load", "state", "trip"], epochs=4)
+    rows = make_rows(list(experiment.heads))
+    of_one_class = np.flatnonzero((rows.y[:, 1] == 1.0) & (rows.y[:, 2] == 0.0))
+    others = np.setdiff1d(np.arange(len(rows.y)), of_one_class)
+    one_class = replace(rows, folds=((others, of_one_class),))
+    lane = train([make_lane(experiment, PARAMS)], experiment, one_class).lanes[0]
+    assert not lane.failed_at
+    assert np.asarray(lane.curve).reshape(-1, 3)[:, 1:].tolist() == [[0.0, 0.0]] * 4
+    measured = head_scores(one_class.actual.rows(of_one_class), lane.predictions, kinds_by_head(experiment))
+    assert (measured["state"].score, measured["trip"].score) == (0.0, 0.0)
+
+
+def test_networks_of_a_search_space_have_the_parameters_of_keras() -> None:
+    experiment = experiment_with(["load", "state", "range"])
+    for sampled in summarize_space("tasks", experiment, samples=2).samples:
+        network = keras_network.build_network(
+            sampled.architecture, 3, initial_weights(sampled.architecture, 3, (1,)), losses={"state": "multiclass(3)"}
+        )
+        assert sampled.parameters == network.count_params()
 
 
 @pytest.mark.slow

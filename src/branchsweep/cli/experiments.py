@@ -61,22 +61,23 @@ def _epochs_of_steps(experiment: Experiment, rows: int) -> str:
     return f"{epochs:,}, in which {rows:,} rows in batches of {batch_size:,} make {experiment.fit.steps:,} steps or more"
 
 
-def _with_known_inputs(experiment: Experiment) -> Experiment:
-    """The experiment with the names of its inputs and what they are, as far as its table says that.
+def _with_known_columns(experiment: Experiment) -> Experiment:
+    """The experiment with the names of its inputs, what they are, and the classes of its heads, as far as its table says that.
 
     Where inputs are named, networks are drawn without the table, too: what is not known is counted as a number.
     """
     from branchsweep.config.sections.table import POWER_PLANT_TABLE
 
     table = experiment.table
-    is_known = table.source == POWER_PLANT_TABLE or not any(column.is_read_from_table for column in table.inputs.values())
-    if is_known and not table.takes_all_columns:
+    is_open = any(column.is_read_from_table for column in table.inputs.values())
+    is_open = is_open or any(head.may_have_classes for head in experiment.heads.values())
+    if (table.source == POWER_PLANT_TABLE or not is_open) and not table.takes_all_columns:
         return experiment
-    from branchsweep.data.loading import with_named_inputs, with_resolved_inputs  # imports pandas
+    from branchsweep.data.loading import with_named_inputs, with_resolved_columns  # imports pandas
 
     named = with_named_inputs(experiment)
     try:
-        return with_resolved_inputs(named)
+        return with_resolved_columns(named)
     except DataError as error:
         message = f" columns are counted as numbers where the experiment does not say what they are: {error}"
         console = LiteralConsole(stderr=True)
@@ -118,7 +119,7 @@ def space(
             raise ConfigError(f"got {path}, a search space; expected an experiment, whose values can be changed", where="--set")
         chosen, name = experiment_around_space(path), path.stem
     else:
-        chosen = _with_known_inputs(load_experiment(path, overrides or []))
+        chosen = _with_known_columns(load_experiment(path, overrides or []))
         name = chosen.name
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
@@ -160,7 +161,7 @@ def draw(
     from branchsweep.reporting.text.experiment import render_network_drawings
     from branchsweep.workflows.search_space_summary import known_networks
 
-    chosen = _with_known_inputs(load_experiment(experiment, overrides or []))
+    chosen = _with_known_columns(load_experiment(experiment, overrides or []))
     console = OutputConsole(width=columns)
     width = console.width - layout.INDENT
     samples = known_networks(chosen, initial_trial, width if columns else min(width, COLUMNS))

@@ -183,8 +183,10 @@ def _without_empty_columns(names: list[str], experiment: Experiment, data: Table
     return [name for name in names if name not in empty]
 
 
-def with_resolved_inputs(experiment: Experiment, data: TableData | None = None) -> Experiment:
-    """The experiment with what its inputs are, where that is for the table to say; that of the power plant has numbers alone.
+def with_resolved_columns(experiment: Experiment, data: TableData | None = None) -> Experiment:
+    """The experiment with what its inputs are and which classes its heads have, where that is for the table to say.
+
+    The table of the power plant has numbers alone.
 
     Args:
         experiment: The experiment, its inputs named.
@@ -193,13 +195,17 @@ def with_resolved_inputs(experiment: Experiment, data: TableData | None = None) 
     Raises:
         DataError: The table cannot be read, a column is not in it, or what a column is cannot be inferred.
     """
-    columns = experiment.table.inputs
-    if experiment.table.source == POWER_PLANT_TABLE or not any(column.is_read_from_table for column in columns.values()):
+    inputs, heads = experiment.table.inputs.values(), experiment.heads.values()
+    is_open = any(column.is_read_from_table for column in inputs) or any(head.may_have_classes for head in heads)
+    if experiment.table.source == POWER_PLANT_TABLE or not is_open:
         return experiment
-    selection = ColumnSelection(dict.fromkeys(columns, "table.inputs"))
-    table = from_dataframe(data, list(columns)) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
-    require_columns(table.frame.columns, selection.keys, table.location)
-    return _with_kinds(experiment, replace(table, frame=without_missing_texts(table.frame, experiment.table.missing)))
+    keys = column_keys(experiment)
+    read = _read_file(experiment, data, ColumnSelection(keys)) if not isinstance(data, pd.DataFrame) else None
+    table = read or from_dataframe(data, list(keys))
+    require_columns(table.frame.columns, keys, table.location)
+    table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
+    resolved = _with_kinds(experiment, table)
+    return resolved.with_classes(target_classes(resolved, table.frame, table.location))
 
 
 def _with_kinds(experiment: Experiment, table: SourceTable) -> Experiment:

@@ -148,6 +148,9 @@ class Head(ABC):
 def null_deviances(heads: Sequence[Head], targets: Floats, weights: Floats | None = None) -> Floats:
     """The null deviance of each head's column of `targets` `(rows, heads)`, by its kind; 1 where no rows count.
 
+    It is 0 where the targets do not vary, as those of a fold with rows of one class: no network explains more than a constant
+    does, and the score is 0, as that of `metrics/scores.py`.
+
     Args:
         heads: The kinds of the heads.
         targets: Transformed.
@@ -162,7 +165,7 @@ def null_deviances(heads: Sequence[Head], targets: Floats, weights: Floats | Non
         columns = [column for column, head in enumerate(heads) if score_key(head) == key]
         of_score = targets if len(columns) == len(heads) else targets[:, columns]
         deviances[columns] = heads[columns[0]].null_deviance(of_score)
-    return deviances
+    return np.where(targets.min(axis=0) < targets.max(axis=0), deviances, 0.0)
 
 
 def _null_deviance(head: Head, targets: Floats, weights: Floats) -> float:
@@ -171,5 +174,7 @@ def _null_deviance(head: Head, targets: Floats, weights: Floats) -> float:
     if not counted.any():
         return 1.0
     column, of_column = targets[counted, None], weights[counted, None]
+    if not column.min() < column.max():
+        return 0.0
     are_equal = bool((of_column == 1.0).all())  # targets are known or not, and have no other weights
     return float(head.null_deviance(column)[0] if are_equal else head.null_deviance(column, of_column)[0])

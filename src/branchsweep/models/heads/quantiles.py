@@ -15,6 +15,7 @@ import numpy as np
 
 from branchsweep.config import kinds
 from branchsweep.config.metric_names import COVERAGE, D2_PINBALL, METRICS_BESIDE, PINBALL_LOSS
+from branchsweep.config.sections.heads import quantile_columns
 from branchsweep.models.arrays import Array, ArrayOperations
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.quantile import Quantile
@@ -135,6 +136,5 @@ class Quantiles(Head):
         return [values[..., unit : unit + 1, :] for unit in range(self.units)]
 
     def _named(self, function: str) -> str:
-        """The name of a function of these levels in generated code."""
-        levels = "_".join(f"{100 * level:g}" for level in self.levels)
-        return f"{function}_{levels}".replace(".", "_").replace("-", "_")
+        """The name of a function of these levels in generated code, which ends as the columns of predictions do: `_q10_q90`."""
+        return (function + "".join(quantile_columns("", self.levels))).replace(".", "_").replace("-", "_")

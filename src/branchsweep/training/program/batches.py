@@ -66,7 +66,7 @@ class Stream:
         table: `(n, F + H)` all training rows, encoded; `(n, F + 2 H)` with the weights of the targets where they have some.
             Below them rows that nothing reads, up to `TrainingRows.room`.
         output_range: `(2, H)` the least and the greatest output of networks that clip them (see `output_clipping.py`).
-        null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
+        null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets, see `null_deviances`.
     """
 
     fold: int

@@ -412,4 +412,5 @@ class Networks:
 
         deviances = tf.zeros([self.H * self.K])
         deviances, predictions, X, T, M, A = repeat(rows.validation_steps, chunk, deviances, predictions, X, T, M, A)
-        return 1.0 - deviances / plan.null_deviance, predictions, (X, T, M, A, D, G)
+        scores = tf.where(plan.null_deviance > 0.0, 1.0 - deviances / plan.null_deviance, 0.0)
+        return scores, predictions, (X, T, M, A, D, G)

@@ -105,7 +105,7 @@ class Plan(NamedTuple):
     validates: Tensor  # (K,) whether the lane has validation rows
     target_noise: Tensor | None  # (K, 1, 1) standard deviation; None where no lane has any
     output_range: Tensor | None  # (2, H*K, 1, 1) the least and the greatest raw output; None where no lane clips any
-    null_deviance: Tensor  # (H*K,) deviance of the best constant on the validation targets, as encoded
+    null_deviance: Tensor  # (H*K,) deviance of the best constant on the validation targets, as encoded; 0: the score is 0
     score_weight: Tensor | None  # (H, 1) a head's weight in the lane's score; None where the program weighs none
     infinity: Tensor  # () a number that XLA does not know
 
