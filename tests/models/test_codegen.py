@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.class_weight import compute_sample_weight
 
 from branchsweep.config.codec import to_data
 from branchsweep.config.sections.columns import NUMERIC, Column
 from branchsweep.config.sections.split import RowSplit
+from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
 from branchsweep.models.codegen import generate_script, script_from_manifest
 from branchsweep.models.exported_model import ModelMember, Provenance
@@ -167,6 +169,27 @@ SCRIPTS["mean of classes"] = generate_script(
     [replace(OF_CLASSES, share=0.5, head_shares=dict.fromkeys(CLASSES.columns, 0.5)), replace(OF_CLASSES, share=0.5, epochs=1)],
     replace(CLASSES, partial_targets=True, weights={"level": ["hours"]}, missing=[-9, "?"], invalid="drop"),
 )
+WEIGHTED_CLASSES = replace(CLASSES, class_weights={"level": "balanced", "alarm": {"True": 5.0}})
+SCRIPTS["weighted classes"] = generate_script("m", INPUTS, [OF_CLASSES], WEIGHTED_CLASSES)
+SCRIPTS["weighted classes of weighted rows"] = generate_script(
+    "m",
+    INPUTS,
+    mean_of(OF_CLASSES, replace(OF_CLASSES, epochs=1)),
+    replace(WEIGHTED_CLASSES, partial_targets=True, weights={"level": ["hours"]}, missing=[-9, "?"], invalid="drop"),
+)
+MANY = [f"class {number}" for number in range(30)]
+SCRIPTS["weights of many classes"] = generate_script(
+    "m",
+    INPUTS,
+    [ModelMember(Recipe.of({"epochs": 2}, ["heat", "level"], {"level": 30}), ())],
+    replace(
+        PROVENANCE,
+        columns={"heat": "heat", "level": "level of water"},
+        losses={"heat": "mse", "level": "multiclass(30)"},
+        classes={"level": MANY},
+        class_weights={"level": {"class 3": 2.5}},
+    ),
+)
 CLIPPED: Params = {"epochs": 2, "output_clipping": "training_range"}
 OF_CLIPPED_CLASSES = ModelMember(Recipe.of(CLIPPED, list(CLASSES.columns), {"level": 3, "steam": 3}), ())
 SCRIPTS["clipped beside classes"] = generate_script("m", INPUTS, [OF_CLIPPED_CLASSES], CLASSES)
@@ -302,6 +325,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
     names: tuple[str, ...] = ("single", "mean", "mixed", "anywhere", "regularised", "classes", "mean of classes")
+    names += ("weighted classes", "weighted classes of weighted rows")
     names += ("clipped beside classes", "mean of clipped beside classes", "clipped quantiles")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
@@ -356,6 +380,8 @@ def test_a_script_trains_the_networks_of_the_exported_model(
     [
         ("classes", 1, CLASSES),
         ("mean of classes", 2, CLASSES),
+        ("weighted classes", 1, CLASSES),
+        ("weighted classes of weighted rows", 2, CLASSES),
         ("clipped beside classes", 1, CLASSES),
         ("mean of clipped beside classes", 2, CLASSES),
         ("clipped quantiles", 1, QUANTILES),
@@ -396,6 +422,28 @@ def test_a_script_clips_every_output_of_numbers_to_the_range_of_its_own_target(
     names = {"np": np, "train": train, "TARGETS": targets, "OF_HEAD": of_head, "predicted": np.array([predicted])}
     exec(lines, names)  # noqa: S102  # the script's own lines
     np.testing.assert_array_equal(names["predicted"], [expected])
+
+
+@pytest.mark.parametrize("name", ["weighted classes", "weighted classes of weighted rows"])
+def test_a_script_weighs_rows_to_train_on_by_their_classes_as_the_sweep_does(name: str) -> None:
+    text = SCRIPTS[name]
+    constants = text[text.index("HEADS = ") : text.index("def end_with")]
+    functions = text[text.index("def weights_of") : text.index("return weights\n", text.index("def training_weights_of"))]
+    names: dict[str, Any] = {"np": np, "compute_sample_weight": compute_sample_weight}
+    exec(constants + functions + "return weights\n", names)  # noqa: S102  # the script's own lines
+    random = np.random.default_rng(0)
+    values = {head: random.integers(0, 3 if head == "level" else 2, 50).astype(float) for head in CLASSES.columns}
+    values["level"][:5] = np.nan
+    hours = 1.0 + np.arange(50) % 2
+    table = pd.DataFrame({CLASSES.columns[head]: own for head, own in values.items()} | {"hours": hours})
+    by_hand = np.column_stack([np.where(np.isnan(own), 0.0, 1.0) for own in values.values()])
+    if "hours" in text:
+        by_hand[:, 1] *= hours
+    y = np.column_stack(list(values.values()))
+    weights = np.where(by_hand > 0, by_hand, 1.0)
+    rows = TrainingRows(y, y, (), weights=weights, class_weights=(None, "balanced", (1.0, 5.0), None, None))
+    found = names["training_weights_of"](table)
+    np.testing.assert_allclose(np.column_stack([found[head] for head in CLASSES.columns]), rows.loss_weights(np.arange(50)))
 
 
 def test_a_model_whose_words_of_classes_were_not_recorded_has_no_script() -> None:

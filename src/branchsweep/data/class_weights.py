@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -26,16 +26,27 @@ def class_weights(experiment: Experiment, where: str) -> tuple[ClassWeight, ...]
     Raises:
         DataError: A head has no classes, or not one that is named.
     """
-    found = [_of_head(name, head.class_weight, head.classes or [], where) for name, head in experiment.heads.items()]
+    found = [class_weight(name, head.class_weight, head.classes or [], where) for name, head in experiment.heads.items()]
     return tuple(found) if any(own is not None for own in found) else ()
 
 
-def _of_head(name: str, given: Literal["balanced"] | Mapping[str, float] | None, classes: list[str], where: str) -> ClassWeight:
+def class_weight(name: str, given: str | Mapping[str, float] | None, classes: Sequence[str], where: str) -> ClassWeight:
+    """The class weights of one head, by the numbers of its classes.
+
+    Args:
+        name: The head.
+        given: As the experiment has it.
+        classes: By their numbers.
+        where: As of `class_weights`.
+
+    Raises:
+        DataError: As of `class_weights`.
+    """
     if given is None:
         return None
     if not classes:
         raise DataError(f"heads.{name}.class_weight: the head has no classes; write task: binary or multiclass, too", where)
-    if given == "balanced":
+    if isinstance(given, str):
         return "balanced"
     weights = np.ones(len(classes))
     for label, weight in given.items():

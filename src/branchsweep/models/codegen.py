@@ -20,6 +20,7 @@ from branchsweep.config.codec import from_data
 from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.database import sql_statement
+from branchsweep.data.class_weights import class_weight
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.files.number_marks import NumberMarks
@@ -91,6 +92,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
     scores = {head: kind.score_source() for head, kind in heads.items()}
     split = SplitSource.of(provenance, columns.has_missing_values)
     encoders = [call for network in networks for call in network.encoders]
+    split_calls = [SourceCall(name, module="sklearn.model_selection") for name in split.splitters]
     builders = [network.builder for network in networks if network.builder]
     own = [*scores.values(), *encoders, *builders]
     calls = [*own, *(used for call in own for used in call.uses)]
@@ -117,7 +119,7 @@ def generate_script(name: str, inputs: Mapping[str, Column], members: Sequence[M
             **_weight_sources(provenance, split),
             **_names_of_columns(columns, provenance),
             **_output_sources(provenance),
-            imports=_imports([*calls, *(SourceCall(name, module="sklearn.model_selection") for name in split.splitters)]),
+            imports=_imports([*calls, *_weighing_calls(provenance), *split_calls]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
             csv_arguments=_csv_arguments(provenance),
@@ -135,13 +137,11 @@ def _check_heads(provenance: Provenance) -> None:
     """Check that the lines of a script can read and train the heads.
 
     Raises:
-        BackendError: The words of classes are not recorded, classes have weights, or several heads have one column.
+        BackendError: The words of classes are not recorded, or several heads have one column.
     """
     remedy = "export the network (--format keras)"
     if provenance.has_words and not provenance.classes:
         raise BackendError(f"the model was registered without the words of its classes, so there is no script; {remedy}")
-    if provenance.class_weights:
-        raise BackendError(f"heads with class_weight have no script; {remedy}")
     if len(set(provenance.columns.values())) < len(provenance.columns):
         raise BackendError(f"several heads of one target column have no script; {remedy}")
 
@@ -177,7 +177,8 @@ def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any
     """What the template writes of missing targets and weights."""
     columns = list(dict.fromkeys(column for of_head in provenance.weights.values() for column in of_head))
     return {
-        "is_weighed": provenance.partial_targets or bool(columns),
+        "is_weighed": provenance.partial_targets or bool(columns) or bool(provenance.class_weights),
+        "class_weights": _class_weights(provenance),
         "weight_columns": columns,
         "weights": [
             f"{source(head)}: [{', '.join(map(source, of_head))}]" for head, of_head in provenance.weights.items() if of_head
@@ -190,6 +191,22 @@ def _weight_sources(provenance: Provenance, split: SplitSource) -> dict[str, Any
         ],
         "missing_texts": [source(code) for code in provenance.missing if isinstance(code, str)],
     }
+
+
+def _weighing_calls(provenance: Provenance) -> list[SourceCall]:
+    """What the script imports to weigh rows by their classes."""
+    return [SourceCall("compute_sample_weight", module="sklearn.utils.class_weight")] if provenance.class_weights else []
+
+
+def _class_weights(provenance: Provenance) -> list[str]:
+    """The lines that say what rows of each class count, by target column: `balanced`, or by the number of the class."""
+    lines = []
+    for head, given in provenance.class_weights.items():
+        weight = class_weight(head, given, provenance.classes[head], head)
+        begin = f"CLASS_WEIGHT[{source(provenance.columns[head])}] = "
+        by_class = [f"{number}: {own}" for number, own in enumerate(weight or ())]
+        lines.append(f"{begin}{source(weight)}" if isinstance(weight, str) else laid_out(by_class, f"{begin}{{", "}"))
+    return lines
 
 
 def _names_of_columns(columns: InputSource, provenance: Provenance) -> dict[str, Any]:
