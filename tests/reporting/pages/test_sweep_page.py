@@ -361,7 +361,7 @@ def test_small_networks_are_drawn_against_accurate_ones() -> None:
 def test_page_compares_the_finalist_with_the_best_baseline_of_each_head() -> None:
     report, _ = finished_sweep()
     weakest = replace(report.summary.baselines[0], name="weakest", scores=MeanScores({"PE": 0.1, "V": 0.1, "mean": 0.1}, {}))
-    strongest = replace(weakest, name="strongest", scores=MeanScores({"PE": 0.5, "V": 0.5, "mean": 0.5}, {}))
+    strongest = replace(weakest, name="strongest", scores=MeanScores({"PE": 0.5, "V": 0.5, "mean": 0.5}, {}), estimators={})
     summary = replace(report.summary, baselines=(weakest, strongest))
     compared = replace(report, summary=summary)
     headline = answer_sentence(compared)
