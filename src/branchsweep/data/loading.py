@@ -200,8 +200,8 @@ def with_resolved_columns(experiment: Experiment, data: TableData | None = None)
     if experiment.table.source == POWER_PLANT_TABLE or not is_open:
         return experiment
     keys = column_keys(experiment)
-    read = _read_file(experiment, data, ColumnSelection(keys)) if not isinstance(data, pd.DataFrame) else None
-    table = read or from_dataframe(data, list(keys))
+    selection = ColumnSelection(keys)
+    table = from_dataframe(data, list(keys)) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
     require_columns(table.frame.columns, keys, table.location)
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     resolved = _with_kinds(experiment, table)
