@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.codec import NullableFloat
+from branchsweep.config.metric_names import ACCURACY, ROC_AUC
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.classification import THRESHOLD
 from branchsweep.metrics.functions import ScoredKind
-from branchsweep.metrics.names import ACCURACY, ROC_AUC
 from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.metrics.significance import PairedPredictions, standardized
 from branchsweep.types import Floats

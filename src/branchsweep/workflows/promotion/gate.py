@@ -40,13 +40,9 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import ScoredKind
-<<<<<<< HEAD
 from branchsweep.metrics.names import higher_is_better
 from branchsweep.metrics.objectives import ranking_label, to_maximize
-=======
-from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.paired_tests import PairedTest, paired_tests
->>>>>>> 3f6b95f (McNemar's and DeLong's tests stand beside the evidence of gate and comparison)
 from branchsweep.metrics.significance import (
     ComparedMetrics,
     Difference,
