@@ -45,7 +45,7 @@ class HeadContract:
         """How an experiment asks for the kind."""
         if head.task in (kinds.REGRESSION, "", None) or head.name in kinds.HEADS:
             return HeadSettings(loss=head.name)
-        classes = [str(number) for number in range(head.units)] if head.units > 1 else None
+        classes = [str(number) for number in range(head.units)] if head.task == kinds.MULTICLASS else None
         levels = list(kinds.quantile_levels(head.name))
         if levels:
             key, value = ("quantile", levels[0]) if len(levels) == 1 else ("quantiles", levels)
@@ -63,6 +63,24 @@ class HeadContract:
         if head.units > 1:
             return 3.0 * np.random.default_rng(5).normal(size=(len(targets), head.units))
         return targets + np.linspace(-3.0, 3.0, len(targets))[:, None]
+
+    @pytest.fixture
+    def perfect(self, head: Head, targets: Floats) -> Floats:
+        """`(units, rows)` predictions than which none is better."""
+        if head.task == kinds.MULTICLASS:
+            return (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
+        return np.repeat(targets.T, head.units, axis=0)
+
+    @pytest.fixture
+    def constants(self, head: Head, targets: Floats) -> list[Floats]:
+        """`(units, 1)` raw outputs, the best constant among them."""
+        levels = kinds.quantile_levels(head.name)
+        if len(levels) > 1:
+            return [np.quantile(targets, levels, method="inverted_cdf")[:, None]]
+        if head.task == kinds.MULTICLASS:
+            shares = np.array([np.mean(targets == number) for number in range(head.units)])
+            return [np.log(np.maximum(shares, 1e-12))[:, None]]
+        return [np.full((head.units, 1), constant) for constant in np.linspace(-3, 3, 6001)]
 
     def test_its_name_is_that_of_the_settings_that_ask_for_it(self, head: Head, settings: HeadSettings) -> None:
         assert settings.kind == head.name
@@ -85,18 +103,10 @@ class HeadContract:
     def test_the_prediction_equals_the_output_activation_of_keras(self, head: Head, outputs: Floats) -> None:
         activation = keras.activations.get(head.output_activation)
         expected = np.asarray(activation(keras.ops.convert_to_tensor(outputs.astype(np.float32))))
-        expected = np.sort(expected, axis=1) if head.task == kinds.QUANTILE else expected
+        expected = np.sort(expected, axis=1) if head.is_sorted else expected
         np.testing.assert_allclose(head.predict(NUMPY, outputs.T).T, expected, rtol=1e-5)
 
-    def test_the_score_of_the_best_constant_is_zero(self, head: Head, targets: Floats) -> None:
-        levels = kinds.quantile_levels(head.name)
-        if len(levels) > 1:
-            constants = [np.quantile(targets, levels, method="inverted_cdf")[:, None]]
-        elif head.units > 1:
-            shares = np.array([np.mean(targets == number) for number in range(head.units)])
-            constants = [np.log(np.maximum(shares, 1e-12))[:, None]]
-        else:
-            constants = [np.array([[constant]]) for constant in np.linspace(-3, 3, 6001)]
+    def test_the_score_of_the_best_constant_is_zero(self, head: Head, targets: Floats, constants: list[Floats]) -> None:
         rows = np.ones((1, len(targets)))
         deviance = min(
             float(np.prod(head.deviance_factors(NUMPY, constant * rows, targets.T), axis=0).sum()) for constant in constants
@@ -109,18 +119,13 @@ class HeadContract:
         expected = metric_function(head, head.score)(targets[:, 0], predicted)
         assert 1 - deviance / head.null_deviance(targets)[0] == pytest.approx(expected, abs=1e-6)
 
-    def test_the_score_of_a_perfect_prediction_is_1(self, head: Head, targets: Floats) -> None:
-        perfect = targets[:, 0]
-        if head.task == kinds.QUANTILE and head.units > 1:
-            perfect = np.repeat(targets.T, head.units, axis=0)
-        elif head.units > 1:
-            perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
-        assert metric_function(head, head.score)(targets[:, 0], perfect) == pytest.approx(1.0, abs=1e-6)
+    def test_the_score_of_a_perfect_prediction_is_1(self, head: Head, targets: Floats, perfect: Floats) -> None:
+        own = of_head(perfect.T, slice(0, head.units))
+        assert metric_function(head, head.score)(targets[:, 0], own) == pytest.approx(1.0, abs=1e-6)
 
-    def test_a_perfect_member_of_an_ensemble_has_all_weight(self, head: Head, targets: Floats, outputs: Floats) -> None:
-        perfect = np.repeat(targets.T, head.units, axis=0)
-        if head.task == kinds.MULTICLASS:
-            perfect = (targets[:, 0] == np.arange(head.units)[:, None]).astype(np.float64)
+    def test_a_perfect_member_of_an_ensemble_has_all_weight(
+        self, head: Head, targets: Floats, outputs: Floats, perfect: Floats
+    ) -> None:
         other = head.predict(NUMPY, outputs.T)
         counts = (1 + np.arange(len(targets)) % 3).astype(np.float64)
         for weights in (None, counts):

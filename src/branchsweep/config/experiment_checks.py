@@ -15,7 +15,7 @@ from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.kinds import BINARY
+from branchsweep.config.kinds import BINARY, output_names
 from branchsweep.config.metric_names import MEAN
 from branchsweep.config.objective_checks import objective_mistakes, resolved_metric_mistakes
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float, extreme_values
@@ -97,6 +97,7 @@ def _prediction_name_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         taken = {
             "the probabilities": probability_columns(head, settings.classes or []) if has_classes else [],
             "a quantile": quantile_columns(head, settings.quantiles or []),
+            "an output": [f"{head}_{name}" for name in output_names(settings.kind)],
         }
         for what, names in taken.items():
             for name in experiment.heads.keys() & names:

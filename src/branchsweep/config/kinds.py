@@ -195,6 +195,9 @@ ACTIVATIONS = _kind_names(
 HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
 """By loss, the name of the metric that is the head's score."""
 
+HEAD_OUTPUTS: dict[str, tuple[str, ...]] = {}
+"""By loss of heads of several units, how the columns of their predictions end."""
+
 HEAD_METRICS: dict[str, tuple[str, ...]] = {}
 """By loss of a kind that a user registered, the names of all its metrics; those of built-in kinds go with their score."""
 
@@ -256,9 +259,16 @@ def quantile_levels(kind: str) -> tuple[float, ...]:
     return tuple(map(float, found["levels"].split(", "))) if found else ()
 
 
+def output_names(kind: str) -> tuple[str, ...]:
+    """How the columns of predictions of a kind of several units end; none of a kind of one unit, of classes or of quantiles."""
+    if kind in HEAD_SCORES or kind not in HEADS:
+        return HEAD_OUTPUTS.get(kind, ())
+    return tuple(HEADS.of_package(kind).output_names)
+
+
 def output_units(kind: str) -> int:
-    """The output units of a kind, as far as its name says: one of a kind that is not built in."""
-    return class_count(kind) or max(1, len(quantile_levels(kind)))
+    """The output units of a kind."""
+    return class_count(kind) or max(1, len(quantile_levels(kind)), len(output_names(kind)))
 
 
 DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"

@@ -201,8 +201,8 @@ class ScoredKind(Protocol):
 
 def metric_function(kind: ScoredKind, metric: str) -> MetricFunction:
     """The function of a metric of heads of this kind."""
-    functions = METRIC_FUNCTIONS if kind.units == 1 else FUNCTIONS_OF_UNITS
-    return _with_arguments(functions[metric], kind, metric)
+    of_units = FUNCTIONS_OF_UNITS if kind.units > 1 else {}
+    return _with_arguments(of_units.get(metric) or METRIC_FUNCTIONS[metric], kind, metric)
 
 
 ScoreKey = tuple[str, int, tuple[tuple[str, float | tuple[float, ...]], ...]]
@@ -243,7 +243,8 @@ def register_metric(name: str, metric: Metric, function: MetricFunction) -> None
     Args:
         name: As in `r2/PE`.
         metric: Its label and its direction.
-        function: Computes it. Of rows that have weights it is called with three arguments, else with two.
+        function: Computes it. Of rows that have weights it is called with three arguments, else with two. Predictions of a head
+            of several units are `(units, rows)`, and actual values `(rows,)`.
     """
     METRICS[name] = metric
     METRIC_FUNCTIONS[name] = function

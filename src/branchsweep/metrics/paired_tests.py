@@ -176,7 +176,7 @@ def over_parts(by_part: Sequence[Sequence[PairedTest]]) -> list[PairedTest]:
     """The tests of several parts of a table as one for each head and test.
 
     The p-value is twice the median, at most 1, which is valid however the parts depend on each other (Meinshausen, Meier and
-    Bühlmann 2009, "p-Values for High-Dimensional Regression"). Difference and statistic are means.
+    Bühlmann 2009, "p-Values for High-Dimensional Regression"). Difference and statistic are medians.
 
     Args:
         by_part: Of every part the tests that there are.
@@ -188,8 +188,8 @@ def over_parts(by_part: Sequence[Sequence[PairedTest]]) -> list[PairedTest]:
     return [
         replace(
             own[0],
-            difference=float(np.mean([test.difference for test in own])),
-            statistic=float(np.mean([test.statistic for test in own])),
+            difference=float(np.median([test.difference for test in own])),
+            statistic=float(np.median([test.statistic for test in own])),
             p=_twice_the_median([test.p for test in own]),
             p_exact=_twice_the_median([test.p_exact for test in own]),
             rows=sum(test.rows for test in own),

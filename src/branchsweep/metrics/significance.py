@@ -149,6 +149,8 @@ def _scores_of_head(kind: ScoredKind, axis: int, *values: Floats) -> Floats:
     function = metric_function(kind, kind.score)
     moved = [np.moveaxis(own, axis, -1) for own in values]
     rows = [own.reshape(-1, own.shape[-1]) for own in moved]
+    if kind.units > 1:
+        rows[1] = values[1].reshape(-1, *values[1].shape[-2:])
     scores = [function(*of_one) for of_one in zip(*rows, strict=True)]
     return np.array(scores).reshape(moved[0].shape[:-1])
 

@@ -44,13 +44,15 @@ ALL_HEADS = ""
 
 @dataclass(frozen=True, slots=True)
 class EstimatorsOfUnits:
-    """An estimator for each of a head's quantiles, whose predictions of a row are sorted.
+    """An estimator for each of a head's units, such as its quantiles.
 
     Args:
-        estimators: By level.
+        estimators: By unit.
+        is_sorted: Whether the predictions of a row are sorted.
     """
 
     estimators: tuple[Any, ...]
+    is_sorted: bool
 
     def fit(self, X: Floats, y: Floats, **arguments: Any) -> None:
         """Learn the targets `(n,)`."""
@@ -58,8 +60,9 @@ class EstimatorsOfUnits:
             estimator.fit(X, y, **arguments)
 
     def predict(self, X: Floats) -> Floats:
-        """The quantiles `(n, levels)`."""
-        return np.sort(np.column_stack([estimator.predict(X) for estimator in self.estimators]), axis=1)
+        """What the units predict `(n, units)`."""
+        predicted = np.column_stack([estimator.predict(X) for estimator in self.estimators])
+        return np.sort(predicted, axis=1) if self.is_sorted else predicted
 
 
 class Estimator(Protocol):
@@ -129,7 +132,7 @@ class ClassEstimator:
 
 
 def _of_scikit_learn(estimator: Any) -> Any:
-    """The estimator that predicts a head, or the list of those of its quantiles."""
+    """The estimator that predicts a head, or the list of those of its units."""
     if isinstance(estimator, EstimatorsOfUnits):
         return list(estimator.estimators)
     return estimator.estimator if isinstance(estimator, ClassEstimator) else estimator
@@ -179,7 +182,7 @@ def make_estimators(
         params_of_head = given.get(head, given.get(ALL_HEADS, {}))
         own, *others = (_with_params(estimator, name, params_of_head) for estimator in kind.estimators(name, seed))
         if others:
-            found[head] = EstimatorsOfUnits((own, *others))
+            found[head] = EstimatorsOfUnits((own, *others), kind.is_sorted)
         else:
             found[head] = own if kind.units == 1 else ClassEstimator(own, kind.units)
     return found

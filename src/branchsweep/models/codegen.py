@@ -17,7 +17,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from branchsweep.config.codec import from_data
-from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import Column
 from branchsweep.config.sections.database import sql_statement
 from branchsweep.data.class_weights import class_weight
@@ -450,7 +449,7 @@ class _Network:
     @property
     def sorted_heads(self) -> list[str]:
         """The heads with several quantiles."""
-        return [head for head, loss in self.losses.items() if len(quantile_levels(loss)) > 1]
+        return [head for head, loss in self.losses.items() if head_kind(loss).is_sorted]
 
     @property
     def loss_sources(self) -> dict[str, str]:

@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.codec import to_data
-from branchsweep.config.kinds import quantile_levels
 from branchsweep.config.sections.columns import as_written
 from branchsweep.data.distributions import distribution
 from branchsweep.data.encoders.encoder import FittedEncoder
@@ -221,7 +220,7 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
 
 def _with_sorted_quantiles(network: keras.Model, model: ExportedModel) -> keras.Model:
     """The network, where heads with several quantiles predict them in order."""
-    several = [head for head, loss in model.losses.items() if len(quantile_levels(loss)) > 1]
+    several = [head for head, kind in model.kinds.items() if kind.is_sorted]
     if not several:
         return network
     outputs = dict(network.output)

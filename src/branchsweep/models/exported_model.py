@@ -243,4 +243,7 @@ class ExportedModel:
         if head in self.classes:
             return {"classes": list(self.classes[head])}
         levels = quantile_levels(self.losses.get(head, DEFAULT_HEAD))
-        return {"quantiles": list(levels)} if len(levels) > 1 else {}
+        if len(levels) > 1:
+            return {"quantiles": list(levels)}
+        names = self.kinds[head].output_names
+        return {"outputs": list(names)} if names else {}

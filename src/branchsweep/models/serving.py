@@ -93,6 +93,9 @@ CLASS_PROBABILITY_COLUMN = "{head}_probability_{label}"
 QUANTILE_COLUMN = "{head}_q{percent:g}"
 """The column of one of a head's several quantiles: `V_q10`."""
 
+OUTPUT_COLUMN = "{head}_{name}"
+"""The column of one of several outputs of a head that are neither probabilities nor quantiles."""
+
 THRESHOLD = 0.5
 """The positive class is predicted where its probability is above this."""
 
@@ -175,13 +178,26 @@ def with_estimators(
             of_each = list(units.values()) if len(own) == len(units) else [1]  # one estimator may predict all heads, of numbers
             parts = zip(own, of_each, strict=True)
             of_heads = np.column_stack([estimated(estimator, encoded[known], count) for estimator, count in parts])
+            _sort_quantiles(of_heads, manifest)
             predictions[known] += of_heads * _by_output(member["shares"], units)
     return predictions
 
 
+def _sort_quantiles(values: Floats, manifest: Mapping[str, Any]) -> None:
+    """Sort each head's several quantiles in the rows of predictions `(rows, outputs)`."""
+    end = 0
+    for head, units in zip(manifest["heads"], output_units(manifest).values(), strict=True):
+        end += units
+        if "quantiles" in head:
+            values[:, end - units : end].sort(axis=1)
+
+
 def output_units(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """By head the columns of its predictions: one for each of more than two classes, or of several quantiles."""
-    return {head["name"]: len(head.get("quantiles", ())) or _unit_count(head.get("classes", ())) for head in manifest["heads"]}
+    """By head the columns of its predictions: one for each of more than two classes, or of several quantiles or outputs."""
+    return {
+        head["name"]: len(head.get("quantiles", ()) or head.get("outputs", ())) or _unit_count(head.get("classes", ()))
+        for head in manifest["heads"]
+    }
 
 
 def _unit_count(classes: Sequence[str]) -> int:
@@ -197,12 +213,12 @@ def estimated(estimator: Any, values: Floats, units: int = 1) -> Floats:
     """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1.
 
     Args:
-        estimator: The estimator; of several quantiles a list, whose predictions of a row are sorted.
+        estimator: The estimator; or a list of those of a head's several units.
         values: `(rows, columns)`.
         units: Of more than one, the classes, whose probabilities `(rows, units)` it predicts. One that it has not seen has 0.
     """
     if isinstance(estimator, list):
-        return np.sort(np.column_stack([own.predict(values) for own in estimator]), axis=1)
+        return np.column_stack([own.predict(values) for own in estimator])
     if not hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict(values))
     if units > 1:
@@ -530,6 +546,8 @@ def output_column_names(described: Mapping[str, Any]) -> list[str]:
     head, classes = described["name"], described.get("classes", [])
     if "quantiles" in described:
         return [QUANTILE_COLUMN.format(head=head, percent=100 * level) for level in described["quantiles"]]
+    if "outputs" in described:
+        return [OUTPUT_COLUMN.format(head=head, name=name) for name in described["outputs"]]
     if _unit_count(classes) > 1:
         return [CLASS_PROBABILITY_COLUMN.format(head=head, label=label) for label in classes]
     return [PROBABILITY_COLUMN.format(head=head)] if classes else [head]

@@ -9,13 +9,13 @@ from branchsweep.metrics.names import label
 from branchsweep.metrics.paired_tests import PairedTest, PairedTestName
 from branchsweep.reporting.formatting import format_difference, format_p_cell
 
-PAIRED_TEST_TITLE = "{second} against {first} on the same test rows"
+PAIRED_TEST_TITLE = "{second} against {first} on the same test rows (decides nothing)"
 """What stands above the table."""
 
 PAIRED_TEST_COLUMNS = ("head", "test", "difference", "z", "p", "rows")
 """The columns of the table."""
 
-PAIRED_TESTS_OF_HALVES = "p: twice the median over the halves, at most 1; difference and z: means"
+PAIRED_TESTS_OF_HALVES = "p: twice the median over the halves, at most 1; difference and z: medians"
 """How the tests of several halves are one."""
 
 _NAMES = {PairedTestName.MCNEMAR: "McNemar (mid-p)", PairedTestName.DELONG: "DeLong"}

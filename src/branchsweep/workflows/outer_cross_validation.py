@@ -270,7 +270,7 @@ def _tables(outer: OuterContext, folds: Sequence[PredictedFold]) -> dict[str, st
     classes, kinds = outer.dataset.classes, kinds_by_head(outer.experiment)
     columns = ["row", "fold"]
     for head, kind in kinds.items():
-        labels = classes.get(head) or [f"{100 * level:g} %" for level in quantile_levels(kind.name)]
+        labels = classes.get(head) or kind.output_names or [f"{100 * level:g} %" for level in quantile_levels(kind.name)]
         of_units = [f" {label}" for label in labels] if kind.units > 1 else [""]
         columns += [f"{head} actual", *(f"{head} predicted{label}" for label in of_units)]
     own_columns = output_columns(kinds.values())

@@ -27,6 +27,9 @@ class Head(ABC):
         name: As `loss` in YAML; the task where that has one loss, with what else it is given (`binary`, `quantile(0.9)`).
         task: The question that it answers (`regression`).
         units: Units of the output layer, and columns of a prediction.
+        output_names: Of several units that are neither classes nor quantiles, how the columns of a prediction end:
+            `load_low`, `load_high` for `("low", "high")`.
+        is_sorted: Whether the columns of a prediction ascend in every row, whatever the raw outputs are.
         output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
         has_intervals: Whether the distance of an actual value from its prediction makes a prediction interval.
         metrics: The names of what is recorded of the predictions; `metrics/names.py` has their directions,
@@ -42,6 +45,8 @@ class Head(ABC):
     name: str
     task: ClassVar[str]
     units: int = 1
+    output_names: tuple[str, ...] = ()
+    is_sorted: ClassVar[bool] = False
     output_activation: ClassVar[str] = "linear"
     has_intervals: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]

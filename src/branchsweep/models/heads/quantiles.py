@@ -58,6 +58,7 @@ class Quantiles(Head):
     task: ClassVar[str] = kinds.QUANTILE
     metrics: ClassVar[tuple[str, ...]] = (D2_PINBALL, *METRICS_BESIDE[D2_PINBALL])
     score: ClassVar[str] = D2_PINBALL
+    is_sorted: ClassVar[bool] = True
     estimator_labels: ClassVar[Mapping[str, str]] = Quantile.estimator_labels
 
     def __init__(self, levels: Sequence[float]) -> None:

@@ -28,12 +28,16 @@ def register_head(head: Head) -> None:
     or notebook that runs a sweep is not such a module.
 
     Raises:
-        ValueError: The kind has several units: such kinds are built in.
+        ValueError: The kind has several units, and not one name for the column of each.
     """
-    if head.units != 1:
-        raise ValueError(f"got a head of {head.units} units, expected one unit: kinds of several units are built in")
+    expected = head.units if head.units > 1 else 0
+    if not len(set(head.output_names)) == len(head.output_names) == expected:
+        names = ", ".join(head.output_names) or "none"
+        raise ValueError(f"{head.name}: got output_names {names}, expected {expected}: one for each of several units")
     _HEADS.register(head, kinds.registering_module())
     kinds.HEAD_SCORES[head.name] = head.score
+    if head.output_names:
+        kinds.HEAD_OUTPUTS[head.name] = tuple(head.output_names)
     kinds.HEAD_METRICS[head.name] = head.metrics
 
 
@@ -41,6 +45,7 @@ def unregister_head(name: str) -> None:
     """Offer a kind no longer."""
     _HEADS.unregister(name)
     kinds.HEAD_SCORES.pop(name, None)
+    kinds.HEAD_OUTPUTS.pop(name, None)
     kinds.HEAD_METRICS.pop(name, None)
 
 

@@ -94,8 +94,12 @@ def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictio
             _roc_by_class(left, of_head, classes)
             _confusion(right, of_head, classes)
         elif kind.units > 1:
-            _scatter(left, HeadPredictions(of_head.actual, of_head.predicted[(kind.units - 1) // 2]), unit)
-            _shares_below(right, of_head, quantile_levels(kind.name))
+            middle = HeadPredictions(of_head.actual, of_head.predicted[(kind.units - 1) // 2])
+            _scatter(left, middle, unit)
+            if levels := quantile_levels(kind.name):
+                _shares_below(right, of_head, levels)
+            else:
+                _residuals(right, middle, unit)
         elif kind.is_probability:
             _roc(left, of_head)
             _reliability(right, of_head)

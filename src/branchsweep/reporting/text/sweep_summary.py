@@ -208,7 +208,7 @@ def _best_baselines(result: SweepSummary) -> RenderableType:
         TableColumn("finalist", right=True),
         TableColumn("best baseline", right=True),
         TableColumn("difference", right=True),
-        TableColumn("", is_text=True),
+        TableColumn("name", is_text=True),
     )
     rows = [
         TableRow(
