@@ -47,7 +47,7 @@ class Twice(Head):
     name = "twice"
     task: ClassVar[str] = "regression"
     units = 2
-    output_names = ("left", "right")
+    output_names: tuple[str, ...] = ("left", "right")
     metrics: ClassVar[tuple[str, ...]] = ("r2_of_both",)
     score: ClassVar[str] = "r2_of_both"
 
