@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,3 +71,17 @@ def own_layer(_: Any, inputs: int, heads: Mapping[str, int]) -> keras.Model:
 def failing(*_: Any) -> keras.Model:
     """Fails for every trial."""
     raise ZeroDivisionError("always")
+
+
+def ending(*_: Any) -> keras.Model:
+    """Ends the process."""
+    sys.exit(3)
+
+
+def untidy(_: Any, inputs: int, heads: Mapping[str, int]) -> keras.Model:
+    """Prints, and changes the working directory and the precision of Keras's layers."""
+    print("building")  # noqa: T201  # as users do
+    os.chdir("/")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    columns = keras.Input((inputs,))
+    return keras.Model(columns, _heads(columns, heads))

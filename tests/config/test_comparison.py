@@ -57,6 +57,43 @@ def with_contestants(**more: Any) -> dict[str, Any]:
     return {**DATA["contestants"], **more}
 
 
+BUILT = {
+    **EXPERIMENT,
+    "space": {"builder": "networks:build", "dimensions": {"blocks": {"type": "int", "low": 1, "high": 4}}},
+    "search": {},
+}
+
+
+def test_contestants_have_the_networks_of_a_builder_and_fix_its_hyperparameters() -> None:
+    contestants = {
+        "branched": {"kind": "network"},
+        "one": {"kind": "network", "fixed": {"blocks": 1}},
+        "single": {"kind": "single"},
+    }
+    comparison = make(experiment=BUILT, contestants=contestants)
+    derived = [
+        comparison.experiment,
+        comparison.experiment.with_fixed({"blocks": 1}),
+        comparison.experiment.for_single_head("V"),
+    ]
+    assert [experiment.space.builder for experiment in derived] == ["networks:build"] * 3
+    assert derived[1].space.fixed == {"blocks": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        (
+            {"contestants": {"one": {"kind": "network", "fixed": {"trunk.depth": 1}}, "two": {"kind": "single"}}},
+            ("contestants", "one", "fixed", "trunk.depth"),
+        ),
+        ({"contestants": {"one": {"kind": "network"}, "two": {"kind": "single"}}, "sharing": {"layers": 2}}, ("sharing",)),
+    ],
+)
+def test_what_networks_of_a_builder_do_not_have_is_no_part_of_their_comparison(changes: Any, path: Any) -> None:
+    assert [found for found, _ in mistakes(experiment=BUILT, **changes)] == [path]
+
+
 def mistakes(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
     with pytest.raises(ValidationError) as caught:
         make(**changes)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.errors import BackendError
 from branchsweep.models import serving
-from branchsweep.models.built_network import BuildError
+from branchsweep.models.built_network import BuildError, BuiltNetwork, build
 from branchsweep.models.codegen import script_from_manifest
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import recipe_for
@@ -129,6 +130,8 @@ WRONG = {
     "own_layer": "your class Doubled",
     "absent": "has no function absent",
     "failing": "ZeroDivisionError: always for",
+    "failin": "did you mean 'failing'",
+    "ending": r"it calls sys.exit\(3\)",
 }
 """By function of `built_networks`, what the message says."""
 
@@ -143,6 +146,27 @@ def test_a_function_that_cannot_be_used_is_one_message_before_anything_is_traine
 def test_a_module_that_is_not_there_is_named() -> None:
     with pytest.raises(BuildError, match=r"absent_module cannot be imported .* PYTHONPATH"):
         check_builder(experiment("absent_module:build"), print)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("import absent_package", "'absent_package'"), ("import sys; sys.exit(4)", "sys.exit")]
+)
+def test_a_module_whose_own_import_fails_is_not_looked_for_elsewhere(
+    code: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_networks.py").write_text(code, encoding="utf-8")
+    with pytest.raises(BuildError, match=said) as error:
+        check_builder(experiment("broken_networks:build"), print)
+    assert "PYTHONPATH" not in str(error.value)
+
+
+def test_a_function_changes_nothing_of_the_process(capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path.cwd(), keras.config.dtype_policy().name
+    model = build(BuiltNetwork("built_networks:untidy", {}), 2, {"level": 1})
+    assert model.layers[-1].dtype_policy.name == "mixed_bfloat16"
+    assert (Path.cwd(), keras.config.dtype_policy().name) == before
+    assert capsys.readouterr() == ("", "building\n")
 
 
 def test_users_are_told_how_such_networks_train() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
-    from branchsweep.workflows.records.trial_filter import TrialFilter
+    from branchsweep.workflows.records.trial_filter import Condition, TrialFilter
     from branchsweep.workflows.sweep_report import Files, SweepReport
 
 REPORT = "report.html"
@@ -107,7 +107,8 @@ def show(
         return
     if trial is None:
         most = most if most or as_json else MOST_TRIALS
-        trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], where or [], most, recorded.record.score_metrics)
+        conditions = _conditions(recorded, where or [])
+        trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], conditions, most, recorded.record.score_metrics)
         board = _leaderboard(recorded, trial_filter)
         if as_json:
             print_json(board.to_json())
@@ -165,6 +166,15 @@ def _finished_result(recorded: ComparisonArchive) -> ComparisonResult:
     if result is None:
         raise UserError(f"the comparison '{recorded.comparison.name}' is not finished: resume it with branchsweep compare")
     return result
+
+
+def _conditions(recorded: SweepReader, where: Sequence[str]) -> list[Condition]:
+    """The conditions on the hyperparameters of a recorded sweep."""
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
+    from branchsweep.workflows.records.trial_filter import Condition
+
+    space = parse_recorded_experiment(recorded.yaml, recorded.label).space if where else None
+    return [Condition.parsed(text, list(recorded.record.score_metrics), space) for text in where]
 
 
 def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboard:

@@ -119,6 +119,11 @@ def without_effect(name: str, heads: Iterable[str]) -> bool:
     return found is not None and found.name in WITHOUT_EFFECT
 
 
+def no_effect(name: str, builder: str) -> str:
+    """That a hyperparameter has no effect on the networks of a builder, as a message."""
+    return f"{name} has no effect: networks of a builder ({builder}) train by Keras's fit, which has no such thing"
+
+
 def training_params() -> list[str]:
     """The hyperparameters that mean in the space of a builder what they mean elsewhere."""
     return [name for name in HYPERPARAMETERS if not is_own(name, ()) and name not in WITHOUT_EFFECT]

@@ -17,7 +17,6 @@ from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, 
 from branchsweep.config.estimator_names import is_joint
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.file_model import FileModel, file_path
-from branchsweep.config.hyperparameters import value_problem
 from branchsweep.config.sections.estimators import TunedEstimator
 from branchsweep.config.sections.heads import MAX_HEADS
 from branchsweep.config.sections.split import no_halves_reason
@@ -188,7 +187,7 @@ class Comparison(FileModel):
                 elif chain is not None and sorted(chain) != sorted(heads):
                     yield (*path, "chain"), f"got {', '.join(chain)}, expected each of the heads {', '.join(heads)} once"
                 continue
-            yield from _fixed_mistakes((*path, "fixed"), contestant.fixed, heads)
+            yield from _fixed_mistakes((*path, "fixed"), contestant.fixed, contestant.experiment or self.experiment)
             if contestant.experiment is not None and (given := _columns(contestant.experiment)) != expected:
                 message = f"got an experiment with {given}, expected those of the comparison's experiment: {expected}"
                 yield (*path, "experiment"), message
@@ -210,8 +209,11 @@ class Comparison(FileModel):
     def _sharing_mistakes(self) -> Iterator[KeyMistake]:
         if self.sharing is None:
             return
-        heads = list(self.experiment.heads)
-        yield from _fixed_mistakes(("sharing", "fixed"), self.sharing.fixed, heads)
+        if self.experiment.space.builder:
+            message = f"the layers that heads share are varied of built-in networks alone, and {self.experiment.space.builder} "
+            yield ("sharing",), f"{message}builds these; leave it out"
+            return
+        yield from _fixed_mistakes(("sharing", "fixed"), self.sharing.fixed, self.experiment)
         for name in self.sharing.fixed:
             if name.endswith((".depth", ".exit", ".reads")):
                 yield ("sharing", "fixed", name), "depths, and where branches begin, are varied here: see sharing.layers"
@@ -307,8 +309,8 @@ def _columns(experiment: Experiment) -> str:
     return f"heads {dict(experiment.columns)} and inputs {list(experiment.table.inputs)}"
 
 
-def _fixed_mistakes(path: tuple[str, ...], fixed: Fixed, heads: list[str]) -> Iterator[KeyMistake]:
+def _fixed_mistakes(path: tuple[str, ...], fixed: Fixed, experiment: Experiment) -> Iterator[KeyMistake]:
     for name, value in fixed.items():
-        problem = value_problem(name, value, heads)
+        problem = experiment.value_problem(name, value)
         if problem:
             yield (*path, name), problem

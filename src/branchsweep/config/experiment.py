@@ -12,10 +12,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from branchsweep.config.builders import is_own, no_effect, own_problem, without_effect
 from branchsweep.config.config_model import LONG_TEXT, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel, file_path
-from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
+from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter, value_problem
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
@@ -33,7 +34,7 @@ from branchsweep.config.sections.training import Fit, Phase, Pruning, default_pr
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.errors import ConfigError, did_you_mean
-from branchsweep.trial import Params, Score, Status
+from branchsweep.trial import Params, ParamValue, Score, Status
 
 MAX_BASELINES = 32
 """The most baselines."""
@@ -125,6 +126,15 @@ class Experiment(FileModel):
     def hyperparameter(self, name: str) -> Hyperparameter | None:
         """The hyperparameter of this name: one of training or of the built-in networks, or the builder's own; None for none."""
         return self.space.own_hyperparameter(name, list(self.heads)) or find_hyperparameter(name, self.heads)
+
+    def value_problem(self, name: str, value: ParamValue) -> str:
+        """What is wrong with a value of a hyperparameter of this name, as a message; empty where nothing is."""
+        heads, space = list(self.heads), self.space
+        if space.builder and is_own(name, heads):
+            return own_problem(name, [*space.dimensions, *space.fixed], [value])
+        if space.builder and without_effect(name, heads):
+            return no_effect(name, space.builder)
+        return value_problem(name, value, heads)
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -314,7 +324,7 @@ class Experiment(FileModel):
         }
         return self.model_copy(
             update={
-                "space": SearchSpace(dimensions=dimensions, fixed={**self.space.fixed, **fixed}),
+                "space": self.space.replaced(dimensions, {**self.space.fixed, **fixed}),
                 "search": self.search.model_copy(update={"initial_trials": initial_trials}),
             }
         )
@@ -352,7 +362,7 @@ class Experiment(FileModel):
             update={
                 "name": f"{self.name}-{head}",
                 "heads": {head: self.heads[head]},
-                "space": SearchSpace(dimensions=dimensions, fixed=kept(self.space.fixed)),
+                "space": self.space.replaced(dimensions, kept(self.space.fixed)),
                 "search": self.search.model_copy(update={"initial_trials": initial_trials}),
                 "objective": self._objective_of(head),
             }

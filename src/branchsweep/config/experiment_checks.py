@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from branchsweep.config.builders import is_own, own_problem, without_effect
+from branchsweep.config.builders import is_own, no_effect, own_problem, without_effect
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
@@ -168,10 +168,7 @@ def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
                 yield path, problem
             continue
         if space.builder and without_effect(name, heads):
-            message = (
-                f"{name} has no effect: networks of a builder ({space.builder}) train by Keras's fit, which has no such thing"
-            )
-            yield path, message
+            yield path, no_effect(name, space.builder)
             continue
         if find_hyperparameter(name, heads) is None:
             yield path, unknown_name_problem(name, heads)

@@ -13,17 +13,20 @@ for the head of two classes) is added here.
 from __future__ import annotations
 
 import importlib
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from branchsweep.config.builders import look_in_working_folder
-from branchsweep.errors import BackendError, first_line
+from branchsweep.errors import BackendError, did_you_mean, first_line
 from branchsweep.trial import ParamValue
 
 WHERE = "space.builder"
@@ -58,14 +61,17 @@ def load_builder(builder: str) -> Callable[..., Any]:
     module, _, name = builder.partition(":")
     look_in_working_folder()
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        with _contained():
+            imported = importlib.import_module(module)
     except Exception as error:  # a user's module may raise anything
-        where = "its folder must be the working directory, or be on PYTHONPATH; or install it"
-        raise BuildError(
-            f"{module} cannot be imported ({type(error).__name__}: {first_line(error)}): {where}", WHERE
-        ) from error
+        message = f"{module} cannot be imported ({type(error).__name__}: {first_line(error)})"
+        if isinstance(error, ModuleNotFoundError) and error.name in _with_parents(module):
+            message += ": its folder must be the working directory, or be on PYTHONPATH; or install it"
+        raise BuildError(message, WHERE) from error
+    found = getattr(imported, name, None)
     if not callable(found):
-        raise BuildError(f"the module {module} has no function {name}", WHERE)
+        functions = [other for other, value in vars(imported).items() if callable(value)]
+        raise BuildError(f"the module {module} has no function {name}{did_you_mean(name, functions)}", WHERE)
     function: Callable[..., Any] = found
     return function
 
@@ -82,7 +88,9 @@ def build(network: BuiltNetwork, inputs: int, units: Mapping[str, int]) -> Any:
         BuildError: The builder cannot be imported, or returns something else than is expected of it.
         Exception: Whatever the builder raises.
     """
-    model = load_builder(network.builder)(dict(network.hyperparameters), inputs, dict(units))
+    builder = load_builder(network.builder)
+    with _contained():
+        model = builder(dict(network.hyperparameters), inputs, dict(units))
     problem = _problem(model, inputs, units)
     if problem:
         raise BuildError(f"{network.builder} returns {problem}", WHERE)
@@ -130,6 +138,35 @@ def count_parameters(network: BuiltNetwork, inputs: int, units: Mapping[str, int
         raise
     except Exception:  # noqa: BLE001  # whatever a builder raises for some values: their trial has failed
         return 0
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Context for a user's code: what it prints goes to standard error, and the process stays as it was.
+
+    Standard output may be the JSON of a command, paths are relative to the working directory, and the precision that Keras
+    gives new layers is that of all later networks, too.
+
+    Raises:
+        RuntimeError: The code ends the process.
+    """
+    folder, keras = Path.cwd(), sys.modules.get("keras")  # the module may be the first one to import Keras
+    policy = keras.config.dtype_policy() if keras else "float32"
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as error:
+        raise RuntimeError(f"it calls sys.exit({'' if error.code is None else repr(error.code)})") from error
+    finally:
+        os.chdir(folder)
+        if keras := sys.modules.get("keras"):
+            keras.config.set_dtype_policy(policy)
+
+
+def _with_parents(module: str) -> list[str]:
+    """The name of a module, and those of the packages that it is in."""
+    words = module.split(".")
+    return [".".join(words[:end]) for end in range(1, len(words) + 1)]
 
 
 @contextmanager

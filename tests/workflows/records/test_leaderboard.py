@@ -14,7 +14,9 @@ from rich.console import Console, RenderableType
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import Choice, Int
 from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.trials import render_leaderboard, render_trial_details
 from branchsweep.tracking.protocols import SweepRecord
@@ -60,8 +62,9 @@ RESULTS = [
 
 
 def leaderboard_of(results: list[Result] = RESULTS, objective: Objective | None = None, **options: Any) -> Leaderboard:
-    filter_options = {"sort": "objective", "statuses": [], "where": [], "most": None, **options}
-    trial_filter = TrialFilter.parsed(**filter_options, score_metrics=SCORE_METRICS)
+    conditions = [Condition.parsed(text, list(SCORE_METRICS)) for text in options.pop("where", [])]
+    filter_options = {"sort": "objective", "statuses": [], "most": None, **options}
+    trial_filter = TrialFilter.parsed(**filter_options, conditions=conditions, score_metrics=SCORE_METRICS)
     experiment = small() if trial_filter.needs_experiment else None
     run_ids = {result.trial.number: f"run{result.trial.number}" for result in results}
     record = SweepRecord("tiny", "key", "", "", HEADS, SCORE_METRICS, objective or Objective())
@@ -129,6 +132,30 @@ def test_trials_are_filtered_by_status(statuses: list[str], expected: set[int]) 
 )
 def test_trials_are_filtered_by_their_params(where: list[str], expected: set[int]) -> None:
     assert set(numbers(where=where)) == expected
+
+
+BUILT = SearchSpace(
+    builder="networks:build",
+    dimensions={
+        "blocks": Int(type="int", low=1, high=4),
+        "norm": Choice(type="choice", choices=["batch", "layer"]),
+        "gated": Choice(type="choice", choices=[True, False]),
+    },
+)
+
+
+@pytest.mark.parametrize(("where", "is_met"), [("blocks>2", True), ("norm=layer", False), ("gated=true", True)])
+def test_trials_are_filtered_by_hyperparameters_of_a_builder(where: str, is_met: bool) -> None:
+    condition = Condition.parsed(where, ["PE"], BUILT)
+    assert condition.is_met(value_of(condition.name, {"blocks": 3, "norm": "batch", "gated": True}, {}, ["PE"])) == is_met
+    assert not condition.is_met(value_of(condition.name, {}, {}, ["PE"]))  # a condition of the space left it out
+
+
+@pytest.mark.parametrize("where", ["block>2", "trunk.depth>2"])
+def test_what_is_no_hyperparameter_of_a_builder_is_answered_by_those_that_are(where: str) -> None:
+    with pytest.raises(ConfigError, match="blocks, norm, gated") as raised:
+        Condition.parsed(where, ["PE"], BUILT)
+    assert raised.value.where == "--where"
 
 
 def test_the_value_of_a_param_falls_back_to_fixed_values_and_to_all_branches() -> None:

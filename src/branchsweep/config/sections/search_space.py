@@ -52,6 +52,10 @@ class SearchSpace(ConfigModel):
         yield from ((("fixed", name), f"{name} is varied and fixed at once") for name in self.dimensions if name in self.fixed)
         yield from ((("dimensions", *path), message) for path, message in condition_mistakes(self.dimensions))
 
+    def replaced(self, dimensions: Mapping[str, Dimension], fixed: Mapping[str, ParamValue]) -> SearchSpace:
+        """A space of the same networks with other dimensions and fixed values."""
+        return SearchSpace(dimensions=dimensions, fixed=fixed, builder=self.builder)
+
     def own_hyperparameter(self, name: str, heads: Sequence[str]) -> Hyperparameter | None:
         """A hyperparameter of the builder; None for all others, and where there is no builder."""
         if self.builder is None or not is_own(name, heads):

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.config.builders import own_problem
 from branchsweep.config.hyperparameters import find_hyperparameter, unknown_name_problem
 from branchsweep.config.metric_names import MEAN
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.metrics.names import score_names
 from branchsweep.trial import Params, ParamValue, Status
@@ -26,6 +28,8 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
+
+_BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,13 @@ class Condition:
     value: ParamValue
 
     @classmethod
-    def parsed(cls, text: str, heads: Sequence[str]) -> Condition:
+    def parsed(cls, text: str, heads: Sequence[str], space: SearchSpace | None = None) -> Condition:
         """Parse `trunk.depth>=2` or `activation=relu`.
+
+        Args:
+            text: The condition.
+            heads: The names of the heads.
+            space: The search space of the trials, whose builder may have hyperparameters of its own.
 
         Raises:
             ConfigError: The text is no condition, or names no hyperparameter.
@@ -55,7 +64,10 @@ class Condition:
         if not match or not match[3]:
             raise ConfigError(f"got '{text}', expected KEY=VALUE, KEY!=VALUE, KEY<VALUE or the like", "--where")
         name, comparison, given = match[1], match[2].replace("==", "="), match[3]
-        hyperparameter = find_hyperparameter(name, heads)
+        own = space.own_hyperparameter(name, heads) if space else None
+        if own and space and (problem := own_problem(name, [*space.dimensions, *space.fixed], ())):
+            raise ConfigError(problem, "--where")
+        hyperparameter = own or find_hyperparameter(name, heads)
         if hyperparameter is None:
             raise ConfigError(unknown_name_problem(name, heads), "--where")
         if isinstance(hyperparameter.default, str):
@@ -67,13 +79,17 @@ class Condition:
                     "--where",
                 )
             return cls(name, comparison, given)
+        if isinstance(hyperparameter.default, bool) and given in _BOOLEANS:
+            return cls(name, comparison, _BOOLEANS[given])
         try:
             return cls(name, comparison, float(given))
         except ValueError as error:
             raise ConfigError(f"got '{text}', but {name} is a number, and '{given}' is none", "--where") from error
 
-    def is_met(self, value: ParamValue) -> bool:
-        """Whether a value meets the condition. Numbers are equal if nine digits are."""
+    def is_met(self, value: ParamValue | None) -> bool:
+        """Whether a value meets the condition, which None does not. Numbers are equal if nine digits are."""
+        if value is None:
+            return False
         if self.comparison in {"=", "!="} and not isinstance(self.value, str) and not isinstance(value, str):
             return math.isclose(value, self.value, rel_tol=1e-9) == (self.comparison == "=")
         return COMPARISONS[self.comparison](value, self.value)
@@ -97,14 +113,19 @@ class TrialFilter:
 
     @classmethod
     def parsed(
-        cls, sort: str, statuses: Sequence[str], where: Sequence[str], most: int | None, score_metrics: Mapping[str, str]
+        cls,
+        sort: str,
+        statuses: Sequence[str],
+        conditions: Sequence[Condition],
+        most: int | None,
+        score_metrics: Mapping[str, str],
     ) -> TrialFilter:
         """Parse the options of the command line.
 
         Raises:
             ConfigError: An option has a value that is not valid.
         """
-        heads, orders = list(score_metrics), sorts(score_metrics)
+        orders = sorts(score_metrics)
         if sort not in orders:
             message = f"got '{sort}', expected one of {', '.join(orders)}{did_you_mean(sort, orders)}"
             raise ConfigError(message, "--sort")
@@ -114,7 +135,6 @@ class TrialFilter:
             if name.lower() not in known:
                 message = f"got '{name}', expected one of {', '.join(known)}{did_you_mean(name, known)}"
                 raise ConfigError(message, "--status")
-        conditions = [Condition.parsed(text, heads) for text in where]
         return cls(sort, frozenset(known[name.lower()] for name in names), conditions, most)
 
     @property
@@ -129,12 +149,14 @@ def sorts(score_metrics: Mapping[str, str]) -> list[str]:
     return [OBJECTIVE, names.pop(MEAN), *names.values(), NUMBER, SECONDS, PARAMETERS]
 
 
-def value_of(name: str, params: Params, fixed: Params, heads: Sequence[str]) -> ParamValue:
+def value_of(name: str, params: Params, fixed: Params, heads: Sequence[str]) -> ParamValue | None:
     """The value of a hyperparameter in a trial: the search's choice, else what the space fixes, else the default.
 
-    A hyperparameter of one head (`PE.depth`) has by default the value of that of all heads (`branch.depth`).
+    A hyperparameter of one head (`PE.depth`) has by default the value of that of all heads (`branch.depth`); one of a builder
+    has no default: None where the trial's other values leave it out.
     """
     values = {**fixed, **params}
     hyperparameter = find_hyperparameter(name, heads)
-    assert hyperparameter is not None, "conditions name hyperparameters"
+    if hyperparameter is None:
+        return values.get(name)
     return values.get(name, values.get(hyperparameter.name, hyperparameter.default))
