@@ -123,6 +123,15 @@ def test_the_p_value_over_parts_is_twice_their_median() -> None:
     assert found.p_by_part == (0.1, 0.2, 0.9)
 
 
+def test_parts_that_disagree_have_no_small_p_value() -> None:
+    signs = (1, -1, 1, -1, 1)
+    tests = [PairedTest("trip", PairedTestName.DELONG, "roc_auc", 0.1 * sign, 3.0 * sign, 0.003, rows=10) for sign in signs]
+    (found,) = over_parts([[test] for test in tests[:4]])
+    assert found.p == 1.0 and found.statistic == 0.0
+    (agreeing,) = over_parts([[test] for test in tests if test.statistic > 0])
+    assert agreeing.p == pytest.approx(0.006)
+
+
 def test_the_gate_keeps_the_tests_as_evidence_and_decides_as_without_them() -> None:
     paired = table()
     kinds = {"trip": KINDS["trip"]}

@@ -176,7 +176,9 @@ def over_parts(by_part: Sequence[Sequence[PairedTest]]) -> list[PairedTest]:
     """The tests of several parts of a table as one for each head and test.
 
     The p-value is twice the median, at most 1, which is valid however the parts depend on each other (Meinshausen, Meier and
-    Bühlmann 2009, "p-Values for High-Dimensional Regression"). Difference and statistic are medians.
+    Bühlmann 2009, "p-Values for High-Dimensional Regression"). Where parts disagree on which model is better, it is that of the
+    better side: twice the median of the one-sided p-values of a side, for each side, and twice the smaller of these. Difference
+    and statistic are medians.
 
     Args:
         by_part: Of every part the tests that there are.
@@ -190,8 +192,8 @@ def over_parts(by_part: Sequence[Sequence[PairedTest]]) -> list[PairedTest]:
             own[0],
             difference=float(np.median([test.difference for test in own])),
             statistic=float(np.median([test.statistic for test in own])),
-            p=_twice_the_median([test.p for test in own]),
-            p_exact=_twice_the_median([test.p_exact for test in own]),
+            p=_twice_the_median([test.statistic for test in own], [test.p for test in own]),
+            p_exact=_twice_the_median([test.statistic for test in own], [test.p_exact for test in own]),
             rows=sum(test.rows for test in own),
             p_by_part=tuple(test.p for test in own),
         )
@@ -199,6 +201,13 @@ def over_parts(by_part: Sequence[Sequence[PairedTest]]) -> list[PairedTest]:
     ]
 
 
-def _twice_the_median(p_values: Sequence[float]) -> float:
-    """NaN if one is NaN."""
-    return float(np.minimum(1.0, 2 * np.median(p_values)))
+def _twice_the_median(statistics: Sequence[float], p_values: Sequence[float]) -> float:
+    """See `over_parts`; NaN if one is NaN.
+
+    Args:
+        statistics: Of each part, whose signs say which model is better.
+        p_values: Of each part, two-sided.
+    """
+    halved = np.asarray(p_values) / 2
+    second = float(np.median(np.where(np.asarray(statistics) < 0, 1.0 - halved, halved)))
+    return float(np.minimum(1.0, 4 * np.minimum(second, 1.0 - second)))
