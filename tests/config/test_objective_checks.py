@@ -82,6 +82,18 @@ def test_a_constraint_that_looks_the_wrong_way_is_refused(text: str) -> None:
     assert list(messages({"constraints": [text]})) == ["objective.constraints.0"]
 
 
+@pytest.mark.parametrize(
+    "text", ["accuracy/trip >= 90", "mean_score >= 2", "r2/PE >= 1.5", "rmse/PE <= -1", "parameters <= 0", "latency <= 0"]
+)
+def test_a_constraint_that_no_trial_can_meet_is_refused(text: str) -> None:
+    assert list(messages({"constraints": [text]})) == ["objective.constraints.0"]
+
+
+@pytest.mark.parametrize("text", ["accuracy/trip >= 1", "rmse/PE <= 0", "r2/PE >= -1", "brier/state <= 2"])
+def test_a_constraint_that_a_trial_can_just_meet_is_none_of_these(text: str) -> None:
+    assert experiment({"constraints": [text]}).objective.constraints == [text]
+
+
 def test_coverage_is_bounded_from_both_sides() -> None:
     texts = ["coverage/limit >= 0.85", "coverage/limit <= 0.95"]
     assert [bound.at_most for bound in experiment({"constraints": texts}).objective.parsed_constraints] == [False, True]
@@ -92,8 +104,11 @@ def test_a_target_is_a_value_of_the_objective(objective: str, target: float) -> 
     assert experiment(objective, search={"target": target}).search.target == target
 
 
-def test_a_target_above_a_perfect_score_is_refused() -> None:
-    assert list(messages("r2/PE", search={"target": 1.0})) == ["search.target"]
+@pytest.mark.parametrize(
+    ("objective", "target"), [("r2/PE", 1.0), ("mean_score", 1.0), ("accuracy/trip", 90.0), ("rmse/PE", -1.0)]
+)
+def test_a_target_that_nothing_reaches_is_refused(objective: str, target: float) -> None:
+    assert list(messages(objective, search={"target": target})) == ["search.target"]
 
 
 def test_a_head_alone_keeps_the_metric_that_ranks_it_and_the_constraints_on_the_network() -> None:

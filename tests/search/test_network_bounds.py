@@ -71,7 +71,7 @@ def test_bounds_that_no_network_of_the_space_meets_are_an_error() -> None:
     experiment = bounded("random", "random", "r2/PE >= 0.5", "parameters <= 20")
     with pytest.raises(ConfigError) as caught:
         open_driver(experiment)
-    assert caught.value.where == "objective.constraints.1"
+    assert caught.value.where == "objective.constraints[1]"
     smallest: Params = {"trunk.depth": 1, "trunk.width": 8, "PE.depth": 0, "branch.width": 8, "optimizer": "adam"}
     assert f"{parameters(experiment, smallest):,.0f}" in caught.value.message
 

@@ -48,6 +48,14 @@ KeyMistake = tuple[KeyPath, str]
 """The path of a wrong value, and the message about it."""
 
 
+def dotted(path: KeyPath) -> str:
+    """A path of keys as users write it: `heads.PE.loss`, `table.inputs[1]`."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
 Init = TypeVar("Init", bound=Callable[..., None])
 
 

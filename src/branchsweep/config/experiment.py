@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from branchsweep.config.builders import is_own, no_effect, own_problem, without_effect
-from branchsweep.config.config_model import LONG_TEXT, Name, Seed
+from branchsweep.config.config_model import LONG_TEXT, Name, Seed, dotted
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter, value_problem
@@ -171,7 +171,7 @@ class Experiment(FileModel):
             return self
         resolved = self.model_copy(update={"fit": self.fit.in_epochs(rows, self.space.largest_batch_size)})
         for path, message in rung_mistakes(resolved):
-            raise ConfigError(message, ".".join(map(str, path)))
+            raise ConfigError(message, dotted(path))
         return resolved
 
     def with_classes(self, classes: Mapping[str, Sequence[str]]) -> Experiment:
@@ -187,7 +187,7 @@ class Experiment(FileModel):
         objective = self.objective.for_scores(head.score_metric for head in heads.values())
         resolved = self.model_copy(update={"heads": heads, "objective": objective}) if classes else self
         for path, message in resolved_head_mistakes(resolved):
-            raise ConfigError(message, ".".join(map(str, path)))
+            raise ConfigError(message, dotted(path))
         return resolved
 
     @property

@@ -6,6 +6,7 @@ They stand in `config/`, below everything that computes a metric, because an exp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
@@ -54,30 +55,32 @@ class Metric(NamedTuple):
         label: For people.
         higher_is_better: Its direction.
         is_score: Whether it is a share of explained deviance, which is 1 for a perfect prediction and 0 for a constant one.
+        highest: The largest value that it can have.
     """
 
     label: str
     higher_is_better: bool
     is_score: bool
+    highest: float = math.inf
 
 
 METRICS: dict[str, Metric] = {
-    R2: Metric("R²", higher_is_better=True, is_score=True),
+    R2: Metric("R²", higher_is_better=True, is_score=True, highest=1.0),
     RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
     MAE: Metric("MAE", higher_is_better=False, is_score=False),
-    D2_LOG_LOSS: Metric("D² (log loss)", higher_is_better=True, is_score=True),
+    D2_LOG_LOSS: Metric("D² (log loss)", higher_is_better=True, is_score=True, highest=1.0),
     LOG_LOSS: Metric("log loss", higher_is_better=False, is_score=False),
-    ACCURACY: Metric("accuracy", higher_is_better=True, is_score=False),
-    BALANCED_ACCURACY: Metric("balanced accuracy", higher_is_better=True, is_score=False),
-    ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False),
-    AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False),
+    ACCURACY: Metric("accuracy", higher_is_better=True, is_score=False, highest=1.0),
+    BALANCED_ACCURACY: Metric("balanced accuracy", higher_is_better=True, is_score=False, highest=1.0),
+    ROC_AUC: Metric("ROC AUC", higher_is_better=True, is_score=False, highest=1.0),
+    AVERAGE_PRECISION: Metric("average precision", higher_is_better=True, is_score=False, highest=1.0),
     BRIER: Metric("Brier score", higher_is_better=False, is_score=False),
     CALIBRATION_ERROR: Metric("calibration error", higher_is_better=False, is_score=False),
-    D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True),
+    D2_POISSON: Metric("D² (Poisson)", higher_is_better=True, is_score=True, highest=1.0),
     POISSON_DEVIANCE: Metric("Poisson deviance", higher_is_better=False, is_score=False),
-    D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True),
+    D2_PINBALL: Metric("D² (pinball)", higher_is_better=True, is_score=True, highest=1.0),
     PINBALL_LOSS: Metric("pinball loss", higher_is_better=False, is_score=False),
-    COVERAGE: Metric("coverage", higher_is_better=True, is_score=False),
+    COVERAGE: Metric("coverage", higher_is_better=True, is_score=False, highest=1.0),
 }
 """The metrics of heads by name, in the order of tables."""
 

@@ -150,17 +150,45 @@ def _constraint_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
                 path,
                 f"got {constraint.sign}, but {better} of {constraint.metric} is better; expected {constraint.metric} {sign} …",
             )
+        elif not reference and (limit := _limit(metric, constraint.factor, constraint.at_most)) is not None:
+            which = "least" if constraint.at_most else "most"
+            yield path, f"got {constraint.factor:g}, but {constraint.metric} is at {which} {limit:g}: no trial meets this"
         if metric.metric == LATENCY and reference:
             yield path, f"got '{reference}', expected a number: {LATENCY} is measured of the best trials alone"
 
 
 def _target_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    """A target that no score reaches."""
+    """A target that nothing reaches."""
     target, rule = experiment.search.target, experiment.objective.ranking_metric
     metric = _parsed(rule)
-    is_score = metric is None or metric.metric not in METRICS or METRICS[metric.metric].is_score
-    if target is not None and is_score and target >= 1:
+    if target is None or metric is None or metric.is_of_network:
+        return
+    known = METRICS.get(metric.metric)
+    at_most = known is not None and not known.higher_is_better
+    limit = _limit(metric, target, at_most)
+    if (known.is_score if known else not metric.head) and target >= 1:
         yield ("search", "target"), f"got {target:g}, expected less than 1, the {rule} of a perfect prediction"
+    elif limit is not None:
+        yield ("search", "target"), f"got {target:g}, expected at {'least' if at_most else 'most'} {limit:g}"
+
+
+def _limit(metric: ObjectiveMetric, bound: float, at_most: bool) -> float | None:
+    """The value that no network surpasses, if the bound of a metric is beyond it; None where it can be met.
+
+    Args:
+        metric: The metric.
+        bound: The bound.
+        at_most: Whether the bound is an upper one.
+    """
+    known = METRICS.get(metric.metric)
+    if metric.is_of_network:
+        return 0.0 if bound <= 0 else None
+    if known is None and metric.head:  # a package's metric
+        return None
+    if at_most:
+        return 0.0 if bound < 0 and not (known and known.is_score) else None
+    highest = known.highest if known else 1.0  # the mean of unlike scores
+    return highest if bound > highest else None
 
 
 def _parsed(name: str) -> ObjectiveMetric | None:

@@ -82,7 +82,7 @@ class NetworkBounds:
                 message = (
                     f"got {bound.metric} <= {bound.most:,.6g}, but {smallest}: allow more, or lower the bounds of the space"
                 )
-                raise ConfigError(message, f"objective.constraints.{bound.index}")
+                raise ConfigError(message, f"objective.constraints[{bound.index}]")
 
     def within(self, points: Iterable[Params], rng: np.random.Generator) -> Iterator[Params]:
         """Those of the points that meet the constraints; then random ones that are made small enough.

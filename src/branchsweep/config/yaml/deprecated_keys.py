@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Sequence
 
 from branchsweep.config.comparison import experiment_depth
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import KeyPath, dotted
 from branchsweep.config.sections.search import RENAMED_KEYS
 from branchsweep.config.yaml.messages import ConfigMistake
-from branchsweep.config.yaml.yaml_document import Document, dotted
+from branchsweep.config.yaml.yaml_document import Document
 from branchsweep.errors import DeprecatedKeyWarning
 
 

@@ -9,11 +9,11 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from branchsweep.config.comparison import experiment_depth
-from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.config_model import ConfigModel, KeyPath, dotted
 from branchsweep.config.sections.heads import FROM_DOCUMENT
 from branchsweep.config.yaml.messages import ConfigMistake, has_path, to_mistake, value_at
 from branchsweep.config.yaml.schema_lookup import RootModel, has_free_keys, subschema
-from branchsweep.config.yaml.yaml_document import Document, dotted
+from branchsweep.config.yaml.yaml_document import Document
 from branchsweep.errors import MOST_MISTAKES, ConfigError, Mistake, with_short_words
 
 MOST_WORDED = 3 * MOST_MISTAKES

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from branchsweep.config.addresses import Address
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import KeyPath, dotted
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_key
 from branchsweep.config.yaml.schema_lookup import RootModel, entries_are_mappings, has_free_keys, subschema
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value, dotted
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value
 from branchsweep.config.yaml.yaml_parser import parse_yaml
 from branchsweep.errors import ConfigError, Mistake, did_you_mean, similarity
 

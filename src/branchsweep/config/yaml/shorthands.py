@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import KeyPath, dotted
 from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
 from branchsweep.config.sections.heads import is_named_by_column, name_from_column
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
@@ -19,7 +19,7 @@ from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, expand_user, find_file, missing_file_message
 from branchsweep.config.yaml.messages import ConfigMistake
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation, dotted
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation
 from branchsweep.config.yaml.yaml_parser import read_document
 from branchsweep.errors import HeadNameWarning, did_you_mean
 

@@ -112,14 +112,6 @@ class Document:
         self.put(path, other.data, locations | {(): replace(self.location(path), included=locations[()])})
 
 
-def dotted(path: KeyPath) -> str:
-    """A path of keys as users write it: `heads.PE.loss`, `table.inputs[1]`."""
-    text = ""
-    for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
-    return text
-
-
 def describe_value(value: Any) -> str:
     """A value as messages name what was given: `'mea'`, `3`, `nothing`, `a list`, `a list of 1,000 entries`."""
     if value is None:

@@ -20,9 +20,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import KeyPath, dotted
 from branchsweep.config.yaml.file_paths import display_path, nearest_yaml_file
-from branchsweep.config.yaml.yaml_document import LONGEST_SHOWN, Document, SourceLocation, describe_value, dotted
+from branchsweep.config.yaml.yaml_document import LONGEST_SHOWN, Document, SourceLocation, describe_value
 from branchsweep.errors import ConfigError, Mistake, shortened
 
 MAX_BYTES = 1_000_000
