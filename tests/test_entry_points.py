@@ -267,7 +267,8 @@ def test_the_documented_package_sweeps_in_worker_processes_and_its_model_is_serv
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "extended version 1" in run("--tracking-uri", "scratch:memory")
+    recorded_elsewhere = run("--tracking-uri", "scratch:memory")
+    assert "extended version 1" in recorded_elsewhere and "branchsweep predict" not in recorded_elsewhere
     assert not (tmp_path / "mlflow.db").exists()
     assert "extended version 1" in run("--set", "space.dimensions.input_scaling.choices=[max_abs]")
     (tmp_path / "files").mkdir()

@@ -99,3 +99,21 @@ def test_networks_of_the_users_own_are_drawn_within_the_bounds() -> None:
     drawn = [result.trial.params for result in run_driver(open_driver(experiment), asks=1)]
     assert drawn and max(parameters(experiment, params) for params in drawn) <= 100
     assert set(recipe_for(experiment, drawn[0]).network_metrics(experiment.table.inputs.values())) == {"parameters", "size"}
+
+
+@pytest.mark.parametrize(("most", "is_met"), [(60, True), (5, False)])
+def test_values_for_which_a_function_fails_make_no_small_network(most: int, is_met: bool) -> None:
+    """The function fails for 13 units, the largest of this space."""
+    bounds = NetworkBounds(
+        tiny_experiment(
+            space={"builder": "built_networks:residual", "dimensions": {"units": {"type": "int", "low": 1, "high": 13}}},
+            search={"driver": "random"},
+            objective={"constraints": [f"parameters <= {most}"]},
+        )
+    )
+    assert not bounds.allows({"units": 13}) and bounds.allows({"units": 1}) == is_met
+    if is_met:
+        bounds.check()
+    else:
+        with pytest.raises(ConfigError, match="the smallest network"):
+            bounds.check()

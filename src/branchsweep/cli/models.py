@@ -333,7 +333,10 @@ def _network_files(files: Path, output: Path) -> dict[str, bytes]:
         raise UserError(f"belongs to {others[0]}, another model; choose another folder", str(present))
     if output.suffix == ".keras":
         return {output.name: (files / serving.MODEL_FILE).read_bytes(), **beside}
-    from branchsweep.models.conversion import convert_network
+    from branchsweep.runtime import silence_stderr
+
+    with silence_stderr():  # TensorFlow logs while it is imported
+        from branchsweep.models.conversion import convert_network
 
     own = Path(serving.__file__).read_bytes()
     script = output.with_name("serving.py")

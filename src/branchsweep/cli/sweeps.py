@@ -97,8 +97,11 @@ def _sweep(experiment: Experiment, session: Session, as_json: bool) -> None:
         print_json(result.to_json())
     else:
         from branchsweep.reporting.text.sweep_summary import render_sweep_summary
+        from branchsweep.tracking.tracking_uri import is_of_package, resolve_tracking_uri
 
-        OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in experiment.heads.items()}))
+        is_in_mlflow = not is_of_package(resolve_tracking_uri(session.tracking_uri))
+        units = {name: head.unit for name, head in experiment.heads.items()}
+        OutputConsole().print(render_sweep_summary(result, units, is_in_mlflow))
     if result.finalist is None:
         raise typer.Exit(1)
 

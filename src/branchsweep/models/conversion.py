@@ -43,10 +43,11 @@ def convert_network(keras_file: Path, converted: Path) -> None:
         UserError: The converter is not installed.
         BackendError: The converter cannot convert this network, or the result predicts something else.
     """
-    network = keras.saving.load_model(keras_file, compile=False, safe_mode=True)
     convert, needs = _CONVERTERS[converted.suffix]
     if absent := [name for name in needs if importlib.util.find_spec(name) is None]:
         raise UserError(f"{absent[0]} is not installed, which {converted.suffix} files need: {ONNX_NEEDS}", "--format")
+    with silence_stderr():  # TensorFlow logs when it first looks for devices
+        network = keras.saving.load_model(keras_file, compile=False, safe_mode=True)
     name, encoded = NETWORK_FORMATS[converted.suffix], _example(network)
     expected = network(encoded, training=False)  # one converter wants the network to have been called
     try:

@@ -102,7 +102,9 @@ class NetworkBounds:
                     break
 
     def _metrics(self, params: Params) -> Mapping[str, float]:
-        return recipe_for(self._experiment, params).network_metrics(self._experiment.table.inputs.values())
+        """Infinite where a builder fails for these values: no network is no small network."""
+        metrics = recipe_for(self._experiment, params).network_metrics(self._experiment.table.inputs.values())
+        return {name: value or math.inf for name, value in metrics.items()}
 
     def _excess(self, params: Params) -> float:
         """By how much the worst violated constraint is exceeded, as a share of its bound; at most 0 where all are met."""

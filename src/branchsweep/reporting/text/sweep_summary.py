@@ -50,12 +50,13 @@ MANY_TEST_EVALUATIONS = 20
 """Number of models evaluated on the same test rows above which a warning is shown."""
 
 
-def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> RenderableType:
+def render_sweep_summary(result: SweepSummary, units: Mapping[str, str], is_in_mlflow: bool = True) -> RenderableType:
     """Render the summary at the end of a sweep.
 
     Args:
         result: The result of the sweep.
         units: The unit of each head, in order of the heads.
+        is_in_mlflow: Whether the sweep is recorded in MLflow, where commands find its model.
     """
     parts: list[RenderableType] = [Text(), _title(result)]
     if is_synthetic(result.data["source"]):
@@ -84,8 +85,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
         parts.append(Text(f"{champion.model} version {champion.version} {outcome}: {champion.because}.", style="bold"))
         version = "@champion" if champion.promoted else f"/{champion.version}"
         command = f"  branchsweep predict models:/{champion.model}{version} TABLE.xlsx -o predictions.csv"
-        parts.append(Text(command, style="cyan"))
-    parts.append(Text("  branchsweep ui", style="cyan"))
+        parts += [Text(command, style="cyan")] if is_in_mlflow else []
+    parts += [Text("  branchsweep ui", style="cyan")] if is_in_mlflow else []
     if result.stages:
         parts.append(Text(stages_sentence(result.stages), style="dim"))
     if result.test_evaluations > MANY_TEST_EVALUATIONS:
