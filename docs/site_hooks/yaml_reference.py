@@ -97,6 +97,8 @@ class SchemaReference:
             (f"`{key}`", f"mapping from hyperparameters to {kind}", "", self._meaning(space["properties"][key]))
             for key, kind in kinds.items()
         ]
+        builder = space["properties"]["builder"]
+        rows.append(("`builder`", self._type(builder), default(builder), self._meaning(builder)))
         yield table(("key", "type", "default", ""), rows)
         yield "The hyperparameters. Those of a single head have the head's name in place of HEAD."
         fixed = space["properties"]["fixed"]

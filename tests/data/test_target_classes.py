@@ -15,7 +15,7 @@ from branchsweep.data.column_summary import summarize_columns
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
-from branchsweep.errors import ConfigError, DataError
+from branchsweep.errors import DataError
 
 ROWS = 120
 
@@ -121,9 +121,3 @@ def test_rows_of_classes_weigh_in_the_loss_of_the_rows_that_are_trained_on_alone
 def test_weights_of_no_class_are_one_message(head: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="class_weight"):
         load_dataset(experiment(head), frame(["b", "c", "a"]).assign(other=1.0 * np.arange(ROWS)))
-
-
-def test_a_stack_with_classes_is_refused_once_the_table_is_known() -> None:
-    promotion = {"model": "m", "ensemble": {"choose": "stack", "size": 2}}
-    with pytest.raises(ConfigError, match="greedy"):
-        experiment({}, promotion=promotion).with_classes({"state": ("a", "b", "c")})
