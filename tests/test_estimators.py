@@ -148,6 +148,7 @@ def test_rows_count_by_their_weights() -> None:
         ({"epochs": 0}, "epochs"),
         ({"n_trials": -1}, "n_trials"),
         ({"n_networks": 0}, "n_networks"),
+        ({"n_trials": 2, "space": {"builder": "networks:build"}}, "builder"),
     ],
 )
 def test_a_wrong_parameter_is_one_message(changes: dict[str, Any], named: str) -> None:

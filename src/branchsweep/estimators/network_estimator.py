@@ -197,6 +197,11 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         for name, least in _LEAST.items():
             if not isinstance(value := getattr(self, name), Integral) or value < least:
                 raise ValueError(f"got {name}={value!r}, expected a whole number from {least} on")
+        if "builder" in {**(self.space or {}), **(self.params or {})}:
+            raise ValueError(
+                "space: got builder, a key of experiments: estimators train built-in networks. Use branchsweep.Experiment and "
+                "branchsweep.sweep for networks of your own"
+            )
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         budget = budget_for(len(rows.x), test_fraction=0.0)
