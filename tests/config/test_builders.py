@@ -75,6 +75,8 @@ def test_other_code_makes_another_sweep_and_no_builder_leaves_the_key_as_it_was(
         module.write_text(code, encoding="utf-8")
         keys.append(sweep_key_fields(with_space())["space"])
     assert keys[0]["builder_source"] != keys[1]["builder_source"]
+    assert builders.source_fact("some_networks:build") == {"version_builder": keys[1]["builder_source"]}
+    assert builders.source_fact(None) == {}
     assert {*sweep_key_fields(tiny_experiment())["space"]} == {"dimensions", "fixed"}
 
 

@@ -150,3 +150,8 @@ def source_digest(builder: str) -> str:
     """A digest of the code of a builder's module: with other code, a sweep is another one. Empty where there is no code."""
     file = source_file(builder)
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file and file.is_file() else ""
+
+
+def source_fact(builder: str | None) -> dict[str, str]:
+    """The digest of the code of a builder's module, by its name among recorded versions; empty without a builder."""
+    return {"version_builder": source_digest(builder)} if builder else {}

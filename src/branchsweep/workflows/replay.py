@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from branchsweep.config.builders import source_fact
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
@@ -67,7 +68,11 @@ def replay(
         dataset.digest,
         split_rows(experiment, dataset).digest,
         experiment.seed,
-        {**environment_facts(), **device_fact(training.trainer.resources.device)},
+        {
+            **environment_facts(),
+            **source_fact(experiment.space.builder),
+            **device_fact(training.trainer.resources.device),
+        },
     )
     return Replay(
         sweep=record.name,

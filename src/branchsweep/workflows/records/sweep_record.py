@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from branchsweep.config.builders import source_file
+from branchsweep.config.builders import source_fact, source_file
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
 from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml
@@ -96,7 +96,7 @@ def new_sweep_record(
         driver=experiment.search.driver,
         algorithm=experiment.algorithm,
         seed=experiment.seed,
-        environment={**environment_facts(), **trained_on},
+        environment={**environment_facts(), **source_fact(experiment.space.builder), **trained_on},
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         log_dimensions=[name for name, dimension in experiment.space.dimensions.items() if getattr(dimension, "log", False)],
         files={
