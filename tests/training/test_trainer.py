@@ -976,7 +976,7 @@ def test_predictions_are_clipped_to_the_range_of_the_targets_that_a_lane_learns_
     np.testing.assert_allclose(clipped.curve[-1], r2_score(of_fold, clipped.predictions, multioutput="raw_values"), atol=1e-4)
 
 
-@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+@pytest.mark.parametrize("widths", [pytest.param(NARROW, marks=pytest.mark.slow), WIDE_TRUNK])
 def test_a_tapered_lane_among_other_lanes_is_keras_fit(widths: Widths) -> None:
     """Layers of unequal widths in one stack, among lanes of other widths and depths."""
     lanes = [replace(lane, epochs=9, stop=9) for lane in mixed_lanes(8, widths)]
@@ -1060,7 +1060,7 @@ def test_any_network_predicts_what_it_predicts_in_keras(networks: list[Params]) 
         np.testing.assert_allclose(outcome.predictions, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+@pytest.mark.parametrize("widths", [NARROW, pytest.param(WIDE_TRUNK, marks=pytest.mark.slow)])
 def test_lanes_of_all_loss_balancing_schemes_do_not_depend_on_each_other_to_the_last_bit(widths: Widths) -> None:
     """And the static ones among them equal those of a program that balances nothing."""
     experiment, lanes = with_loss_balancing(TWO_HEADS), with_all_schemes(mixed_lanes(10, widths))
