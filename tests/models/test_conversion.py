@@ -123,6 +123,20 @@ def test_a_network_that_is_converted_to_another_one_is_refused(tmp_path: Path, m
         conversion.convert_network(folder / serving.MODEL_FILE, folder / "other.keras")
 
 
+def test_the_only_network_of_a_folder_need_not_be_named(tmp_path: Path) -> None:
+    folder = exported(tmp_path, MODELS["relu"])
+    expected = serving.Predictor(folder).predict(TABLE)
+    (folder / serving.MODEL_FILE).rename(folder / "plant.keras")
+    pd.testing.assert_frame_equal(serving.Predictor(folder).predict(TABLE), expected)
+    shutil.copy(folder / "plant.keras", folder / "other.keras")
+    with pytest.raises(ValueError, match=r"other\.keras, plant\.keras"):
+        serving.Predictor(folder).predict(TABLE)
+    for name in ("plant.keras", "other.keras"):
+        (folder / name).unlink()
+    with pytest.raises(ValueError, match="no network"):
+        serving.Predictor(folder).predict(TABLE)
+
+
 def test_a_file_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"network\.h5"):
         serving.Predictor(exported(tmp_path, MODELS["relu"]), "network.h5").predict(TABLE)

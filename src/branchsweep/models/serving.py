@@ -259,6 +259,19 @@ def read_network(file: Path) -> Callable[[Any], Mapping[str, Any]]:
     return readers[file.suffix](file)
 
 
+def _network_file_in(folder: Path) -> str:
+    """The name of the network's file in a folder that has no other one, or one that is called `model.keras`.
+
+    Raises:
+        ValueError: There is none, or there are several and none is called so.
+    """
+    names = sorted(file.name for file in folder.iterdir() if file.suffix in NETWORK_FORMATS)
+    if MODEL_FILE in names or len(names) == 1:
+        return MODEL_FILE if MODEL_FILE in names else names[0]
+    found = f"has the networks {', '.join(names)}: name one of them" if names else "has no network"
+    raise ValueError(f"the folder {folder} {found}")
+
+
 def _read_keras(file: Path) -> Callable[[Any], Mapping[str, Any]]:
     import keras  # noqa: PLC0415  # takes seconds, and a model may be looked at without predicting
 
@@ -300,10 +313,10 @@ class Predictor:
         folder: Holds the files that `models/export.py` writes. They are read when they are needed, the network and the
             encoders with the first prediction, the network in Keras's safe mode and estimators by skops: of the files, only
             the encoders' code is run.
-        network_file: The file of the network in it; see `read_network`.
+        network_file: The file of the network in it; see `read_network`. Else `model.keras`, or the only such file.
     """
 
-    def __init__(self, folder: Path, network_file: str = MODEL_FILE) -> None:
+    def __init__(self, folder: Path, network_file: str | None = None) -> None:
         self._folder, self._network_file = folder, network_file
 
     @property
@@ -534,7 +547,7 @@ class Predictor:
 
     @cached_property
     def _network(self) -> Callable[[Any], Mapping[str, Any]]:
-        return read_network(self._folder / self._network_file)
+        return read_network(self._folder / (self._network_file or _network_file_in(self._folder)))
 
     @cached_property
     def _estimators(self) -> list[Any]:
