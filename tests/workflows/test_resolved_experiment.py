@@ -107,7 +107,7 @@ def test_a_rung_after_the_last_epoch_is_a_mistake_once_the_epochs_are_known() ->
     assert experiment.with_epochs(80).fit.epochs == 250
     with pytest.raises(ConfigError) as caught:
         experiment.with_epochs(256)
-    assert caught.value.where == "pruning.rungs.1"
+    assert caught.value.where == "pruning.rungs[1]"
 
 
 @pytest.mark.parametrize("head", [{"task": "multiclass"}, {}])
