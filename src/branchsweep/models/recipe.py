@@ -9,7 +9,7 @@ from functools import partial
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, TRUNK, check_value
 from branchsweep.config.kinds import DEFAULT_LAYER, output_units
-from branchsweep.config.metric_names import MULTIPLICATIONS, PARAMETERS, SIZE
+from branchsweep.config.metric_names import MULTIPLICATIONS, NETWORK_METRICS, PARAMETERS, SIZE
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import encoder_kind
@@ -84,7 +84,7 @@ class Recipe:
         return self.architecture.parameters(self.encoded_width(columns))
 
     def network_metrics(self, columns: Iterable[Column]) -> Mapping[str, float]:
-        """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`.
+        """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`, in their order.
 
         A network of the user's own has no multiplications that could be counted.
         """
@@ -93,7 +93,7 @@ class Recipe:
         counts = {PARAMETERS: parameters, SIZE: BYTES_OF_WEIGHT * parameters}
         if self.architecture.built is None:
             counts[MULTIPLICATIONS] = sum(layer.products for layer in self.architecture.layers(width))
-        return {name: float(count) for name, count in counts.items()}
+        return {name: float(counts[name]) for name in NETWORK_METRICS if name in counts}
 
     @classmethod
     def of(cls, params: Params, heads: Sequence[str], output_units: Mapping[str, int] | None = None) -> Recipe:
