@@ -177,7 +177,7 @@ def _keras_tuner_process(trials: _FitTrials, folder: str, port: int, name: str) 
 
 
 WORST = 1e6
-"""What KerasTuner is told of a network that diverged, for it takes no NaN."""
+"""The score that KerasTuner gets for a network that diverged: it does not accept NaN."""
 
 
 def _tuner(

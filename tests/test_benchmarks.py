@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from arff_tables import write_arff_table
 from branchsweep.data.splits import outer_splits
 from branchsweep.errors import UserError
 from branchsweep.workflows.session import Session, load_outer_rows
@@ -51,13 +51,7 @@ def ranks(benchmark: ModuleType) -> ModuleType:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A folder with one table, called slump, of two inputs and two targets."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=(40, 2))
-    y = x @ random.normal(size=(2, 2)) + random.normal(size=(40, 2))
-    rows = "\n".join(",".join(f"{value:.6f}" for value in row) for row in np.hstack([x, y]))
-    columns = "\n".join(f"@attribute {name} numeric" for name in "abyz")
-    (tmp_path / "slump.arff").write_text(f"@relation slump\n{columns}\n@data\n{rows}\n", encoding="utf-8")
-    (tmp_path / "targets.json").write_text(json.dumps({"slump": ["y", "z"]}), encoding="utf-8")
+    write_arff_table(tmp_path, "slump", 40)
     return tmp_path
 
 

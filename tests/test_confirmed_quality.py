@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
+
+from arff_tables import write_arff_table
 
 FOLDER = Path(__file__).parents[1]
 
@@ -27,13 +27,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
     """A folder with one table, called jura, of two inputs and two targets."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=(80, 2))
-    y = x @ random.normal(size=(2, 2)) + random.normal(size=(80, 2))
-    rows = "\n".join(",".join(f"{value:.6f}" for value in row) for row in np.hstack([x, y]))
-    columns = "\n".join(f"@attribute {name} numeric" for name in "abyz")
-    (tmp_path / "jura.arff").write_text(f"@relation jura\n{columns}\n@data\n{rows}\n", encoding="utf-8")
-    (tmp_path / "targets.json").write_text(json.dumps({"jura": ["y", "z"]}), encoding="utf-8")
+    write_arff_table(tmp_path, "jura", 80)
     return tmp_path
 
 
