@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-from pathlib import Path
 
-from benchmarks import _measure
-from benchmarks.encoders import POWER_PLANT
-from benchmarks.pruning_folds import setting_of
+from benchmarks import _measure, _tables
+from benchmarks._tables import POWER_PLANT, setting_of
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.runtime import cache_folder
 from branchsweep.training.local_workers import LocalWorkers
@@ -72,29 +69,14 @@ def of_seed(name: str, seed: int, changes: dict[str, Params], options: argparse.
 
 def main() -> None:
     """Measures and prints."""
-    parser = _measure.parser(__doc__)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant if absent")
-    parser.add_argument("--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura,edm,slump")
-    parser.add_argument("--seeds", type=int, help="3, or 1 with --quick")
-    parser.add_argument("--only", nargs="+", help="changes whose names begin like this, beside the first one", default=[""])
-    parser.add_argument("--epochs", type=int, help="of a network: as `init` writes them for the table, or 40 with --quick")
-    options = parser.parse_args()
-    options.seeds = options.seeds or (1 if options.quick else 3)
-    options.epochs = options.epochs or (40 if options.quick else None)
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
-    first, *others = CHANGES
-    chosen = [first, *(name for name in others if name.startswith(tuple(options.only)))]
+    parser = _tables.parser(__doc__, f"{POWER_PLANT},enb,jura,edm,slump")
+    _tables.add_only(parser)
+    options = _tables.parsed(parser, seeds=_tables.Size("how many", 3, 1), epochs=_tables.Size("of a network", None, 40))
+    changes = _tables.chosen(CHANGES, options.only)
     measurements: dict[str, object] = {}
-    for name in names:
-        by_seed = [of_seed(name, seed, {key: CHANGES[key] for key in chosen}, options) for seed in range(1, 1 + options.seeds)]
-        reference = [scores[first] for scores in by_seed]
-        measurements[name] = {
-            change: {
-                "r2": statistics.fmean(scores[change] for scores in by_seed),
-                "gained": _measure.paired_gain([scores[change] for scores in by_seed], reference),
-            }
-            for change in chosen
-        }
+    for name in options.names:
+        by_seed = [of_seed(name, seed, changes, options) for seed in range(1, 1 + options.seeds)]
+        measurements[name] = _tables.compared({change: [scores[change] for scores in by_seed] for change in changes}, "r2")
         _measure.note(f"{name}: {json.dumps(measurements[name])}")
     _measure.conclude(measurements, options.json)
 

@@ -16,11 +16,9 @@ import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from benchmarks import _measure
-from benchmarks.encoders import POWER_PLANT
-from benchmarks.pruning_folds import setting_of
+from benchmarks import _measure, _tables
+from benchmarks._tables import setting_of
 from branchsweep.config.experiment import Experiment
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
@@ -90,20 +88,15 @@ def compared(measured: Sequence[Mapping[str, Mapping[str, float]]], trials: int)
 
 def main() -> None:
     """Measures and prints."""
-    parser = _measure.parser(__doc__)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant if absent")
-    parser.add_argument("--names", help="of tables in it, and `power plant`", default=OTHERS)
-    parser.add_argument("--seeds", type=int, help="3, or 1 with --quick")
-    parser.add_argument("--trials", type=int, help="16, or 8 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: as `init` writes them for the table, or 40 with --quick")
-    options = parser.parse_args()
-    options.seeds = options.seeds or (1 if options.quick else 3)
-    options.trials = options.trials or (8 if options.quick else 16)
-    options.epochs = options.epochs or (40 if options.quick else None)
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
+    options = _tables.parsed(
+        _tables.parser(__doc__, OTHERS),
+        seeds=_tables.Size("how many", 3, 1),
+        trials=_tables.Size("of a search", 16, 8),
+        epochs=_tables.Size("of a network", None, 40),
+    )
     measurements: dict[str, object] = {}
     pooled = []
-    for name in names:
+    for name in options.names:
         of_table = [of_seed(name, seed, options) for seed in range(1, 1 + options.seeds)]
         pooled += of_table
         measurements[name] = compared(of_table, options.trials)

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import ShuffleSplit
 
-from benchmarks import _measure
+from benchmarks import _measure, _tables
+from benchmarks._tables import POWER_PLANT
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset
-from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.scores import head_scores, mean_score
 from branchsweep.models.heads.registry import kinds_by_head
@@ -39,32 +37,6 @@ ENCODINGS: dict[str, Params] = {
 }
 """The first one is what the others are compared with."""
 
-POWER_PLANT = "power plant"
-
-
-def table_of(name: str, options: argparse.Namespace) -> tuple[Experiment, Dataset]:
-    """An experiment on one of the tables, with its rows."""
-    power_plant = name == POWER_PLANT
-    heads: dict[str, dict[str, str]] = {"PE": {}, "V": {}}
-    table: dict[str, object] = {"source": "ccpp", "inputs": ["AT", "AP", "RH"]}
-    if not power_plant:
-        targets = json.loads((options.tables / "targets.json").read_text(encoding="utf-8"))[name]
-        heads = {f"head_{number}": {"column": target} for number, target in enumerate(targets)}
-        table = {"source": str(options.tables / f"{name}.arff"), "inputs": {"*": {"missing": "indicator"}}}
-    experiment = Experiment.model_validate(
-        {
-            "name": "encoders",
-            "table": table,
-            "heads": heads,
-            "space": {"dimensions": {}},
-            "fit": {"epochs": options.epochs, "keep": "last"},
-        }
-    )
-    data = options.data if power_plant else None
-    experiment = with_named_inputs(experiment, data)
-    dataset = load_dataset(experiment, data)
-    return experiment.with_inputs(dataset.input_columns), dataset
-
 
 def scores_by_split(
     experiment: Experiment, dataset: Dataset, changes: Mapping[str, Params], options: argparse.Namespace
@@ -73,7 +45,9 @@ def scores_by_split(
     cuts = ShuffleSplit(options.splits, test_size=0.2, random_state=1).split(dataset.x)
     rows = TrainingRows(dataset.x, dataset.y, tuple(cuts), dataset.heads, columns=dataset.columns)
     kinds = kinds_by_head(experiment)
-    recipes = {name: {"weight_decay": 0.01, **options.fixed, **params} for name, params in changes.items()}
+    recipes = {
+        name: {"weight_decay": 0.01, "input_scaling": options.input_scaling, **params} for name, params in changes.items()
+    }
     predictions = _measure.trained_predictions(recipes, rows, experiment, options.networks)
     actual = [rows.actual.rows(held_out) for _, held_out in rows.folds]
 
@@ -90,33 +64,20 @@ def measure(changes: Mapping[str, Params], description: str | None) -> None:
         changes: By name, what is changed in the recipe; all are compared with the first.
         description: Of the benchmark, for `--help`.
     """
-    parser = _measure.parser(description)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant alone if absent")
-    parser.add_argument(
-        "--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura,edm,water-quality"
-    )
-    parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
-    parser.add_argument("--networks", type=int, help="of a split and encoding: 4, or 1 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: 60, or 5 with --quick")
-    parser.add_argument("--only", nargs="+", help="changes whose names begin like this, beside the first one", default=[""])
+    parser = _tables.parser(description, f"{POWER_PLANT},enb,jura,edm,water-quality")
+    _tables.add_only(parser)
     parser.add_argument("--input-scaling", help="of the recipe, where a change does not say it", default="quantile")
-    options = parser.parse_args()
-    options.fixed = {"input_scaling": options.input_scaling}
-    options.splits, options.networks, options.epochs = (
-        given or (small if options.quick else full)
-        for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4), (options.epochs, 5, 60))
+    options = _tables.parsed(
+        parser,
+        splits=_tables.Size("how many", 5, 2),
+        networks=_tables.Size("of a split and encoding", 4, 1),
+        epochs=_tables.Size("of a network", 60, 5),
     )
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
-    recipe, *others = changes
-    changes = {name: changes[name] for name in (recipe, *(name for name in others if name.startswith(tuple(options.only))))}
+    changes = _tables.chosen(changes, options.only)
     measurements: dict[str, object] = {}
-    for name in names:
-        scores = scores_by_split(*table_of(name, options), changes, options)
-        first = next(iter(scores.values()))
-        measurements[name] = {
-            change: {"test_r2": statistics.fmean(values), "gained": _measure.paired_gain(values, first)}
-            for change, values in scores.items()
-        }
+    for name in options.names:
+        experiment, dataset = _tables.table_of(name, options, options.epochs)
+        measurements[name] = _tables.compared(scores_by_split(experiment, dataset, changes, options), "test_r2")
         _measure.note(f"{name}: {json.dumps(measurements[name])}")
     _measure.conclude(
         measurements | {"splits": options.splits, "networks": options.networks, "epochs": options.epochs}, options.json

@@ -20,16 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import _measure
-from benchmarks.encoders import POWER_PLANT, table_of
-from benchmarks.pruning_folds import setting_of
+from benchmarks import _measure, _tables
+from benchmarks._tables import POWER_PLANT, setting_of, table_of
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows
@@ -97,7 +94,7 @@ def _is_finite(predictions: Floats, rows: TrainingRows) -> bool:
 def of_seed(name: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
     """By way of choosing, the mean R² of the ensemble on the test rows."""
     experiment, _ = setting_of(name, seed, options)
-    _, dataset = table_of(name, argparse.Namespace(**{**vars(options), "epochs": 1}))
+    _, dataset = table_of(name, options)
     split = split_rows(experiment, dataset)
     folds = (*split.folds, *split.confirmation, (split.train, split.test))
     rows = TrainingRows(dataset.x, dataset.y, folds, dataset.heads, columns=dataset.columns)
@@ -134,31 +131,17 @@ def of_seed(name: str, seed: int, options: argparse.Namespace) -> dict[str, floa
 
 def main() -> None:
     """Measures and prints."""
-    parser = _measure.parser(__doc__)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant if absent")
-    parser.add_argument("--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura")
-    parser.add_argument("--seeds", type=int, help="3, or 1 with --quick")
-    parser.add_argument("--trials", type=int, help="32, or 12 with --quick")
-    parser.add_argument("--confirmed", type=int, help="trials that are confirmed: 8, or 4 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: as `init` writes them for the table, or 40 with --quick")
-    options = parser.parse_args()
-    options.seeds, options.trials, options.confirmed = (
-        given or (small if options.quick else full)
-        for given, small, full in ((options.seeds, 1, 3), (options.trials, 12, 32), (options.confirmed, 4, 8))
+    options = _tables.parsed(
+        _tables.parser(__doc__, f"{POWER_PLANT},enb,jura"),
+        seeds=_tables.Size("how many", 3, 1),
+        trials=_tables.Size("of a search", 32, 12),
+        confirmed=_tables.Size("trials that are confirmed", 8, 4),
+        epochs=_tables.Size("of a network", None, 40),
     )
-    options.epochs = options.epochs or (40 if options.quick else None)
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
     measurements: dict[str, object] = {}
-    for name in names:
+    for name in options.names:
         by_seed = [of_seed(name, seed, options) for seed in range(1, 1 + options.seeds)]
-        reference = [scores["best"] for scores in by_seed]
-        measurements[name] = {
-            way: {
-                "test_r2": statistics.fmean(scores[way] for scores in by_seed),
-                "gained": _measure.paired_gain([scores[way] for scores in by_seed], reference),
-            }
-            for way in by_seed[0]
-        }
+        measurements[name] = _tables.compared({way: [scores[way] for scores in by_seed] for way in by_seed[0]}, "test_r2")
         _measure.note(f"{name}: {json.dumps(measurements[name])}")
     _measure.conclude(measurements, options.json)
 

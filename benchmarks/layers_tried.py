@@ -24,9 +24,9 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.model_selection import ShuffleSplit
 
-from benchmarks import _measure
+from benchmarks import _measure, _tables
+from benchmarks._tables import POWER_PLANT, table_of
 from benchmarks._tried_networks import Network, Periodic, Rows, Training, trained_predictions
-from benchmarks.encoders import POWER_PLANT, table_of
 from branchsweep.data.encoders.inputs import InputEncoder, InputEncoding
 from branchsweep.data.encoders.registry import fit_target_encoder
 from branchsweep.types import Floats
@@ -89,7 +89,7 @@ class Table:
     """
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
-        experiment, dataset = table_of(name, argparse.Namespace(**{**vars(options), "epochs": 1}))
+        experiment, dataset = table_of(name, options)
         chosen = np.random.default_rng(1).permutation(dataset.rows)[: ROWS if name == POWER_PLANT else dataset.rows]
         self.x, self.y, self.columns = dataset.x[chosen], dataset.y[chosen], tuple(dataset.columns)
         self.budget: Budget = budget_for(len(self.x))
@@ -175,25 +175,19 @@ def compared(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = _measure.parser(__doc__)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant alone if absent")
-    parser.add_argument("--names", help="of tables in it, and `power plant`", default=f"jura,enb,slump,edm,{POWER_PLANT}")
-    parser.add_argument("--splits", type=int, help="how many: 5, or 2 with --quick")
-    parser.add_argument("--networks", type=int, help="of a split and change: 4, or 1 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: as `init` writes them for the table, or 5 with --quick")
-    parser.add_argument("--only", nargs="+", help="changes whose names begin like this, beside the first one", default=[""])
+    parser = _tables.parser(__doc__, f"jura,enb,slump,edm,{POWER_PLANT}")
+    _tables.add_only(parser)
     parser.add_argument("--store", type=Path, help="a folder in which finished measurements are kept, and found again")
-    options = parser.parse_args()
-    _measure.import_tensorflow(threads=1)
-    options.splits, options.networks = (
-        given or (small if options.quick else full) for given, small, full in ((options.splits, 2, 5), (options.networks, 1, 4))
+    options = _tables.parsed(
+        parser,
+        splits=_tables.Size("how many", 5, 2),
+        networks=_tables.Size("of a split and change", 4, 1),
+        epochs=_tables.Size("of a network", None, 5),
     )
-    options.epochs = options.epochs or (5 if options.quick else None)
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
-    first, *others = CHANGES
-    chosen = [first, *(change for change in others if change.startswith(tuple(options.only)))]
+    _measure.import_tensorflow(threads=1)
+    first, *_ = chosen = _tables.chosen(CHANGES, options.only)
     measurements: dict[str, Any] = {}
-    for name in names:
+    for name in options.names:
         table, found = Table(name, options), {}
         for change in chosen:
             file = options.store and options.store / f"{name}, {change}, {options.splits} x {options.networks}.json"

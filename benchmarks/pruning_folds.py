@@ -20,21 +20,16 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import _measure
-from benchmarks.encoders import POWER_PLANT, table_of
+from benchmarks import _measure, _tables
+from benchmarks._tables import POWER_PLANT, setting_of
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.promotion import Confirmation
-from branchsweep.config.sections.search_space import SearchSpace
-from branchsweep.config.sections.training import Fit, Pruning
-from branchsweep.config.sections.validation import KFold, TestRows
-from branchsweep.data.splits import split_rows
-from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.config.sections.training import Pruning
+from branchsweep.data.training_rows import TrainingRows
 from branchsweep.search.drivers import random_trials
 from branchsweep.search.successive_halving import rung_ranking, surviving_count
 from branchsweep.training.lanes import LaneOutcome, search_lanes
@@ -46,7 +41,6 @@ from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
 from branchsweep.workflows.promotion.confirmation import reevaluate
-from branchsweep.workflows.starting_point import budget_for, starting_dimensions, starting_values
 from branchsweep.workflows.train_lanes import train_lanes
 
 CONFIRMED = 4
@@ -75,28 +69,6 @@ class Pool:
 
     curves: Floats
     confirmed: Floats
-
-
-def setting_of(name: str, seed: int, options: argparse.Namespace) -> tuple[Experiment, TrainingRows]:
-    """The experiment of a table, as `init` writes it, and its training rows."""
-    found, dataset = table_of(name, argparse.Namespace(**{**vars(options), "epochs": options.epochs or 1}))
-    budget = budget_for(len(dataset.x))
-    heads = list(found.heads)
-    dimensions = starting_dimensions(heads, budget)
-    if options.quick or name == POWER_PLANT:  # one program
-        few = {"type": "choice", "choices": [16, 32], "ordered": True}
-        dimensions |= {"trunk.width": few, "branch.width": few}
-    experiment = found.model_copy(
-        update={
-            "seed": seed,
-            "space": SearchSpace.model_validate({"dimensions": dimensions, "fixed": starting_values(heads, budget)}),
-            "validation": KFold(method="k_fold", folds=max(3, budget.folds)),
-            "confirmation": Confirmation(folds=5, seeds=1),
-            "fit": Fit(epochs=options.epochs or budget.epochs, keep="last"),
-            "test": TestRows(seed=seed),
-        }
-    )
-    return experiment, training_rows(dataset, split_rows(experiment, dataset))
 
 
 def trained_pool(experiment: Experiment, rows: TrainingRows, trials: Sequence[Trial]) -> Pool:
@@ -213,21 +185,14 @@ def of_table(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = _measure.parser(__doc__)
-    parser.add_argument("--tables", type=Path, help="a folder of arff files and targets.json; the power plant if absent")
-    parser.add_argument("--names", help="of tables in it, and `power plant`", default=f"{POWER_PLANT},enb,jura,slump")
-    parser.add_argument("--pools", type=int, help="of trials, each with its own rows for the test: 3, or 1 with --quick")
-    parser.add_argument("--trials", type=int, help="of a pool: 128, or 16 with --quick")
-    parser.add_argument("--draws", type=int, help="searches drawn from a pool: 500, or 20 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a network: as `init` writes them for the table, or 10 with --quick")
-    options = parser.parse_args()
-    options.pools, options.trials, options.draws = (
-        given or (small if options.quick else full)
-        for given, small, full in ((options.pools, 1, 3), (options.trials, 16, 128), (options.draws, 20, 500))
+    options = _tables.parsed(
+        _tables.parser(__doc__, f"{POWER_PLANT},enb,jura,slump"),
+        pools=_tables.Size("of trials, each with its own rows for the test", 3, 1),
+        trials=_tables.Size("of a pool", 128, 16),
+        draws=_tables.Size("searches drawn from a pool", 500, 20),
+        epochs=_tables.Size("of a network", None, 40),
     )
-    options.epochs = options.epochs or (40 if options.quick else None)
-    names = options.names.split(",") if options.tables else [POWER_PLANT]
-    _measure.conclude({name: of_table(name, options) for name in names}, options.json)
+    _measure.conclude({name: of_table(name, options) for name in options.names}, options.json)
 
 
 if __name__ == "__main__":
