@@ -108,6 +108,7 @@ def test_dimensions_take_their_bounds_in_order() -> None:
     [
         ("objective", ["r2/heat", "r2/steam"], {"maximize": ["r2/heat", "r2/steam"]}),
         ("objective", "r2/heat", {"maximize": ["r2/heat"]}),
+        ("objective", {"minimize": "rmse/heat"}, {"maximize": ["rmse/heat"]}),
         ("pruning", "none", {"rungs": []}),
         (
             "search",

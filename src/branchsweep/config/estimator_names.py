@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS, QUANTILE
+from branchsweep.errors import did_you_mean
 
 EstimatorName = Literal[
     "linear_regression",
@@ -40,6 +41,21 @@ def estimators_of_task(task: str | None) -> tuple[str, ...]:
         task: As of `Head`; all names where it is None, which is a regression as far as one knows.
     """
     return _OF_TASKS.get(task or "", ESTIMATORS)
+
+
+_LINEAR_BY_TASK: Mapping[str, str] = {
+    "logistic_regression": "logistic regression for heads with classes",
+    "poisson_regression": "Poisson regression for count heads",
+    "quantile_regression": "quantile regression for quantile heads",
+}
+"""What linear regression is called for other tasks, each with what to say of it."""
+
+
+def estimator_hint(given: str) -> str:
+    """What to write instead of a name that is none, as the end of a message; empty where that cannot be guessed."""
+    if given in _LINEAR_BY_TASK:
+        return f"; linear_regression is {_LINEAR_BY_TASK[given]}"
+    return did_you_mean(given, ESTIMATORS)
 
 
 JOINT = "joint_"

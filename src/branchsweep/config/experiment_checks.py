@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from branchsweep.config.builders import is_own, no_effect, own_problem, without_effect
 from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
-from branchsweep.config.estimator_names import ESTIMATORS, estimators_of_task
+from branchsweep.config.estimator_names import ESTIMATORS, estimator_hint, estimators_of_task
 from branchsweep.config.estimator_parameters import of_regression_alone
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.kinds import BINARY, output_names
@@ -254,7 +254,7 @@ def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
             named.add(baseline.estimator)
         elif baseline not in ESTIMATORS and not baseline.endswith(YAML_SUFFIXES):
             expected = f"expected one of {', '.join(ESTIMATORS)}, or a path to an experiment (.yaml)"
-            yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, ESTIMATORS)}"
+            yield ("baselines", index), f"got '{baseline}', {expected}{estimator_hint(baseline)}"
 
     yield from _estimator_mistakes(experiment)
 

@@ -143,6 +143,16 @@ def metric_of_head(metric: str, head: str) -> str:
     return f"{metric}/{head}"
 
 
+def more_is_better(name: str) -> bool:
+    """Whether an objective's metric is one of which more is better, as far as its name says: `r2/PE`, but not `rmse/PE`."""
+    try:
+        metric = _parsed(name)
+    except ValueError:
+        return False
+    known = METRICS.get(metric.metric)
+    return known.higher_is_better if known else bool(metric.aggregate)
+
+
 def common_metric(metrics: Iterable[str]) -> str:
     """The name of the metric that all heads share, `MIXED` if they do not."""
     distinct = set(metrics)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from branchsweep.config.config_model import MAX_SEED
 from branchsweep.config.experiment import Experiment
@@ -16,11 +17,16 @@ from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset, Split, read_only
 from branchsweep.data.digest import combined_digest, part_digests
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
+from branchsweep.data.splitters.stratify import by_classes
 from branchsweep.errors import ConfigError, DataError
 from branchsweep.types import Floats, Fold, Positions
 
 _SEEDS_TRIED = 50  # for a split in which every target varies in every part
 _MOST_ROWS_TRIED = 200_000  # beyond which that takes long
+
+_MOST_CLASSES = 20  # different values of a target by which rows are divided in equal shares
+
+_MORE_ROWS = "bring more rows, or choose fewer folds or another seed"
 
 _REMEDIES: Mapping[SplitKind, str] = {
     "time": "choose another fraction, fewer folds or a smaller gap",
@@ -45,9 +51,9 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     dataset.splitter.check(experiment, dataset.rows, dataset.location)
     parts = _parts(experiment, dataset)
     _check_parts(parts, dataset, _REMEDIES.get(experiment.split.kind, "choose another fraction or fewer folds"))
-    must_vary = parts.learned if _may_be_constant(experiment, dataset) else parts.named
-    if _constant_parts(dataset, must_vary):
-        check_targets(dataset, must_vary, _varying_split(experiment, dataset))
+    remedy = _varying_split(experiment, dataset) if _constant_parts(dataset, parts.named | parts.learned) else ""
+    check_targets(dataset, parts.must_vary(experiment), remedy)
+    _check_known(dataset, parts.named, remedy)
     train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
     return Split(
         train=read_only(train),
@@ -57,7 +63,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         test_digest=parts_digest(experiment, dataset, {"test": test}),
         warnings=(
             *_leakage_warnings(dataset, train, test),
-            *_constant_warnings(dataset, parts.named),
+            *_constant_warnings(dataset, parts.named, remedy),
             *dataset.splitter.warnings,
         ),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
@@ -103,6 +109,18 @@ class _Parts:
             f"training (confirmation, fold {number})": rows for number, (rows, _) in enumerate(self.confirmation, start=1)
         }
         return {name: rows for name, rows in self.searched.items() if name.startswith("training")} | confirmation
+
+    def must_vary(self, experiment: Experiment) -> dict[str, Positions]:
+        """The parts in which every target must vary, by their names: where one value says nothing of a network.
+
+        Those are all that is learned from, and a single set of rows that alone gives a score: of a hold-out, and the test rows.
+        One fold of several may have a single value, where the score is 0 for every network, as `metrics/scores.py` has it; so
+        may the test rows of an outer cross-validation, in which every row is tested once.
+        """
+        alone = {name: rows for name, rows in self.searched.items() if name == "test" and experiment.test.folds is None}
+        if len(self.folds) == 1:
+            alone |= {name: rows for name, rows in self.searched.items() if name.startswith("validation")}
+        return self.learned | alone
 
 
 def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
@@ -164,32 +182,45 @@ def outer_splits(experiment: Experiment, dataset: Dataset) -> tuple[Split, ...]:
 
 
 def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
-    """The seeds with which every target varies in every part, as a remedy for messages; empty if none of the first does."""
+    """How rows are divided so that every target varies in every part, as a remedy for messages; empty if no way is found."""
+    shuffled = experiment.split.kind == "shuffle" and experiment.table.duplicates != "together"
+    if shuffled and experiment.test.folds is None:
+        for head, column in enumerate(experiment.columns.values()):
+            values = pd.Series(dataset.y[:, head])
+            if values.nunique() <= _MOST_CLASSES and _varies(experiment, replace(dataset, splitter=by_classes(values, column))):
+                return f"with split: {{stratify: {column}}} every part has its share of each value"
     is_tried = dataset.splitter.is_random and dataset.rows <= _MOST_ROWS_TRIED
     is_tried = is_tried and experiment.test.folds is None  # the targets would have to vary in all folds
     for seed in range(1, _SEEDS_TRIED + 1 if is_tried else 1):
         other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
-        if not _constant_parts(dataset, _parts(other, dataset).named):
+        if _varies(other, dataset):
             return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
     return ""
 
 
-def _may_be_constant(experiment: Experiment, dataset: Dataset) -> bool:
-    """Whether a target may have a single value in rows that are scored: in an outer cross-validation.
+def _varies(experiment: Experiment, dataset: Dataset) -> bool:
+    """Whether every target varies in every part that the experiment divides the rows into."""
+    try:
+        parts = _parts(experiment, dataset)
+    except DataError:  # classes with too few rows for so many folds
+        return False
+    return not _constant_parts(dataset, parts.named | parts.learned)
 
-    There every row is tested once, so a rare value need not be in each part, whatever the seed. R² counts as 0 in such a part,
-    and the relative RMSE, whose denominator is about the mean of the training rows, is what it is elsewhere.
+
+def _constant_warnings(dataset: Dataset, parts: Mapping[str, Positions], remedy: str) -> list[str]:
+    """A warning for each head whose target has a single value in some of the parts.
+
+    Args:
+        dataset: The rows.
+        parts: Those that are scored, by name.
+        remedy: What helps, where that is known.
     """
-    return experiment.test.folds is not None and dataset.actual.is_plain
-
-
-def _constant_warnings(dataset: Dataset, parts: Mapping[str, Positions]) -> list[str]:
-    """A warning for each head whose target has a single value in some of the parts."""
     by_head: dict[int, list[str]] = {}
     for part, head in _constant_parts(dataset, parts):
         by_head.setdefault(head, []).append(part)
     return [
-        f"heads.{dataset.heads[head]}: the target has the same value in all {', '.join(names)} rows, where its R² counts as 0"
+        f"heads.{dataset.heads[head]}: the target has the same value in all {', '.join(names)} rows, where its score counts as 0"
+        f"{remedy and f'; {remedy}'}"
         for head, names in by_head.items()
     ]
 
@@ -234,25 +265,42 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
     Raises:
         DataError: A target has the same value in all rows of a part, or is known in fewer than two.
     """
+    _check_known(dataset, parts, remedy)
     for part, head in _constant_parts(dataset, parts):
-        remedy = remedy or "bring more rows, or choose fewer folds or another seed"
-        name, counted = dataset.heads[head], _counted(dataset, parts[part], head)
-        if len(counted) < FEWEST_ROWS and not dataset.actual.is_plain:
-            weighed = "" if dataset.weights is None else " with a weight above 0"
-            in_all = len(_counted(dataset, np.arange(dataset.rows), head))
-            raise DataError(
-                f"heads.{name}: of the {len(parts[part])} {part} rows {len(counted)} have a known target{weighed}: a score"
-                f" needs {FEWEST_ROWS}. In the table {in_all:,} of {dataset.rows:,} rows have one; {remedy}",
-                dataset.location,
-            )
+        counted = _counted(dataset, parts[part], head)
         values, counts = np.unique(_counted(dataset, np.arange(dataset.rows), head), return_counts=True)
         others = int(counts.sum() - counts.max())
         raise DataError(
-            f"heads.{name}: the target has the same value in all {len(counted)} {part} rows: no score can"
+            f"heads.{dataset.heads[head]}: the target has the same value in all {len(counted)} {part} rows: no score can"
             f" be computed. It is {values[counts.argmax()]:g} in all but {count_noun(others, 'row')} of the table;"
-            f" {remedy}",
+            f" {remedy or _MORE_ROWS}",
             dataset.location,
         )
+
+
+def _check_known(dataset: Dataset, parts: Mapping[str, Positions], remedy: str) -> None:
+    """Check that every target is known in as many rows of every part as a score needs.
+
+    Args:
+        dataset: The rows.
+        parts: Their parts by name.
+        remedy: What helps, for the message, where that is known.
+
+    Raises:
+        DataError: A target is known in fewer.
+    """
+    if dataset.actual.is_plain:
+        return
+    weighed = "" if dataset.weights is None else " with a weight above 0"
+    for part, head in _constant_parts(dataset, parts):
+        known = len(_counted(dataset, parts[part], head))
+        if known < FEWEST_ROWS:
+            in_all = len(_counted(dataset, np.arange(dataset.rows), head))
+            raise DataError(
+                f"heads.{dataset.heads[head]}: of the {len(parts[part])} {part} rows {known} have a known target{weighed}: a"
+                f" score needs {FEWEST_ROWS}. In the table {in_all:,} of {dataset.rows:,} rows have one; {remedy or _MORE_ROWS}",
+                dataset.location,
+            )
 
 
 def _leakage_warnings(dataset: Dataset, train: Positions, test: Positions) -> tuple[str, ...]:

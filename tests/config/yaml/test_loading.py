@@ -17,10 +17,12 @@ from branchsweep.config.sections.heads import Head
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.table import Table
 from branchsweep.config.yaml.bare_space import experiment_around_space
+from branchsweep.config.yaml.file_paths import TABLE_SUFFIXES
 from branchsweep.config.yaml.json_schema import json_schema
 from branchsweep.config.yaml.loading import is_comparison_file, is_space_file, load_experiment
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.config.yaml.yaml_parser import parse_yaml, read_document
+from branchsweep.data.tables import ENDINGS
 from branchsweep.errors import ConfigError, HeadNameWarning
 from contracts.json_schemas import check_schema, undescribed_keys
 from yaml_files import check_own_words, config_error, locations, replace_once, write_yaml
@@ -385,6 +387,13 @@ MISTAKES = {
             "or a path to an experiment (.yaml); did you mean 'linear_regression'?"
         ),
     ),
+    "baseline, what linear regression is called elsewhere": (
+        ("[linear_regression]", "[logistic_regression]"),
+        (
+            f"x.yaml:28: baselines[0]: got 'logistic_regression', expected one of {', '.join(ESTIMATORS)}, "
+            "or a path to an experiment (.yaml); linear_regression is logistic regression for heads with classes"
+        ),
+    ),
     # shorthands and paths
     "table that is only a path": (
         ("{source: plant.csv, inputs: [AT, RH]}", "plant.csv"),
@@ -540,6 +549,43 @@ class TestHeadsNamedByColumns:
     def test_the_schema_accepts_it(self) -> None:
         document, _ = parse_yaml(changed("  V:\n", "  y+z:\n"), "x")
         jsonschema.validate(document, json_schema("experiment"))
+
+
+class TestAnObjectiveThatMinimizes:
+    @pytest.mark.parametrize(
+        ("objective", "metrics"),
+        [
+            ("{minimize: rmse/PE}", ["rmse/PE"]),
+            ("{maximize: r2/V, minimize: [rmse/PE, parameters]}", ["r2/V", "rmse/PE", "parameters"]),
+            ("{minimize: [mae/V], maximize: [r2/PE]}", ["r2/PE", "mae/V"]),
+        ],
+    )
+    def test_its_metrics_follow_those_that_are_maximized(self, objective: str, metrics: list[str]) -> None:
+        text = GOOD + f"objective: {objective}\n"
+        assert loaded(text).objective.maximize == metrics
+        jsonschema.validate(parse_yaml(text, "x")[0], json_schema("experiment"))
+
+    @pytest.mark.parametrize("metric", ["r2/PE", "mean_r2", "weighted"])
+    def test_of_its_metrics_less_is_better(self, metric: str) -> None:
+        error = error_of(GOOD + f"objective:\n  minimize:\n    - rmse/PE\n    - {metric}\n")
+        assert locations(error) == [("x.yaml:33", "objective.minimize")]
+        assert f"'{metric}'" in error.message and "maximize" in error.message
+
+    def test_a_wrong_metric_has_its_line(self) -> None:
+        error = error_of(GOOD + "objective:\n  maximize: r2/PE\n  minimize:\n    - rmsee/V\n")
+        assert locations(error) == [("x.yaml:33", "objective.maximize[1]")]
+
+
+@pytest.mark.parametrize("name", ["plant.csv", "plant.XLSX", "plant.arff"])
+def test_a_table_in_place_of_an_experiment_is_answered_by_how_to_write_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("AT,PE\n1,2\n")
+    error = config_error(lambda: load_experiment(Path(name)))
+    assert locations(error) == [(name, "")]
+    assert f"branchsweep init {name}" in error.message
+
+
+def test_what_is_taken_for_a_table_is_one_that_is_read() -> None:
+    assert set(TABLE_SUFFIXES) <= set(ENDINGS)
 
 
 @pytest.mark.parametrize(

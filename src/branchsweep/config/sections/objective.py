@@ -24,6 +24,9 @@ from branchsweep.config.sections.heads import MAX_HEADS
 MAX_OBJECTIVES, MAX_CONSTRAINTS = 32, 100
 """The most metrics that are optimized at once, and the most constraints."""
 
+MINIMIZE = "minimize"
+"""The key of a file under which metrics may stand of which less is better; loading writes them at the end of `maximize`."""
+
 MAX_WEIGHT = 1e9
 """The largest weight of a head."""
 

@@ -9,6 +9,9 @@ from branchsweep.errors import nearest
 YAML_SUFFIXES = (".yaml", ".yml")
 """How the name of a file with an experiment or a search space ends."""
 
+TABLE_SUFFIXES = (".xlsx", ".csv", ".tsv", ".parquet", ".feather", ".jsonl", ".arff")
+"""How the name of a file with a table ends, which holds no experiment."""
+
 
 def find_file(name: str, folder: Path) -> Path | None:
     """The file that a path in a document means.

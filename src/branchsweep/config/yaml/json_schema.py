@@ -17,6 +17,7 @@ from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.kinds import all_names
 from branchsweep.config.sections.columns import ALL_OTHER_COLUMNS
 from branchsweep.config.sections.driver_options import DRIVERS
+from branchsweep.config.sections.objective import MINIMIZE
 from branchsweep.config.sections.search import RENAMED_KEYS
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
@@ -181,7 +182,7 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
     properties["baselines"]["items"] = {"anyOf": [{"enum": list(ESTIMATORS)}, _YAML_PATH, {"$ref": "#/$defs/TunedEstimator"}]}
     _allow_columns_as_heads(properties["heads"])
-    _allow_one_metric(properties, definitions["Objective"]["properties"]["maximize"])
+    _allow_one_metric(properties, definitions["Objective"]["properties"])
 
 
 def _allow_columns_as_heads(heads: Schema) -> None:
@@ -191,13 +192,16 @@ def _allow_columns_as_heads(heads: Schema) -> None:
     heads["additionalProperties"] = {"allOf": [named], "not": {"required": ["column"]}}
 
 
-def _allow_one_metric(experiment: Schema, maximize: Schema) -> None:
-    """An objective may be one metric, or a list of them, instead of a mapping."""
+def _allow_one_metric(experiment: Schema, objective: Schema) -> None:
+    """An objective may be one metric, or a list of them, instead of a mapping, which may say what is minimized by that name."""
+    maximize = objective["maximize"]
     metrics = {key: value for key, value in maximize.items() if key not in {"default", "description"}}
     metric = {"type": "string", "maxLength": SHORT_TEXT}
     maximize |= {"anyOf": [metric, metrics]}
     for key in metrics:
         maximize.pop(key)
+    description = "Metrics of which less is better, beside those under maximize: rmse/PE, brier/trip, parameters."
+    objective[MINIMIZE] = {"description": description, "anyOf": [metric, metrics]}
     experiment["objective"] = {
         "description": experiment["objective"]["description"],
         "anyOf": [metric, metrics, {"$ref": "#/$defs/Objective"}],

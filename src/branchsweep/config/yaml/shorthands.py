@@ -8,12 +8,15 @@ Paths become absolute, so that the experiment means the same from every working 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from branchsweep.config.config_model import KeyPath, dotted
+from branchsweep.config.metric_names import more_is_better
 from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
 from branchsweep.config.sections.heads import is_named_by_column, name_from_column
+from branchsweep.config.sections.objective import MINIMIZE
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
@@ -71,7 +74,7 @@ def resolve_shorthand(document: Document, experiment: KeyPath, key: str, folder:
     elif key == "pruning" and isinstance(value, str):
         return _resolve_pruning(document, path, value)
     if key == "objective":
-        _resolve_objective(document, path, value)
+        return _resolve_objective(document, path, value)
     elif key == "space" and isinstance(value, str):
         file = find_file(value, folder)
         if file is None:
@@ -108,21 +111,46 @@ def _resolve_test_table(document: Document, path: KeyPath, value: Any, folder: P
         test["path"] = str(find_file(written, folder) or expand_user(written).absolute())
 
 
-def _resolve_objective(document: Document, path: KeyPath, value: Any) -> None:
-    """One metric, or a list of them, instead of a mapping, or one metric as the mapping's `maximize`."""
-    maximize = (*path, "maximize")
-    if isinstance(value, dict) and isinstance(value.get("maximize"), str):
-        path, value = maximize, value["maximize"]
-    elif not isinstance(value, (str, list)):
-        return
-    metrics = value if isinstance(value, list) else [value]
-    locations: dict[KeyPath, SourceLocation] = {
-        (): document.location(path),
-        **{(index,): document.location((*path, index)) for index in range(len(metrics))},
-    }
-    if path != maximize:
+def _resolve_objective(document: Document, path: KeyPath, value: Any) -> list[ConfigMistake]:
+    """One metric, or a list of them, instead of a mapping; in a mapping, `minimize` becomes the end of `maximize`.
+
+    The models know one list of metrics, each of which has its own direction.
+    """
+    maximize, minimize = (*path, "maximize"), (*path, MINIMIZE)
+    if isinstance(value, (str, list)):
+        metrics = _metrics_at(document, path)
         document.put(path, {}, {(): document.location(path)})
-    document.put(maximize, metrics, locations)
+        _put_metrics(document, maximize, metrics)
+    if not isinstance(value, dict):
+        return []
+    maximized, minimized = value.get("maximize"), value.get(MINIMIZE)
+    if isinstance(minimized, (str, list)) and isinstance(maximized, (str, list, type(None))):
+        before, metrics = _metrics_at(document, maximize), _metrics_at(document, minimize)
+        document.remove(minimize)
+        _put_metrics(document, maximize, [*before, *metrics])
+        return [
+            ConfigMistake((*maximize, index), minimize, f"got '{metric}', of which more is better: write it under maximize")
+            for index, (metric, _) in enumerate(metrics, start=len(before))
+            if isinstance(metric, str) and more_is_better(metric)
+        ]
+    if isinstance(maximized, str):
+        _put_metrics(document, maximize, _metrics_at(document, maximize))
+    return []
+
+
+def _metrics_at(document: Document, path: KeyPath) -> list[tuple[Any, SourceLocation]]:
+    """The metrics that stand at a path, one of them or a list, each with where it is written."""
+    value = document.find(path)
+    if not isinstance(value, list):
+        return [] if value is None else [(value, document.location(path))]
+    return [(metric, document.location((*path, index))) for index, metric in enumerate(value)]
+
+
+def _put_metrics(document: Document, path: KeyPath, metrics: Sequence[tuple[Any, SourceLocation]]) -> None:
+    """Write a list of metrics, each with its place; that of the list is where the first one is written."""
+    places: dict[KeyPath, SourceLocation] = {(index,): place for index, (_, place) in enumerate(metrics)}
+    of_list = metrics[0][1] if metrics else document.location(path)
+    document.put(path, [metric for metric, _ in metrics], {(): of_list, **places})
 
 
 def _resolve_head_names(document: Document, experiment: KeyPath) -> list[ConfigMistake]:

@@ -94,6 +94,11 @@ class Document:
         self.locations = {other: where for other, where in self.locations.items() if other[: len(path)] != path}
         self.locations |= {path + inner: where for inner, where in locations.items()}
 
+    def remove(self, path: KeyPath) -> None:
+        """Remove a key of a mapping, with all below it."""
+        del self.value(path[:-1])[path[-1]]
+        self.locations = {other: where for other, where in self.locations.items() if other[: len(path)] != path}
+
     def rename(self, path: KeyPath, new: str) -> None:
         """Give the last key of a path another name, at the same position of its mapping."""
         mapping, old = self.value(path[:-1]), path[-1]

@@ -21,7 +21,7 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from branchsweep.config.config_model import KeyPath, dotted
-from branchsweep.config.yaml.file_paths import display_path, nearest_yaml_file
+from branchsweep.config.yaml.file_paths import TABLE_SUFFIXES, display_path, is_file, nearest_yaml_file
 from branchsweep.config.yaml.yaml_document import LONGEST_SHOWN, Document, SourceLocation, describe_value
 from branchsweep.errors import ConfigError, Mistake, shortened
 
@@ -52,6 +52,9 @@ def read_document(file: Path) -> Document:
         ConfigError: The file cannot be read, is not YAML, or holds no mapping.
     """
     source = display_path(file)
+    if file.suffix.lower() in TABLE_SUFFIXES and is_file(file):
+        message = f"this is a table, expected a YAML file; branchsweep init {source} writes an experiment for it"
+        raise ConfigError(message, where=source)
     try:
         text = _read_text(file)
     except FileNotFoundError:
