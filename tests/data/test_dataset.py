@@ -551,6 +551,51 @@ def test_a_target_that_is_constant_in_a_part_is_refused(tmp_path: Path) -> None:
     assert "heads.heat" in error_of(split_rows, experiment, load_dataset(experiment)).message
 
 
+def with_rare_target(path: Path, experiment: Experiment, in_validation: Iterable[int]) -> Dataset:
+    """The table with a `heat loss` of 0 but for a test row and one validation row of each of these folds, or training rows."""
+    split = split_rows(experiment, load_dataset(experiment))
+    table = pd.read_csv(path)
+    table["heat loss"] = 0.0
+    ones = [split.test[0], *(split.folds[fold][1][0] for fold in in_validation)]
+    if not in_validation:
+        ones += list(split.folds[0][0][:6])
+    table.loc[ones, "heat loss"] = 1.0
+    write(table, path)
+    return load_dataset(experiment)
+
+
+def test_a_target_may_be_constant_in_folds_of_several(tmp_path: Path) -> None:
+    path = write(small_table(100), tmp_path / "table.csv")
+    experiment = make_experiment(path, validation={"method": "k_fold", "folds": 5}, confirmation={"folds": 5})
+    split = split_rows(experiment, with_rare_target(path, experiment, in_validation=(1, 3)))
+    (warning,) = split.warnings
+    assert "heads.heat" in warning
+    assert [f"validation (fold {number})" in warning for number in range(1, 6)] == [True, False, True, False, True]
+
+
+def test_the_warning_names_a_split_with_which_the_target_varies_everywhere(tmp_path: Path) -> None:
+    path = write(small_table(100), tmp_path / "table.csv")
+    folds: dict[str, Any] = {"validation": {"method": "k_fold", "folds": 3}, "confirmation": {"folds": 2}}
+    experiment = make_experiment(path, **folds)
+    dataset = with_rare_target(path, experiment, in_validation=(0, 1, 1, 0))
+    table = pd.read_csv(path)
+    rows = split_rows(experiment, dataset).folds
+    table.loc[rows[0][1][1:3], "heat loss"] = 1.0  # so that there are some for every part
+    write(table, path)
+    (warning,) = split_rows(experiment, load_dataset(experiment)).warnings
+    assert "stratify: heat loss" in warning
+    stratified = make_experiment(path, **folds, split={"stratify": "heat loss"})
+    assert not split_rows(stratified, load_dataset(stratified)).warnings
+
+
+def test_a_target_that_is_constant_in_a_hold_out_is_refused(tmp_path: Path) -> None:
+    path = write(small_table(100), tmp_path / "table.csv")
+    experiment = make_experiment(path, validation={"method": "hold_out", "fraction": 0.2})
+    dataset = with_rare_target(path, experiment, in_validation=())
+    error = error_of(split_rows, experiment, dataset)
+    assert "heads.heat" in error.message and "validation (fold 1)" in error.message and "stratify: heat loss" in error.message
+
+
 @pytest.mark.needs_table
 def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> None:
     experiment = make_experiment(**PLANT)

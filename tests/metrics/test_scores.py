@@ -10,10 +10,10 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from branchsweep.config.metric_names import Metric
 from branchsweep.metrics.functions import r2, register_metric, unregister_metric
-from branchsweep.metrics.scores import by_half, head_scores, scores_of_many, standard_error
+from branchsweep.metrics.scores import average_scores, by_half, head_scores, scores_of_many, standard_error
 from branchsweep.models.heads.regression import MSE, Regression
 from branchsweep.training.lanes import LaneOutcome
-from branchsweep.trial import EndCause, Status
+from branchsweep.trial import EndCause, HeadScore, Status
 from branchsweep.workflows.lane_scores import lane_scores
 
 ACTUAL = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]])
@@ -111,3 +111,15 @@ def test_a_head_has_the_metrics_of_its_kind() -> None:
     assert scores["V"].score == 0.5
     np.testing.assert_allclose(many, [[1 - 4 * 0.25 / 14.0, 0.5], [1 - 4 / 14.0, -1.0]])
     assert {name: set(by_head) for name, by_head in others.items()} == {"rmse": {"PE"}, "mae": {"PE", "V"}}
+
+
+def test_a_metric_that_rows_of_one_class_lack_is_averaged_over_the_other_lanes() -> None:
+    def lane(score: float, roc_auc: float) -> dict[str, HeadScore]:
+        return {"trip": HeadScore(score, math.nan, {"d2_log_loss": score, "roc_auc": roc_auc})}
+
+    heads, _, _ = average_scores([lane(0.5, 0.75), lane(0.0, math.nan), lane(0.25, 0.25)])
+    assert heads["trip"].metrics == {"d2_log_loss": 0.25, "roc_auc": 0.5}
+    heads, _, _ = average_scores([lane(0.0, math.nan)] * 2)
+    assert math.isnan(heads["trip"].metrics["roc_auc"])
+    heads, _, _ = average_scores([lane(0.5, 0.75), lane(math.nan, math.nan)])  # a network that diverged
+    assert math.isnan(heads["trip"].metrics["roc_auc"])

@@ -5,20 +5,25 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from branchsweep.config.codec import to_data
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
+from branchsweep.metrics.paired_tests import mcnemar
 from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.model_card import model_card_lines
+from branchsweep.reporting.paired_test_rows import paired_test_rows
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.promotion.gate import PAIRED_TESTS
 from branchsweep.workflows.records.baseline_result import best_baselines
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.reporter import DescribedModel, TableReporter
@@ -101,3 +106,14 @@ def test_card_lists_the_members_of_an_ensemble_with_their_weights() -> None:
     assert any("1 estimator of scikit-learn" in line for line in lines)
     assert any("skops" in line for line in lines)
     assert not any("skops" in line for line in model_card_lines(described_model()))
+
+
+def test_card_has_the_tests_of_classifiers_against_the_champion_before() -> None:
+    model = described_model()
+    right = np.arange(40) % 4 > 0
+    test = mcnemar("trip", right, np.roll(right, 1) | right)
+    evidence = {**model.decision.evidence, PAIRED_TESTS: [to_data(test, nan=None)]}
+    decided = replace(model, decision=replace(model.decision, evidence=evidence))
+    (row,) = paired_test_rows([test])
+    assert f"| {' | '.join(map(escape_markdown, row))} |" in "\n".join(model_card_lines(decided)).splitlines()
+    assert not any("McNemar" in line for line in model_card_lines(model))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from branchsweep.config.sections.objective import Objective
-from branchsweep.training.lane_score import MEAN, MIN, WEIGHTED, score_rule, score_weights
+from branchsweep.training.lane_score import MEAN, MIN, WEIGHTED, epoch_rule, score_rule, score_weights
+from tiny_sweep import tiny_experiment
 
 HEADS = ["PE", "V"]
 
@@ -38,3 +39,24 @@ def test_one_head_has_all_the_weight() -> None:
 
 def test_weights_add_up_to_1() -> None:
     assert score_weights(Objective(maximize=["weighted"], weights={"PE": 3.0}), HEADS) == (0.75, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("objective", "fit", "rule"),
+    [
+        ("accuracy/trip", {"keep": "best"}, "d2_log_loss/trip"),
+        ("accuracy/trip", {"early_stopping": {"patience": 5}}, "d2_log_loss/trip"),
+        ("mae/PE", {"keep": "best"}, "r2/PE"),
+        ("rmse/PE", {"keep": "best"}, ""),  # of one head and the same rows, R² chooses the same epoch
+        ("log_loss/trip", {"keep": "best"}, ""),
+        ("r2/PE", {"keep": "best"}, ""),
+        ("mean_score", {"keep": "best"}, ""),
+        ("accuracy/trip", {"keep": "last"}, ""),
+    ],
+)
+def test_it_is_said_where_epochs_are_chosen_by_another_metric_than_trials(
+    objective: str, fit: dict[str, object], rule: str
+) -> None:
+    heads = {"PE": {}, "trip": {"task": "binary"}}
+    experiment = tiny_experiment(heads=heads, objective={"maximize": [objective]}, fit={"epochs": 4, **fit})
+    assert (rule in epoch_rule(experiment)) if rule else not epoch_rule(experiment)

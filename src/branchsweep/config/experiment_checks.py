@@ -22,7 +22,6 @@ from branchsweep.config.sections.dimensions import Choice, Dimension, Float, ext
 from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, reference_points
 from branchsweep.config.sections.heads import probability_columns, quantile_columns
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
-from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
 
 if TYPE_CHECKING:

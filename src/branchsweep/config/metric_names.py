@@ -93,6 +93,10 @@ METRICS_BESIDE: Mapping[str, tuple[str, ...]] = {
 """By score of the built-in kinds of heads, what else is recorded of such a head."""
 
 
+SAME_ORDER: Mapping[str, str] = {R2: RMSE, D2_LOG_LOSS: LOG_LOSS, D2_POISSON: POISSON_DEVIANCE, D2_PINBALL: PINBALL_LOSS}
+"""By score, the metric that orders predictions of the same rows as the score does, the best first."""
+
+
 class ObjectiveMetric(NamedTuple):
     """One metric of an objective, parsed.
 

@@ -219,8 +219,8 @@ def _constant_warnings(dataset: Dataset, parts: Mapping[str, Positions], remedy:
     for part, head in _constant_parts(dataset, parts):
         by_head.setdefault(head, []).append(part)
     return [
-        f"heads.{dataset.heads[head]}: the target has the same value in all {', '.join(names)} rows, where its score counts as 0"
-        f"{remedy and f'; {remedy}'}"
+        f"heads.{dataset.heads[head]}: the target has the same value in all {', '.join(names)} rows, where its score counts as"
+        f" 0{remedy and f'; {remedy}'}"
         for head, names in by_head.items()
     ]
 
@@ -297,8 +297,9 @@ def _check_known(dataset: Dataset, parts: Mapping[str, Positions], remedy: str) 
         if known < FEWEST_ROWS:
             in_all = len(_counted(dataset, np.arange(dataset.rows), head))
             raise DataError(
-                f"heads.{dataset.heads[head]}: of the {len(parts[part])} {part} rows {known} have a known target{weighed}: a"
-                f" score needs {FEWEST_ROWS}. In the table {in_all:,} of {dataset.rows:,} rows have one; {remedy or _MORE_ROWS}",
+                f"heads.{dataset.heads[head]}: of the {len(parts[part])} {part} rows {known} have a known target{weighed}:"
+                f" a score needs {FEWEST_ROWS}. In the table {in_all:,} of {dataset.rows:,} rows have one;"
+                f" {remedy or _MORE_ROWS}",
                 dataset.location,
             )
 

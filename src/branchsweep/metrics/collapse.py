@@ -72,10 +72,13 @@ def is_far_below(score: float, siblings: Sequence[float]) -> bool:
 
 
 def collapsed_positions(scores: Sequence[float]) -> list[int]:
-    """The positions of the scores that lie far below the others; none where there are fewer than three scores."""
+    """The positions of the scores that lie far below the others; none where there are fewer than three scores.
+
+    A score of exactly 0 is that of rows in which the target does not vary, whatever is predicted, and is no collapse.
+    """
     if len(scores) < FEWEST:
         return []
-    return [position for position, score in enumerate(scores) if is_far_below(score, scores)]
+    return [position for position, score in enumerate(scores) if score != 0.0 and is_far_below(score, scores)]
 
 
 def collapses(scores: Mapping[str, Sequence[float]], names: Sequence[str]) -> tuple[Collapse, ...]:
@@ -119,6 +122,16 @@ def means_with_medians(score: Score) -> MeanScores:
 
 
 def _lane_scores(score: Score) -> Mapping[str, Sequence[float]]:
-    """By head and `mean`, the score of each lane; empty where they are not known."""
+    """By head and `mean`, the score of each lane; empty where they are not known.
+
+    The mean is over the heads whose targets vary in the lane's rows: those whose score is not exactly 0.
+    """
     by_head = score.lane_scores
-    return {**by_head, MEAN: np.mean(list(by_head.values()), axis=0).tolist()} if by_head else {}
+    if not by_head:
+        return {}
+    lanes = np.array(list(by_head.values()))
+    means = lanes.mean(axis=0)
+    for lane in np.flatnonzero((lanes == 0.0).any(axis=0)):
+        varying = lanes[lanes[:, lane] != 0.0, lane]
+        means[lane] = varying.mean() if len(varying) else 0.0
+    return {**by_head, MEAN: means.tolist()}

@@ -6,6 +6,7 @@ units. Which metrics a head has is its kind's to say; `functions.py` computes th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,6 +116,8 @@ def standard_error(values: Sequence[float]) -> float:
 def average_scores(scores: Sequence[Mapping[str, HeadScore]]) -> tuple[Mapping[str, HeadScore], float, float]:
     """The average over lanes.
 
+    A metric that needs rows of several classes is NaN in a lane whose rows are of one, and is averaged over the others.
+
     Args:
         scores: Per lane, the scores by head.
 
@@ -125,9 +128,15 @@ def average_scores(scores: Sequence[Mapping[str, HeadScore]]) -> tuple[Mapping[s
         head: HeadScore(
             score=float(np.mean([lane[head].score for lane in scores])),
             score_se=standard_error([lane[head].score for lane in scores]),
-            metrics={metric: float(np.mean([lane[head].metrics[metric] for lane in scores])) for metric in first.metrics},
+            metrics={metric: _mean_metric(metric, [lane[head] for lane in scores]) for metric in first.metrics},
         )
         for head, first in scores[0].items()
     }
     values = [mean_score(lane) for lane in scores]
     return heads, float(np.mean(values)), standard_error(values)
+
+
+def _mean_metric(metric: str, lanes: Sequence[HeadScore]) -> float:
+    """The mean of a metric over the lanes that have it: one that is NaN beside a score needs rows of other classes."""
+    known = [own.metrics[metric] for own in lanes if math.isnan(own.score) or not math.isnan(own.metrics[metric])]
+    return float(np.mean(known)) if known else math.nan

@@ -40,7 +40,9 @@ def format_metric(name: str, value: float) -> str:
 
 def format_score_with_error(score: float | None, error: float | None) -> str:
     """A score with its standard error, where there is one."""
-    return format_score(score) if error is None or math.isnan(error) else f"{format_score(score)} ± {error:.4f}"
+    if error is None or math.isnan(error):
+        return format_score(score)
+    return f"{format_score(score)} ± {error:.4f}" if error < 100 else f"{format_score(score)} ± {error:.1e}"
 
 
 def format_mean_score(scores: MeanScores, head: str, separator: str = ", ") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,13 +11,16 @@ from branchsweep.config.sections.columns import Column
 from branchsweep.data.column_summary import count_and_names
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import label, other_metrics
+from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.formatting import format_difference, format_importance, format_mean_score, format_score, format_share
+from branchsweep.reporting.paired_test_rows import PAIRED_TEST_TITLE, paired_test_markdown
 from branchsweep.workflows.explanation import Explanation
+from branchsweep.workflows.promotion.gate import paired_tests_of
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
 from branchsweep.workflows.records.ensemble_summary import model_description
 from branchsweep.workflows.reporter import DescribedModel
@@ -63,6 +66,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield from _SCORES_EXPLAINED
     yield from _baseline_lines(best_baselines(model.baselines, means, model.test), metric)
     yield from _interval_lines(model.intervals)
+    yield from _paired_test_lines(paired_tests_of(model.decision))
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""
     yield "## Data"
@@ -101,6 +105,16 @@ def _baseline_lines(best: Mapping[str, BestBaseline], metric: str) -> Iterator[s
         yield f"| {' | '.join([*cells, format_score(baseline.score), format_difference(baseline.difference)])} |"
     yield ""
     yield "Difference: the confirmed score of this model's trial minus that of the best baseline, on the same folds."
+    yield ""
+
+
+def _paired_test_lines(tests: Sequence[PairedTest]) -> Iterator[str]:
+    """McNemar's and DeLong's tests as a table; nothing where there are none."""
+    if not tests:
+        return
+    yield f"{PAIRED_TEST_TITLE.format(first='the champion before', second='This model')}:"
+    yield ""
+    yield paired_test_markdown(tests)
     yield ""
 
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from branchsweep.metrics.names import label
 from branchsweep.metrics.paired_tests import PairedTest, PairedTestName
+from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import format_difference, format_p_cell
+from branchsweep.reporting.markdown_table import markdown_table
 
 PAIRED_TEST_TITLE = "{second} against {first} on the same test rows (decides nothing)"
 """What stands above the table."""
@@ -47,3 +49,8 @@ def paired_test_rows(tests: Iterable[PairedTest]) -> Iterator[PairedTestRow]:
         name = f"{label(test.metric)}, {_NAMES[test.test]}"
         cells = format_difference(test.difference), f"{test.statistic:+.2f}", format_p_cell(test.p)
         yield PairedTestRow(test.head, name, *cells, f"{test.rows:,}")
+
+
+def paired_test_markdown(tests: Iterable[PairedTest]) -> str:
+    """The tests as a table in Markdown."""
+    return markdown_table(PAIRED_TEST_COLUMNS, ([escape_markdown(cell) for cell in row] for row in paired_test_rows(tests)))

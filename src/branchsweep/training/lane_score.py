@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import SAME_ORDER, ObjectiveMetric, metric_of_head
 from branchsweep.config.sections.objective import Objective
 
 MEAN, MIN, WEIGHTED = "mean", "min", "weighted"
@@ -31,3 +32,22 @@ def score_weights(objective: Objective, heads: Sequence[str]) -> tuple[float, ..
         return tuple(float(head == ranked) for head in heads)
     weights = [objective.weights.get(head, 1.0) for head in heads]
     return tuple(weight / sum(weights) for weight in weights)
+
+
+def epoch_rule(experiment: Experiment) -> str:
+    """By which score epochs are chosen, as a sentence, where trials are ranked by a metric that may choose others.
+
+    Empty where nothing chooses epochs, and where the score of the same rows chooses the same ones, as R² does for the RMSE.
+    """
+    fit, ranked = experiment.fit, ObjectiveMetric.parsed(experiment.objective.ranking_metric)
+    if not ranked.head or not (fit.early_stopping or fit.keep == "best"):
+        return ""
+    score = experiment.score_metrics[ranked.head]
+    if ranked.metric in (score, SAME_ORDER.get(score)):
+        return ""
+    chooses = [*(["early stopping"] if fit.early_stopping else []), *(["fit.keep: best"] if fit.keep == "best" else [])]
+    verb = "follows" if len(chooses) == 1 else "follow"
+    return (
+        f"{' and '.join(chooses)} {verb} {metric_of_head(score, ranked.head)} from epoch to epoch, the score of the head;"
+        f" trials are ranked by {experiment.objective.ranking_metric}"
+    )

@@ -75,7 +75,7 @@ def resolve_shorthand(document: Document, experiment: KeyPath, key: str, folder:
         return _resolve_pruning(document, path, value)
     if key == "objective":
         return _resolve_objective(document, path, value)
-    elif key == "space" and isinstance(value, str):
+    if key == "space" and isinstance(value, str):
         file = find_file(value, folder)
         if file is None:
             return [ConfigMistake(path, path, missing_file_message(value, folder))]

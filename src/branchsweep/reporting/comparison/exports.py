@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.data.spreadsheets import csv_text
@@ -23,7 +23,8 @@ from branchsweep.reporting.formatting import (
     head_label,
     verdict_legend,
 )
-from branchsweep.reporting.paired_test_rows import PAIRED_TEST_COLUMNS, PAIRED_TESTS_OF_HALVES, paired_test_rows
+from branchsweep.reporting.markdown_table import markdown_table
+from branchsweep.reporting.paired_test_rows import PAIRED_TESTS_OF_HALVES, paired_test_markdown
 
 COST_FIELDS = ("parameters", "training_seconds", "tuning_seconds", "latency", "bytes")
 """Columns with fields of `ContestantCost`; times in seconds, latency per 1,000 rows."""
@@ -84,17 +85,17 @@ def comparison_markdown(result: ComparisonResult) -> str:
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
     parts += [f"Warning: {escape_markdown(sentence)}" for sentence in result.warnings]
     header = ["contestant", *map(head_label, heads), "parameters", "training", "latency, 1,000 rows", "size"]
-    parts.append(_table(header, [_line(row, heads) for row in comparison_rows(result)]))
+    parts.append(markdown_table(header, [_line(row, heads) for row in comparison_rows(result)]))
     parts.append(
         f"{label(result.metric)} ± standard error over the halves, and the difference to {escape_markdown(result.reference)}: "
         f"{verdict_legend(result.alpha, result.equivalence_margin)}."
     )
     if result.transfer:
         gains = [_gain(gain, result.equivalence_margin) for gain in result.transfer]
-        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "adjusted p", "verdict"], gains)]
+        parts += ["## Gain by sharing layers", markdown_table(["head", "gain", "interval", "adjusted p", "verdict"], gains)]
     if result.transfer_tests:
-        tests = [[escape_markdown(cell) for cell in row] for row in paired_test_rows(result.transfer_tests)]
-        parts += [f"McNemar's and DeLong's tests ({PAIRED_TESTS_OF_HALVES}):", _table(PAIRED_TEST_COLUMNS, tests)]
+        tests = paired_test_markdown(result.transfer_tests)
+        parts += [f"McNemar's and DeLong's tests ({PAIRED_TESTS_OF_HALVES}):", tests]
     parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 
@@ -132,8 +133,3 @@ def _gain(gain: PairwiseDifference, margin: float) -> list[str]:
         format_p_cell(gain.p_adjusted),
         escape_markdown(f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, margin)}"),
     ]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    alignment = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, alignment, *rows))
