@@ -138,6 +138,7 @@ def experiments(draw: st.DrawFn, has_halves: bool = False) -> Experiment:
                 "seconds": draw(st.none() | st.floats(1e-3, 1e9)),
                 "target": draw(st.none() | st.floats(-1e9, 0.999)),
                 "pending_rounds": draw(st.integers(0, 64)),
+                "first_batch": draw(st.none() | st.integers(1, 32)),
                 "default_trial": draw(st.booleans()),
                 "initial_trials": draw(st.dictionaries(names, st.lists(hyperparameters, max_size=4).map(dict), max_size=3)),
             },

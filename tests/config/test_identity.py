@@ -54,6 +54,14 @@ def test_without_a_default_trial_the_key_is_that_of_versions_that_had_none() -> 
     assert "default_trial" not in without and with_one == {**without, "default_trial": True}
 
 
+def test_without_a_first_batch_the_key_is_that_of_versions_that_had_none() -> None:
+    without, with_one = (
+        sweep_key_fields(load_experiment(EXPERIMENTS / "branched.yaml", [f"search.first_batch={given}"]))["search"]
+        for given in ("null", "2")
+    )
+    assert "first_batch" not in without and with_one == {**without, "first_batch": 2}
+
+
 def test_pruning_by_all_folds_has_the_key_of_versions_without_another_way() -> None:
     """What they recorded of `pruning` was its rungs and the share that is kept."""
     rungs = load_experiment(EXPERIMENTS / "branched.yaml", ["pruning={rungs: [5, 10], keep: 0.5}"])

@@ -197,3 +197,17 @@ class DriverContract:
         for recorded in (8, 16, 40):
             driver = self.resumed(experiment, uninterrupted[:recorded])
             assert ask_pending_rounds(driver, experiment, rounds=6 - recorded // 8) == trials_of(uninterrupted[recorded:])
+
+    def test_the_round_after_a_small_first_one_is_asked_without_its_results(self) -> None:
+        experiment = self.experiment(initial_trials=KNOWN, first_batch=2)
+        first = 2 if experiment.can_ask_ahead else 8
+        driver = open_driver(experiment)
+        asked = [driver.ask(64), driver.ask(64)]
+        assert [len(trials) for trials in asked] == [first, 8]
+        assert [trial.known for trial in asked[0][:2]] == list(KNOWN)
+        uninterrupted = run_driver(open_driver(experiment), asks=5, count=64)
+        if experiment.can_ask_ahead:
+            assert [*asked[0], *asked[1]] == trials_of(uninterrupted[:10])
+        for recorded in (first, first + 8, first + 24):
+            again = run_driver(self.resumed(experiment, uninterrupted[:recorded]), asks=1, count=64)
+            assert trials_of(again) == trials_of(uninterrupted[recorded : recorded + 8])

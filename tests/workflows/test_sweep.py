@@ -55,12 +55,13 @@ PENDING: Mapping[str, Any] = {**OPTUNA, "batch": 5, "pending_rounds": 2}
 """Rounds of five, of which three are pending at once."""
 
 
-@pytest.fixture(params=["random", "optuna", "pending_rounds"])
+@pytest.fixture(params=["random", "optuna", "pending_rounds", "first_batch"])
 def experiment(request: pytest.FixtureRequest) -> Experiment:
     searches: Mapping[str, Mapping[str, Any]] = {
         "random": {},
         "optuna": {"search": OPTUNA},
         "pending_rounds": {"search": PENDING},
+        "first_batch": {"search": {**OPTUNA, "first_batch": 1}},
     }
     return tiny_experiment(**searches[request.param])
 
@@ -157,6 +158,15 @@ def test_results_do_not_depend_on_which_population_finishes_first(order_seed: in
     sweep.trainer = ShuffledTrainer(sweep.rows, order_seed=order_seed)
     assert sweep.search() == expected
     assert sweep.tracker.recorded_results() == expected
+
+
+def test_the_trials_of_a_small_first_round_end_first_and_compete_with_no_others() -> None:
+    pruned = {"fit": {"epochs": 6}, "pruning": {"rungs": [1, 3]}}
+    first, usual = (TinySweep(tiny_experiment(**pruned, search={**OPTUNA, "first_batch": first})) for first in (1, None))
+    results = first.search()
+    assert (first.progress.trials[0], results[0].score.is_complete) == (0, True)
+    assert [sum(result.score.is_complete for result in results[start : start + 8]) for start in (1, 9)] == [2, 2]
+    assert [result.trial for result in results[:8]] == [result.trial for result in usual.search()[:8]], "of the same design"
 
 
 def test_a_search_whose_workers_waited_recommends_more_pending_rounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from branchsweep.config.sections.estimators import Baseline
 from branchsweep.config.sections.heads import MAX_HEADS, Head, named_heads
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation, Promotion
-from branchsweep.config.sections.search import Search
+from branchsweep.config.sections.search import Rounds, Search
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import Table
@@ -233,6 +233,16 @@ class Experiment(FileModel):
     def pending_rounds(self) -> int:
         """Rounds that are suggested before the results of the last one are there; 0 for an algorithm that needs them."""
         return self.search.pending_rounds if self.can_ask_ahead else 0
+
+    @property
+    def first_batch(self) -> int:
+        """Trials of the first round; as many as of the others for an algorithm that needs the results of the last round."""
+        return min(self.search.first_batch or self.batch, self.batch) if self.can_ask_ahead else self.batch
+
+    @property
+    def rounds(self) -> Rounds:
+        """How trials are divided into rounds, and which results a round learns from."""
+        return Rounds(self.first_batch, self.batch, self.pending_rounds)
 
     @property
     def can_ask_ahead(self) -> bool:

@@ -95,7 +95,6 @@ def ensemble_key_fields(ensemble: Ensemble) -> dict[str, Any]:
 
 def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     """The experiment's fields as the first versions had them: those of `search` by other names, one of the gate not at all."""
-    first_names = {new: old for old, new in RENAMED_KEYS.items()}
     promotion = experiment.get("promotion") or {}
     gate, ensemble = promotion.get("gate", {}), promotion.get("ensemble") or {}
     if gate.get("first") == FIRST_DEFAULT:
@@ -103,9 +102,7 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if ensemble.get("members") == MEMBERS_DEFAULT:  # likewise
         del ensemble["members"]
     experiment["space"] = _space_fields(experiment["space"])
-    experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
-    if not experiment["search"]["default_trial"]:  # the first versions had no such key; the trial itself is an initial one
-        del experiment["search"]["default_trial"]
+    experiment["search"] = _search_fields(experiment["search"])
     if experiment["pruning"]:  # the first versions trained all networks of a trial up to each rung
         experiment["pruning"] = {key: value for key, value in experiment["pruning"].items() if value is not None}
     experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}
@@ -123,6 +120,13 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]
     return experiment
+
+
+def _search_fields(search: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `search` by their first names, without later ones that change nothing."""
+    first_names = {new: old for old, new in RENAMED_KEYS.items()}
+    later = {"default_trial": False, "first_batch": None}  # the default trial itself is an initial one
+    return {first_names.get(key, key): value for key, value in search.items() if key not in later or value != later[key]}
 
 
 def _space_fields(space: dict[str, Any]) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class SearchProgress:
         progress = cls(experiment)
         progress._recorded = {result.trial.number for result in recorded}
         gapless = next(number for number in range(len(recorded) + 1) if number not in progress._recorded)
-        progress._begun = gapless // experiment.batch
-        progress._next = progress._begun * experiment.batch
+        progress._begun = experiment.rounds.of(gapless)
+        progress._next = experiment.rounds.begin(progress._begun)
         for result in recorded:
             progress.add(result)
         return progress

@@ -1,9 +1,9 @@
 """A driver of any sampler: trials come in rounds, no recipe is asked twice, and a resumed sweep asks the same trials.
 
-Round r holds the numbers from r * batch to (r + 1) * batch - 1. Trial n is a function of
+Rounds have `search.batch` trials each, the first one fewer where `search.first_batch` says so. Trial n is a function of
 
-- the results of all trials before round r - p, where p (`search.pending_rounds`) is the number of rounds that are asked before
-  the results of an earlier one are known,
+- the results of all trials before round r - p, where r is its round and p (`search.pending_rounds`) the number of rounds that
+  are asked before the results of an earlier one are known (the round after a small first one knows no results),
 - the params (not the results) of all other trials before n,
 - the experiment's seed and n,
 
@@ -56,6 +56,7 @@ class BatchDriver:
         self._initial_trials = list(experiment.search.initial_trials.items())
         self._asked = AskedTrials(experiment)
         self._bounds = NetworkBounds(experiment)
+        self._rounds = experiment.rounds
 
     @classmethod
     def open(cls, experiment: Experiment, open_sampler: Callable[[], Sampler], prior: Sequence[Result] = ()) -> Self:
@@ -72,7 +73,7 @@ class BatchDriver:
     def ask(self, count: int) -> list[Trial]:
         """The next trials of the current round; fewer than `count` if the round ends, or no new point is left."""
         trials: list[Trial] = []
-        end = self._round_start(self._asked.next_number) + self._batch
+        end = self._rounds.begin(1 + self._rounds.of(self._asked.next_number))
         while len(trials) < count and self._asked.next_number < end:
             trial = self._propose(self._asked.next_number)
             if trial is None:
@@ -87,13 +88,9 @@ class BatchDriver:
         if result.trial.number < self._observed_before:
             self._reset_sampler()
 
-    @property
-    def _batch(self) -> int:
-        return self._experiment.batch
-
     def _round_start(self, number: int) -> int:
         """The number of the first trial of the round of trial `number`."""
-        return number - number % self._batch
+        return self._rounds.begin(self._rounds.of(number))
 
     def _reset_sampler(self) -> None:
         """Make a new sampler, which has observed the prior results alone."""
@@ -156,12 +153,14 @@ class BatchDriver:
 
     def _observe_rounds_before(self, number: int) -> None:
         """At the start of a round, let the sampler observe the results of the last round that must be complete by then."""
-        stop = self._round_start(number) - self._experiment.pending_rounds * self._batch
+        stop = self._rounds.told_before(number)
         if stop <= self._observed_before:
             return
         initial_results = self._asked.results(0, min(stop, len(self._initial_trials)))
         evaluator = make_evaluator(self._experiment.objective, initial_results)
-        self._observations.add_round(self._observed_before, self._asked.results(self._observed_before, stop))
+        while self._observed_before < stop:
+            begin, self._observed_before = self._observed_before, self._rounds.begin(1 + self._rounds.of(self._observed_before))
+            self._observations.add_round(begin, self._asked.results(begin, self._observed_before))
         due = sum(marked_by < stop for marked_by, _ in self._pending)
         results = [self._asked.result(awaited) for _, awaited in self._pending[:due]]
         self._sampler.observe(
@@ -172,7 +171,7 @@ class BatchDriver:
                 for result in results
             ]
         )
-        self._pending, self._observed_before = self._pending[due:], stop
+        self._pending = self._pending[due:]
 
     def _choose(self, number: int) -> Params | None:
         """The first suggested point that is new and meets the constraints on the network, else the first such fill-in point.
@@ -183,7 +182,7 @@ class BatchDriver:
         """
         experiment, asked, sampler = self._experiment, self._asked, self._sampler
         reseed = experiment.search.repeats == "reseed"
-        in_design = sampler.has_initial_design and number < max(STARTUP, self._batch * (1 + experiment.pending_rounds))
+        in_design = sampler.has_initial_design and number < max(STARTUP, self._rounds.before_results)
         tries = 0 if in_design else TRIES_WITHIN_BOUNDS if self._bounds else TRIES
         for attempt in count() if sampler.is_exhaustive else range(tries):
             suggested = sampler.suggest(number, attempt)

@@ -18,7 +18,7 @@ from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
 def first_populations(
     experiment: Experiment, prior: Sequence[Result], rows: TrainingRows, resources: Resources
 ) -> list[Population]:
-    """The populations of the first round, up to its first rung, in the order of their training.
+    """The populations of the first round, and of one that is asked beside it, to their first rungs, in the order of training.
 
     They are those of a search that begins. Of one that is resumed they need not be; nothing depends on it.
 
@@ -28,8 +28,10 @@ def first_populations(
         rows: The training rows.
         resources: The workers.
     """
-    trials = open_driver(experiment, prior).ask(min(experiment.batch, experiment.search.trials))
-    queue = PopulationQueue()
-    batch = LaneBatch(queue, resources, lambda *_: None)
-    SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch).start()
+    driver, queue, total = open_driver(experiment, prior), PopulationQueue(), experiment.search.trials
+    for _ in range(2 if experiment.first_batch < experiment.batch else 1):
+        trials = driver.ask(min(experiment.batch, total))  # at most to the end of a round
+        total -= len(trials)
+        batch = LaneBatch(queue, resources, lambda *_: None)
+        SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch).start()
     return [population for _, population in queue.next] if queue else []

@@ -260,7 +260,8 @@ def _search(heads: Sequence[str], budget: Budget) -> str:
             "  algorithm: tpe",
             f"  trials: {budget.trials}",
             f"  batch: {min(budget.trials // 2, 32)}",
-            "  # The first trial: a network that is good on many tables. The search goes on from there.",
+            "  # The first trial, with a result at once: a network that is good on many tables. The search goes on from it.",
+            "  first_batch: 1",
             "  initial_trials:",
             *_wrapped_mapping("default", default_trial(heads, budget)),
         ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.search import Rounds
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.search.protocols import Driver
 from branchsweep.search.stopping import StoppedBy, StopReason, check_stop, space_exhausted
@@ -102,7 +103,7 @@ class _Search:
         self._experiment, self._driver, self._training, self._tracker = experiment, driver, training, tracker
         self._start, self._start_here = start, time.perf_counter()
         self._busy_seconds = 0.0
-        self._total, self._batch = experiment.search.trials, experiment.batch
+        self._total, self._rounds = experiment.search.trials, experiment.rounds
         self._recorded: dict[int, Result] = {}
         self._asked = self._asked_here = 0
         self._told, self._finished = (RunningEvaluation(experiment.objective) for _ in range(2))
@@ -131,7 +132,7 @@ class _Search:
     @property
     def may_be_faster(self) -> bool:
         """Whether workers waited more than they trained, over many rounds, and asking ahead is possible."""
-        many = self._asked_here >= WARM_UP_ROUNDS * self._batch
+        many = self._asked_here >= WARM_UP_ROUNDS * self._rounds.size
         return many and self._experiment.can_ask_ahead and self.utilization < LOW_UTILIZATION
 
     @property
@@ -146,14 +147,14 @@ class _Search:
     @property
     def may_ask(self) -> bool:
         """Whether another round may be under way beside those that are."""
-        return self._asked < self._total and len(self.rounds) <= self._experiment.pending_rounds
+        return self._asked < self._total and len(self.results) >= self._rounds.told_before(self._asked)
 
     def tell_recorded_rounds(self) -> None:
         """Tells the driver the rounds that are recorded in full."""
         recorded = self._tracker.recorded_results()
         check_recorded_params(self._experiment, recorded, f"sweep {self._experiment.name} ({self._tracker.run_id[:8]})")
         self._recorded = {result.trial.number: result for result in recorded if result.trial.number < self._total}
-        self._asked = _trials_of_whole_rounds(self._recorded, self._batch, self._total)
+        self._asked = _trials_of_whole_rounds(self._recorded, self._rounds, self._total)
         in_order = [self._recorded[number] for number in sorted(self._recorded)]
         self._training.progress.on_search_begin(self._experiment, in_order)
         self._events.begin(in_order)
@@ -164,7 +165,8 @@ class _Search:
 
     def ask(self) -> None:
         """Asks the next round. The trials of it that are recorded have their scores; the lanes of the others are queued."""
-        trials = self._driver.ask(min(self._batch, self._total - self._asked))
+        turn = self._rounds.of(self._asked)
+        trials = self._driver.ask(min(self._rounds.begin(turn + 1), self._total) - self._asked)
         if not trials:
             self._exhausted = space_exhausted(self._asked)
             return
@@ -174,7 +176,7 @@ class _Search:
         for result in recorded:
             self._finished.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
-        group, turn = TrialGroup(missing, range(self._experiment.folds), recorded), self._asked // self._batch
+        group = TrialGroup(missing, range(self._experiment.folds), recorded)
         batch = LaneBatch(self._queue, self._training.trainer.resources, progress.on_training_planned, turn)
         halving = SuccessiveHalving([group], self._experiment, self._training.rows, batch, self._why_stop_early)
         halving.start()
@@ -227,6 +229,11 @@ class _Search:
             self._training.progress.on_message(
                 f"{experiment.algorithm} is asked for {experiment.batch} trials at once, not {written.batch}: see search.batch"
             )
+        if experiment.first_batch > (written.first_batch or experiment.batch):
+            self._training.progress.on_message(
+                f"{experiment.algorithm} is asked for {experiment.batch} trials at first, too, for it needs the answers: "
+                "see search.first_batch"
+            )
         if experiment.pending_rounds < written.pending_rounds:
             self._training.progress.on_message(
                 f"{experiment.algorithm} asks nothing ahead, for it needs the answers: see search.pending_rounds"
@@ -246,7 +253,7 @@ class _Round:
     results: list[Result]
 
 
-def _trials_of_whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int:
+def _trials_of_whole_rounds(recorded: Mapping[int, Result], rounds: Rounds, total: int) -> int:
     """How many trials there are in the rounds that are recorded without a gap."""
     gapless = next(number for number in range(total + 1) if number not in recorded)
-    return gapless if gapless == total else gapless - gapless % batch
+    return gapless if gapless == total else rounds.begin(rounds.of(gapless))

@@ -59,16 +59,25 @@ def simulate_search(
     rows = _made_up(experiment)
     trainer, queue = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
     outcomes, under_way = trainer.train(queue), deque[SuccessiveHalving]()
-    for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.pending_rounds)]):
-        if len(under_way) > experiment.pending_rounds:
-            while not under_way[0].is_over:
-                position, outcome = next(outcomes)
-                next(halving for halving in under_way if halving.trains(position)).collect(position, outcome)
-            under_way.popleft()
+
+    def finish_oldest() -> None:
+        while not under_way[0].is_over:
+            position, outcome = next(outcomes)
+            next(halving for halving in under_way if halving.trains(position)).collect(position, outcome)
+        under_way.popleft()
+
+    asked = told = 0
+    for turn, trials in enumerate(rounds):
+        while told < experiment.rounds.told_before(asked):
+            finish_oldest()
+            told = sum(len(earlier) for earlier in rounds[: turn - len(under_way)])
+        asked += len(trials)
         batch = LaneBatch(queue, resources, lambda *_planned: None, turn)
         halving = SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch)
         halving.start()
         under_way.append(halving)
+    while under_way:
+        finish_oldest()
     return SimulatedSearch(trainer.now, trainer.busy / max(resources.workers * trainer.now, 1e-9))
 
 

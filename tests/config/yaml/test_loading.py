@@ -65,7 +65,7 @@ promotion: {model: plant}
 
 ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = (
-    "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, "
+    "driver, algorithm, options, trials, seconds, target, patience, batch, first_batch, pending_rounds, repeats, warm_start, "
     "initial_trials, default_trial"
 )
 ROOT_KEYS = "name, question, seed, table, heads, targets, space, objective, search, fit, pruning, test, split, validation, "
@@ -375,6 +375,10 @@ MISTAKES = {
     "head with the name of a column": (
         ("  PE: {unit: MW}", "  PE: {unit: MW}\n  outside: {}"),
         "x.yaml:6: heads.outside: the name is that of the column of predict --warn; choose another (and give its column)",
+    ),
+    "first batch": (
+        ("driver: optuna", "driver: optuna\n  first_batch: 64"),
+        "x.yaml:22: search.first_batch: got 64, expected at most 32, the trials of the other rounds (batch)",
     ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -40,6 +41,47 @@ def _known_drivers() -> list[str]:
     return [*DRIVERS, *DRIVERS_OF_PACKAGES.names()]
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How the trials of a search are divided into rounds, and which results a round learns from; both count from 0.
+
+    Args:
+        first: Trials of the first round.
+        size: Trials of every other round.
+        pending: Rounds that are asked before the results of the last one are there.
+    """
+
+    first: int
+    size: int
+    pending: int
+
+    def of(self, trial: int) -> int:
+        """The round that a trial is in."""
+        return 0 if trial < self.first else 1 + (trial - self.first) // self.size
+
+    def begin(self, number: int) -> int:
+        """The first trial of a round."""
+        return self.first + (number - 1) * self.size if number else 0
+
+    def told_before(self, trial: int) -> int:
+        """How many trials, the first ones, have results when the round of a trial is asked.
+
+        A first round of fewer trials would leave workers idle, so the second is asked beside it.
+        """
+        own = self.of(trial)
+        return self.begin(max(0, own - (self._beside_first if own == 1 else self.pending)))
+
+    @property
+    def before_results(self) -> int:
+        """How many trials are asked before there is any result."""
+        return self.begin(1 + self._beside_first)
+
+    @property
+    def _beside_first(self) -> int:
+        """Rounds that are asked before the results of the first one are there."""
+        return max(self.pending, 1) if self.first < self.size else self.pending
+
+
 class Search(ConfigModel):
     """Which trials are tried, and how many."""
 
@@ -66,6 +108,13 @@ class Search(ConfigModel):
     )
     batch: int = Field(
         32, ge=1, le=MAX_ROUND, description="Trials of a round: suggested at once, before any of them has a result."
+    )
+    first_batch: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROUND,
+        description="Trials of the first round, if they are to be fewer, so that there is a first result at once. The second "
+        "round is suggested beside it.",
     )
     pending_rounds: int = Field(
         0,
@@ -119,6 +168,9 @@ class Search(ConfigModel):
                 ("initial_trials", DEFAULT_TRIAL),
                 "the name is that of the trial that search.default_trial adds; choose another",
             )
+        if self.first_batch and self.first_batch > self.batch:
+            expected = f"expected at most {self.batch}, the trials of the other rounds (batch)"
+            yield ("first_batch",), f"got {self.first_batch}, {expected}"
         if self.driver not in DRIVERS:
             return
         algorithms, algorithm = DRIVERS[self.driver], self.chosen_algorithm

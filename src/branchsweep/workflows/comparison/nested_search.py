@@ -97,6 +97,7 @@ def _budgeted(experiment: Experiment, comparison: Comparison, parts: int) -> Exp
             "trials": trials,
             "seconds": comparison.budget.seconds and comparison.budget.seconds / parts,
             "batch": max(1, min(experiment.search.batch, -(-trials // MIN_ROUNDS))),
+            "first_batch": None,  # nobody waits for the first result
             "pending_rounds": 0,  # the searches of all halves are under way together, and keep workers busy
         }
     )
