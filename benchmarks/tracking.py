@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from branchsweep.config.addresses import Address
+from branchsweep.tracking.mlflow.serialization.trials import trial_metrics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -42,7 +43,6 @@ from branchsweep.reporting.terminal import Terminal
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
 from branchsweep.training.local_workers import LocalWorkers, available_cores
@@ -171,7 +171,7 @@ def careful(uri: str, trials: int) -> float:
 
 def figures(result: Result) -> dict[str, float]:
     """The 20 metrics."""
-    return {point.name: point.value for point in serialization.trial_metrics(result.score, SCORE_METRICS) if point.step == 0}
+    return {point.name: point.value for point in trial_metrics(result.score, SCORE_METRICS) if point.step == 0}
 
 
 def per_trial(trials: int, log: Callable[[Result], None]) -> float:

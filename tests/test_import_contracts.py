@@ -65,8 +65,8 @@ def test_the_contracts_hold() -> None:
         ("tracking/open.py", "from mlflow import MlflowClient", "branchsweep.tracking.open -> mlflow"),
         (
             "workflows/replay.py",
-            "from branchsweep.tracking.mlflow.serialization import tag_name",
-            "branchsweep.workflows.replay -> branchsweep.tracking.mlflow.serialization",
+            "from branchsweep.tracking.mlflow.serialization.tags import tag_name",
+            "branchsweep.workflows.replay -> branchsweep.tracking.mlflow.serialization.tags",
         ),
         ("workflows/search_loop.py", "import optuna", "branchsweep.workflows.search_loop -> optuna"),
         ("models/keras_network.py", "import keras_tuner", "branchsweep.models.keras_network -> keras_tuner"),

@@ -24,9 +24,9 @@ from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import Verdict
 from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
-from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
+from branchsweep.tracking.mlflow.serialization import contestants
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import TableRecord
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_recorded_trial
@@ -283,7 +283,7 @@ class TestStoredRuns:
         (run,) = children(tracker)
         assert len(run.data.params) == 1 + 30 * 4
         assert set(run.data.metrics) == {
-            point.name for point in contestant_serialization.contestant_metrics(wide, (), dict.fromkeys(heads, "r2"))
+            point.name for point in contestants.contestant_metrics(wide, (), dict.fromkeys(heads, "r2"))
         }
         halves = client_of(tracker).get_metric_history(run.info.run_id, "half_r2/h29")
         assert [point.value for point in halves] == list(heads["h29"])
@@ -293,7 +293,7 @@ class TestInterrupted:
     def test_contestants_are_replaced_when_a_comparison_finishes_again(self, mlflow_store: Address) -> None:
         interrupted = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         interrupted._write(example_comparison().contestants[0], example_comparison())
-        tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], interrupted.run_id)
+        tags = contestants.contestant_tags(example_comparison().contestants[1], interrupted.run_id)
         client_of(interrupted).create_run(interrupted.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         for _ in range(2):
@@ -413,9 +413,9 @@ class TestSerialization:
     def test_the_chosen_values_of_a_hyperparameter_are_summarized(
         self, values: list[int | float | str | None], expected: str
     ) -> None:
-        assert contestant_serialization.choices(values) == expected
+        assert contestants.choices(values) == expected
 
     def test_metrics_that_are_not_finite_are_left_out(self) -> None:
         odd = example_contestant("odd", 0.5, scores={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, metrics={})
-        names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, (), SCORE_METRICS)]
+        names = [(point.name, point.step) for point in contestants.contestant_metrics(odd, (), SCORE_METRICS)]
         assert names[:4] == [("r2/V", 0), ("half_r2/PE", 1), ("half_r2/V", 1), ("parameters", 0)]

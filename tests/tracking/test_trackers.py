@@ -26,8 +26,10 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.metrics.objectives import hypervolume
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
-from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow import ui_views
 from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS
+from branchsweep.tracking.mlflow.serialization.tags import LONGEST_TAG
+from branchsweep.tracking.mlflow.serialization.trials import result_from_run, thinned_indices, trial_metrics, trial_tags
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
@@ -356,7 +358,7 @@ class TestInterrupted:
     def test_a_half_written_trial_is_ignored_and_replaced(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(0)])
-        tags = serialization.trial_tags(example_result(1), tracker.run_id)
+        tags = trial_tags(example_result(1), tracker.run_id)
         client_of(tracker).create_run(tracker.experiment_id, tags=tags, run_name="half written")
         assert [result.trial.number for result in tracker.recorded_results()] == [0]
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -367,7 +369,7 @@ class TestInterrupted:
     def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(0)])
-        client_of(tracker).create_run(tracker.experiment_id, tags=serialization.trial_tags(example_result(1), tracker.run_id))
+        client_of(tracker).create_run(tracker.experiment_id, tags=trial_tags(example_result(1), tracker.run_id))
         tracker.finish({}, "", {})
         assert [run.data.tags["branchsweep.trial"] for run in children(tracker)] == ["0"]
 
@@ -623,11 +625,11 @@ class TestSerialization:
         [(0, 50, []), (1, 50, [0]), (4, 4, [0, 1, 2, 3]), (5, 2, [0, 4]), (9, 5, [0, 2, 4, 6, 8])],
     )
     def test_thinned_indices_are_evenly_spaced(self, count: int, most: int, expected: list[int]) -> None:
-        assert serialization.thinned_indices(count, most) == expected
+        assert thinned_indices(count, most) == expected
 
     def test_thinning_repeats_nothing_and_keeps_the_ends(self) -> None:
         for count in range(51, 400):
-            indices = serialization.thinned_indices(count, 50)
+            indices = thinned_indices(count, 50)
             assert len(set(indices)) == 50
             assert (indices[0], indices[-1]) == (0, count - 1)
 
@@ -635,7 +637,7 @@ class TestSerialization:
         score = Score(
             Status.COMPLETE, 0.5, math.nan, {"PE": head_score(0.5, math.inf, 1.0, 1.0)}, curves={"PE": (math.nan, 0.1)}
         )
-        names = [(point.name, point.step) for point in serialization.trial_metrics(score, SCORE_METRICS)]
+        names = [(point.name, point.step) for point in trial_metrics(score, SCORE_METRICS)]
         assert names == [
             ("r2/mean", 0),
             ("r2/PE", 0),
@@ -649,17 +651,17 @@ class TestSerialization:
     def test_scores_of_any_number_of_lanes_are_read_back_exactly(self) -> None:
         lanes = {head: tuple(1 / (lane + offset) for lane in range(400)) for offset, head in enumerate(("PE", "V"), 3)}
         result = replace(example_result(1), score=replace(example_result(1).score, lane_scores=lanes))
-        tags = serialization.trial_tags(result, "sweep")
-        assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
+        tags = trial_tags(result, "sweep")
+        assert max(map(len, tags.values())) <= LONGEST_TAG
         scores = {"r2/PE": 0.5, "r2/V": 0.5, "r2/mean": 0.5}
-        assert serialization.result_from_run(tags, scores, SCORE_METRICS).score.lane_scores == lanes
+        assert result_from_run(tags, scores, SCORE_METRICS).score.lane_scores == lanes
 
     def test_scores_that_are_not_finite_are_read_back(self) -> None:
         score = replace(
             example_result(1).score, lane_scores={"PE": (-math.inf, math.nan, 0.5)}, rungs={2: (math.nan, -math.inf)}
         )
-        tags = serialization.trial_tags(replace(example_result(1), score=score), "sweep")
-        read = serialization.result_from_run(tags, {}, {"PE": "r2"}).score
+        tags = trial_tags(replace(example_result(1), score=score), "sweep")
+        read = result_from_run(tags, {}, {"PE": "r2"}).score
         assert repr((read.lane_scores, read.rungs)) == repr((score.lane_scores, score.rungs))
 
     def test_tags_of_an_earlier_version_are_read(self) -> None:
@@ -676,7 +678,7 @@ class TestSerialization:
             "branchsweep.lanes_r2": '{"PE":[0.5,null],"V":[0.25,0.125]}',
         }
         metrics = {"r2/mean": 0.375, "r2/PE": 0.5, "r2/V": 0.25, "rmse/PE": 4.0, "mae/PE": 3.0, "epochs": 16.0}
-        read = serialization.result_from_run(tags, metrics, SCORE_METRICS)
+        read = result_from_run(tags, metrics, SCORE_METRICS)
         assert read.trial == Trial(7, {"trunk.depth": 2, "activation": "relu"})
         assert (read.score.status, read.score.value, read.score.by_head) == (Status.PRUNED, 0.375, {"PE": 0.5, "V": 0.25})
         assert (read.score.reason, read.score.cause, read.score.ended_at) == (tags["branchsweep.reason"], None, 0)
@@ -688,22 +690,22 @@ class TestSerialization:
             example_result(1), trial=replace(example_result(1).trial, params={f"p{n}": "x" * 50 for n in range(200)})
         )
         with pytest.raises(TrackingError, match=r"trial 1 .*\d+ .*8000"):
-            serialization.trial_tags(result, "sweep")
+            trial_tags(result, "sweep")
 
     @pytest.mark.parametrize(
         ("tag", "value"), [("trial", "x"), ("status", "GONE"), ("params", "{"), ("cause", "BORED"), ("ended_at", "late")]
     )
     def test_a_run_that_cannot_be_read_is_an_error(self, tag: str, value: str) -> None:
-        tags = {**serialization.trial_tags(example_result(0), "sweep"), f"branchsweep.{tag}": value}
+        tags = {**trial_tags(example_result(0), "sweep"), f"branchsweep.{tag}": value}
         with pytest.raises(TrackingError) as caught:
-            serialization.result_from_run(tags, {}, {"PE": "r2"})
+            result_from_run(tags, {}, {"PE": "r2"})
         assert isinstance(caught.value.__cause__, ValueError)
 
     @pytest.mark.parametrize("cause", EndCause)
     def test_the_cause_of_an_end_is_read_back(self, cause: EndCause) -> None:
         score = replace(example_result(1, Status.PRUNED).score, cause=cause, ended_at=7)
-        tags = serialization.trial_tags(replace(example_result(1), score=score), "sweep")
-        read = serialization.result_from_run(tags, {}, SCORE_METRICS).score
+        tags = trial_tags(replace(example_result(1), score=score), "sweep")
+        read = result_from_run(tags, {}, SCORE_METRICS).score
         assert (read.cause, read.ended_at) == (cause, 7)
 
 

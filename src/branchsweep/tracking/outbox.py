@@ -18,7 +18,7 @@ from branchsweep.config.codec import from_data, to_json
 from branchsweep.config.metric_names import METRICS_BESIDE, R2
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import STANDARD_ERROR
-from branchsweep.tracking.mlflow.serialization import LANE_SCORES_TAG
+from branchsweep.tracking.mlflow.serialization.trials import LANE_SCORES_TAG
 from branchsweep.trial import Result
 
 SUFFIX = ".json"

@@ -12,9 +12,9 @@ from branchsweep.config.addresses import Address
 from branchsweep.config.codec import to_public_json
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.tracking import sqlite_reader
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.lock_owner import PROGRESS, LockOwner
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, tag_name
+from branchsweep.tracking.mlflow.serialization.trials import result_from_run
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
 from branchsweep.tracking.run_records import (
     CROSS_VALIDATION,
@@ -162,8 +162,8 @@ class SweepReader:
     def _trials(self) -> list[tuple[Result, RunRecord]]:
         trials: dict[int, tuple[Result, RunRecord]] = {}
         for run in self._store.trials(self._run):
-            with serialization.naming_record(f"a trial of {self.label} (run {run.run_id[:8]})", TRIAL_REMEDY):
-                result = serialization.result_from_run(run.tags, run.metrics, self.record.score_metrics)
+            with naming_record(f"a trial of {self.label} (run {run.run_id[:8]})", TRIAL_REMEDY):
+                result = result_from_run(run.tags, run.metrics, self.record.score_metrics)
             trials.setdefault(result.trial.number, (result, run))
         return [trials[number] for number in sorted(trials)]
 
@@ -273,9 +273,9 @@ def open_recorded_trial(
     trials = store.find_trials(run) if re.fullmatch("[0-9a-f]+", run) else []
     if len(trials) != 1:
         raise TrackingError(_no_such_trial(run, trials, sweeps, otherwise))
-    with serialization.naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
-        tags = serialization.from_tags(trials[0].tags)
-        sweep, number = serialization.parse_tag(tags, "sweep", str), serialization.parse_tag(tags, "trial", int)
+    with naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
+        tags = from_tags(trials[0].tags)
+        sweep, number = parse_tag(tags, "sweep", str), parse_tag(tags, "trial", int)
     uri = resolve_tracking_uri(tracking_uri)
     return SweepReader(store, select_run(sweeps, sweep, uri), uri), number
 

@@ -18,9 +18,9 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.records import SUMMARY_TAG, record_from_tags
+from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.trial import Status
 
@@ -259,14 +259,14 @@ def listed_cross_validation(run: RunRecord) -> ListedCrossValidation:
         name=run.name,
         started=start_time(run),
         status=comparison_status(run),
-        answer=serialization.from_tags(run.tags).get(ANSWER, "") if run.status == "FINISHED" else "",
+        answer=from_tags(run.tags).get(ANSWER, "") if run.status == "FINISHED" else "",
         data=run.tags.get(tag_name("data_source"), ""),
     )
 
 
 def listed_comparison(comparison: RunRecord) -> ListedComparison:
     """Summarise the run of a comparison."""
-    answer = serialization.from_tags(comparison.tags).get(ANSWER, "") if comparison.status == "FINISHED" else ""
+    answer = from_tags(comparison.tags).get(ANSWER, "") if comparison.status == "FINISHED" else ""
     return ListedComparison(
         run_id=comparison.run_id,
         experiment_id=comparison.experiment_id,
@@ -320,9 +320,9 @@ def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
     Raises:
         UnreadableRecordError: Its tags were changed.
     """
-    tags = serialization.from_tags(sweep.tags)
-    with serialization.naming_record(f"sweep {sweep.name} (run {sweep.run_id[:8]})", SWEEP_REMEDY):
-        fields = serialization.record_from_tags(tags)
+    tags = from_tags(sweep.tags)
+    with naming_record(f"sweep {sweep.name} (run {sweep.run_id[:8]})", SWEEP_REMEDY):
+        fields = record_from_tags(tags)
 
         def read_objective(text: str) -> Objective:
             objective = Objective.model_validate_json(text)
@@ -333,7 +333,7 @@ def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
                     raise ValueError(f"{head} is no head")
             return objective
 
-        objective = serialization.parse_tag(tags, "objective", read_objective, "{}")
+        objective = parse_tag(tags, "objective", read_objective, "{}")
     return SweepRecord(
         name=sweep.name,
         yaml=yaml,
@@ -350,5 +350,5 @@ def read_conclusion(sweep: RunRecord) -> SweepConclusion | None:
     """What a sweep finished with, from its run; None for a sweep that has not finished."""
     if sweep.status != "FINISHED":
         return None
-    summary = serialization.from_tags(sweep.tags).get(serialization.SUMMARY_TAG, "")
+    summary = from_tags(sweep.tags).get(SUMMARY_TAG, "")
     return SweepConclusion(dict(sweep.metrics), summary)

@@ -24,7 +24,8 @@ from urllib.parse import unquote, urlsplit
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, score_names
-from branchsweep.tracking.mlflow.serialization import name_in, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
+from branchsweep.tracking.mlflow.serialization.titles import name_in
 from branchsweep.tracking.run_records import Points, RunRecord
 from branchsweep.tracking.tracking_uri import database_file
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import HIDDEN, TrackingError
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.tracking.run_records import ListedComparison, ListedSweep, RunRecord
 from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri

@@ -20,7 +20,7 @@ from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSe
 from branchsweep.reporting.comparison.table import comparison_rows as rows_of_table
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.memory import MemoryComparisonTracker
-from branchsweep.tracking.mlflow.contestant_serialization import contestant_params
+from branchsweep.tracking.mlflow.serialization.contestants import contestant_params
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial

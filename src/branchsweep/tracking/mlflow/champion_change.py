@@ -19,9 +19,8 @@ from branchsweep.config.codec import from_json, to_json
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import CHALLENGER, CHAMPION, PREVIOUS, ChampionTenure
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, split_tag, tag_name
 
 CHANGE, TENURES, PROMOTED = "change", "champions", "promoted"
 """The tags: of a model, the change that is being made, and its champions so far; of a version, whether it was promoted."""
@@ -105,7 +104,7 @@ class ModelState:
     @property
     def change(self) -> ChampionChange | None:
         """The change that is being made, or was; None for none, and for one that cannot be read."""
-        text = serialization.from_tags(self.registered.tags).get(CHANGE, "")
+        text = from_tags(self.registered.tags).get(CHANGE, "")
         try:
             return from_json(ChampionChange, text) if text else None
         except ValueError:
@@ -129,15 +128,15 @@ class ModelState:
     def _unreadable(self) -> str:
         remedy = "What is shown follows from the versions; the next promotion or rollback writes it down anew."
         try:
-            with serialization.naming_record(f"the champions of '{self.registered.name}'", remedy):
+            with naming_record(f"the champions of '{self.registered.name}'", remedy):
                 self._read_tenures()
         except UnreadableRecordError as error:
             return str(error)
         return ""
 
     def _read_tenures(self) -> list[ChampionTenure]:
-        own = serialization.from_tags(self.registered.tags)
-        return serialization.parse_tag(own, TENURES, partial(from_json, list[ChampionTenure]), "[]")
+        own = from_tags(self.registered.tags)
+        return parse_tag(own, TENURES, partial(from_json, list[ChampionTenure]), "[]")
 
     @property
     def tenures(self) -> list[ChampionTenure]:
@@ -154,7 +153,7 @@ class ModelState:
         return [
             ChampionTenure(int(version.version), created(version), None, version.tags.get(tag_name("because"), ""))
             for version in self.versions
-            if serialization.from_tags(version.tags).get(PROMOTED) == "true" and int(version.version) != but
+            if from_tags(version.tags).get(PROMOTED) == "true" and int(version.version) != but
         ]
 
     def _reason(self, change: ChampionChange) -> str:
@@ -261,7 +260,7 @@ class ChampionChanger:
             text: Its value.
             before: The tags of the model, of which those of a longer value are emptied.
         """
-        pieces = serialization.split_tag(tag_name(name), text, LONGEST_MODEL_TAG)
+        pieces = split_tag(tag_name(name), text, LONGEST_MODEL_TAG)
         surplus = [other for other in before or {} if other.partition(":")[0] == tag_name(name) and other not in pieces]
         for piece, value in [*dict.fromkeys(surplus, "").items(), *reversed(pieces.items())]:
             self._client.set_registered_model_tag(self._model, piece, value)

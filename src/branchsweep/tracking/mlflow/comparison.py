@@ -20,13 +20,15 @@ from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
-from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER
 from branchsweep.tracking.mlflow.parts_tracker import PartsTracker, owner_tags
 from branchsweep.tracking.mlflow.run_lock import mark_as_running_again
 from branchsweep.tracking.mlflow.run_tracker import open_experiment
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization import contestants
+from branchsweep.tracking.mlflow.serialization.records import record_from_tags, start_tags
+from branchsweep.tracking.mlflow.serialization.tags import description_tag, from_tags, naming_record, replace_tags, tag_name
+from branchsweep.tracking.mlflow.serialization.titles import name_in
 from branchsweep.tracking.mlflow.store import (
     log_batches,
     log_files,
@@ -153,24 +155,22 @@ class MlflowComparisonTracker(PartsTracker):
                 "charts": charts_page(self.experiment_id, self.run_id),
                 **({"report": file_page(self.experiment_id, self.run_id, REPORT)} if REPORT in files else {}),
             }
-            answer = {"answer": "\n".join(result.conclusions), **contestant_serialization.result_texts(result)}
-            tags = serialization.replace_tags(before, {**answer, **_description(files.get("comparison.md", ""), pages)})
-            log_batches(self._client, self.run_id, contestant_serialization.sharing_gain_metrics(result), tags=tags)
+            answer = {"answer": "\n".join(result.conclusions), **contestants.result_texts(result)}
+            tags = replace_tags(before, {**answer, **_description(files.get("comparison.md", ""), pages)})
+            log_batches(self._client, self.run_id, contestants.sharing_gain_metrics(result), tags=tags)
             self._end(headline(result))
             self._client.delete_tag(self.run_id, tag_name(OWNER))
             self._is_running = False
 
     def _write(self, measured: ContestantResult, result: ComparisonResult) -> None:
         started = now_in_milliseconds()
-        tags = contestant_serialization.contestant_tags(measured, self.run_id, result.differences)
+        tags = contestants.contestant_tags(measured, self.run_id, result.differences)
         run = self._client.create_run(self.experiment_id, started, tags, measured.name)
-        metrics = contestant_serialization.contestant_metrics(measured, result.differences, result.score_metrics)
-        log_batches(
-            self._client, run.info.run_id, metrics, contestant_serialization.contestant_params(measured, result.differences)
-        )
+        metrics = contestants.contestant_metrics(measured, result.differences, result.score_metrics)
+        log_batches(self._client, run.info.run_id, metrics, contestants.contestant_params(measured, result.differences))
         if self._inputs:
             self._client.log_inputs(run.info.run_id, self._inputs)
-        seconds = contestant_serialization.total_seconds(measured)
+        seconds = contestants.total_seconds(measured)
         ended = started + round(1000 * seconds)  # so that the duration in MLflow is the contestant's
         self._client.set_terminated(run.info.run_id, "FAILED" if measured.failure else "FINISHED", ended)
 
@@ -208,16 +208,16 @@ def open_comparison(tracking_uri: Address | None, comparison: str = "") -> Mlflo
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
     """What is written down about a recorded comparison."""
-    run_id, tags = parent.info.run_id, serialization.from_tags(parent.data.tags)
-    name = serialization.name_in(str(parent.info.run_name), parent.data.tags)
-    with serialization.naming_record(f"comparison {name} (run {run_id[:8]})", SWEEP_REMEDY):
-        fields = serialization.record_from_tags(tags)
+    run_id, tags = parent.info.run_id, from_tags(parent.data.tags)
+    name = name_in(str(parent.info.run_name), parent.data.tags)
+    with naming_record(f"comparison {name} (run {run_id[:8]})", SWEEP_REMEDY):
+        fields = record_from_tags(tags)
     yaml = _text(client, run_id, YAML)
     return ComparisonRecord(name=name, yaml=yaml, halves_digest=tags.get("halves_digest", ""), **fields)
 
 
 def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
-    return serialization.start_tags(record, "comparison", halves_digest=record.halves_digest)
+    return start_tags(record, "comparison", halves_digest=record.halves_digest)
 
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:
@@ -242,4 +242,4 @@ def _description(text: str | bytes, pages: Mapping[str, str]) -> dict[str, str]:
     paragraphs = text.split("\n\n")
     body = paragraphs[1:] if paragraphs[0].startswith("# ") and len(paragraphs) > 1 else paragraphs
     links = " · ".join(f"[{name}]({page})" for name, page in pages.items())
-    return serialization.description_tag("\n\n".join([*body[:1], links, *body[1:]]))
+    return description_tag("\n\n".join([*body[:1], links, *body[1:]]))

@@ -13,12 +13,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER
 from branchsweep.tracking.mlflow.parts_tracker import PartsTracker, owner_tags
 from branchsweep.tracking.mlflow.run_tracker import open_experiment
-from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
+from branchsweep.tracking.mlflow.serialization.records import SUMMARY_TAG, start_tags
+from branchsweep.tracking.mlflow.serialization.tags import description_tag, replace_tags, tag_name
+from branchsweep.tracking.mlflow.serialization.trials import MetricPoint
 from branchsweep.tracking.mlflow.store import log_batches, log_files, to_run
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
@@ -68,7 +69,7 @@ class MlflowCrossValidationTracker(PartsTracker):
                 if recorded.info.status != "FINISHED":
                     tracker._reopen()
                 return tracker
-            tags = {**serialization.start_tags(record, CROSS_VALIDATION), **owner_tags()}
+            tags = {**start_tags(record, CROSS_VALIDATION), **owner_tags()}
             tracker = cls(client, client.create_run(experiment, tags=tags, run_name=record.name), record, is_running=True)
             tracker._optional = optional
             tracker._log_setup()
@@ -89,9 +90,9 @@ class MlflowCrossValidationTracker(PartsTracker):
             self._reopen()
             log_files(self._client, self.run_id, files)
             points = [MetricPoint(name, value) for name, value in conclusion.metrics.items()]
-            texts = {serialization.SUMMARY_TAG: conclusion.summary, ANSWER: answer}
-            tags = {**texts, **serialization.description_tag(description)}
-            log_batches(self._client, self.run_id, points, tags=serialization.replace_tags(self._parent.data.tags, tags))
+            texts = {SUMMARY_TAG: conclusion.summary, ANSWER: answer}
+            tags = {**texts, **description_tag(description)}
+            log_batches(self._client, self.run_id, points, tags=replace_tags(self._parent.data.tags, tags))
             self._client.delete_tag(self.run_id, tag_name(OWNER))
             self._end(answer)
             self._is_running = False
@@ -100,7 +101,7 @@ class MlflowCrossValidationTracker(PartsTracker):
         """Mark a resumed run as running, and write down how it is run now."""
         if self._is_running:
             return
-        self._mark_as_running({**serialization.start_tags(self._record, CROSS_VALIDATION), **owner_tags()})
+        self._mark_as_running({**start_tags(self._record, CROSS_VALIDATION), **owner_tags()})
         self._log_setup()
         self._parent = self._client.get_run(self.run_id)
         self._is_running = True

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from branchsweep.tracking.mlflow.serialization import DESCRIPTION, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import DESCRIPTION, tag_name
 from branchsweep.tracking.mlflow.store import tag_filter
 from branchsweep.tracking.run_records import CROSS_VALIDATION
 from branchsweep.tracking.ui_pages import charts_page, run_page, view_page

@@ -11,7 +11,7 @@ from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import ALIVE, LockOwner
 from branchsweep.tracking.mlflow.run_lock import KILLED
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
 from branchsweep.tracking.mlflow.store import experiments, search_runs, tag_filter, to_run
 from branchsweep.tracking.run_records import STATUS_BY_ROLE, RunRecord, was_killed
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri

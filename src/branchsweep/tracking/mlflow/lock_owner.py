@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from branchsweep.config.codec import from_data, to_data
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
 
 OWNER, ALIVE = "holder", "alive"
 """The tags of a sweep's run that say which process runs it, and when it was last alive."""

@@ -19,12 +19,12 @@ from mlflow.models import Model
 
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.runtime import temporary_folder
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.champion_change import PROMOTED, name_filter
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.model import save_model
-from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.mlflow.version_serialization import version_tags
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
+from branchsweep.tracking.mlflow.serialization.trials import readable_params
+from branchsweep.tracking.mlflow.serialization.versions import version_tags
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 
 REGISTERING = tag_name("registering")
@@ -100,7 +100,7 @@ class ModelUploads:
             candidate.model,
             candidate.sweep,
             tags=_mark(),
-            params=serialization.readable_params(candidate.result.trial),
+            params=readable_params(candidate.result.trial),
             model_type="branched network",
         )
         description = Model(

@@ -13,7 +13,7 @@ from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
 from branchsweep.tracking.mlflow.run_tracker import RunTracker
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
 from branchsweep.tracking.run_records import END_MARK, PARTS
 
 

@@ -50,13 +50,13 @@ from branchsweep.tracking.mlflow.connection import address_of, connect, download
 from branchsweep.tracking.mlflow.error_translation import is_absent, translate_errors
 from branchsweep.tracking.mlflow.model import NETWORK, model_location, no_such_model
 from branchsweep.tracking.mlflow.model_uploads import ModelUploads, is_abandoned, mark_finished
-from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.mlflow.store import now_in_milliseconds, store_lock
-from branchsweep.tracking.mlflow.version_serialization import (
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
+from branchsweep.tracking.mlflow.serialization.versions import (
     champion_from_tags,
     is_made_from_elsewhere,
     registered_version,
 )
+from branchsweep.tracking.mlflow.store import now_in_milliseconds, store_lock
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 

@@ -22,7 +22,8 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, PROGRESS, LockOwner
-from branchsweep.tracking.mlflow.serialization import name_in, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
+from branchsweep.tracking.mlflow.serialization.titles import name_in
 from branchsweep.tracking.mlflow.store import log_batches
 
 KILLED = "KILLED"

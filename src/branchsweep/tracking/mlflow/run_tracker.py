@@ -17,7 +17,8 @@ from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow.connection import address_of, connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.experiment_description import describe_experiment
-from branchsweep.tracking.mlflow.serialization import NAME_TAG, title, to_tags
+from branchsweep.tracking.mlflow.serialization.tags import to_tags
+from branchsweep.tracking.mlflow.serialization.titles import NAME_TAG, title
 from branchsweep.tracking.mlflow.store import experiment_id, log_batches, newest_run, tag_filter
 from branchsweep.tracking.mlflow.ui_views import ContestantsView, SavedView, TrialsView
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs

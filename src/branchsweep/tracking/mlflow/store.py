@@ -21,7 +21,9 @@ from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.mlflow import request_limits
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.serialization import MetricPoint, name_in, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import tag_name
+from branchsweep.tracking.mlflow.serialization.titles import name_in
+from branchsweep.tracking.mlflow.serialization.trials import MetricPoint
 from branchsweep.tracking.run_records import RunRecord, select_run
 from branchsweep.tracking.tracking_uri import database_file, resolve_tracking_uri
 

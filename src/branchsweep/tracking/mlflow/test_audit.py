@@ -13,9 +13,9 @@ from branchsweep.config.addresses import Address
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.tracking.champion_history import UNKNOWN_TIME
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.serialization.tags import from_tags, parse_tag, to_tags
 from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter
 
 EVALUATIONS = "test_evaluations"
@@ -56,7 +56,7 @@ class MlflowTestAudit:
             evaluations = _evaluations(self._client.get_run(self._run_id))
             if all(evaluation.who != name for evaluation in evaluations):
                 evaluations.append(Evaluation(name, datetime.now(UTC).isoformat(timespec="seconds")))
-                tags = serialization.to_tags({EVALUATIONS: to_json(evaluations, list[Evaluation])})
+                tags = to_tags({EVALUATIONS: to_json(evaluations, list[Evaluation])})
                 log_batches(self._client, self._run_id, tags=tags)
 
     def evaluations(self, test_digest: str) -> int:
@@ -78,8 +78,8 @@ class MlflowTestAudit:
 
 def _evaluations(sweep: Run) -> list[Evaluation]:
     """The evaluations that a sweep has recorded; one of an unknown model where that cannot be read."""
-    own = serialization.from_tags(sweep.data.tags)
+    own = from_tags(sweep.data.tags)
     try:
-        return serialization.parse_tag(own, EVALUATIONS, partial(from_json, list[Evaluation]), "[]")
+        return parse_tag(own, EVALUATIONS, partial(from_json, list[Evaluation]), "[]")
     except UnreadableRecordError:
         return [Evaluation("unknown", UNKNOWN_TIME)]

@@ -16,13 +16,23 @@ from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, TrackingServerUnavailableError
-from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow import ui_views
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.run_lock import RunLock, refusal
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
-from branchsweep.tracking.mlflow.serialization import MetricPoint
+from branchsweep.tracking.mlflow.serialization.records import SUMMARY_TAG, environment_from_tags, start_tags
+from branchsweep.tracking.mlflow.serialization.tags import description_tag, from_tags, naming_record, replace_tags
+from branchsweep.tracking.mlflow.serialization.titles import sweep_answer
+from branchsweep.tracking.mlflow.serialization.trials import (
+    MetricPoint,
+    readable_params,
+    result_from_run,
+    run_name,
+    trial_metrics,
+    trial_tags,
+)
 from branchsweep.tracking.mlflow.store import (
     finished_trials,
     log_batches,
@@ -128,7 +138,7 @@ class MlflowTracker(RunTracker):
     @property
     def earlier_environment(self) -> Mapping[str, str]:
         """The sweep's environment as the store had it when the sweep was opened."""
-        return serialization.environment_from_tags(serialization.from_tags(self._parent.data.tags))
+        return environment_from_tags(from_tags(self._parent.data.tags))
 
     @property
     def lock(self) -> RunLock:
@@ -164,8 +174,8 @@ class MlflowTracker(RunTracker):
         with translate_errors(self.tracking_uri, "reading the sweep"):
             results: dict[int, Result] = {}
             for run in finished_trials(self._client, self.experiment_id, self.run_id):
-                with serialization.naming_record(f"a trial of this sweep (run {run.info.run_id[:8]})", TRIAL_REMEDY):
-                    result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
+                with naming_record(f"a trial of this sweep (run {run.info.run_id[:8]})", TRIAL_REMEDY):
+                    result = result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
                 results.setdefault(result.trial.number, result)
                 self._trial_runs.setdefault(result.trial.number, run.info.run_id)
         self._recorded = RecordedTrials.of(self._sweep.objective, self._sweep.score_metrics, results.values())
@@ -212,10 +222,10 @@ class MlflowTracker(RunTracker):
             _delete_half_written(self._client, self.experiment_id, self.run_id)  # left by a request that was sent twice
             log_files(self._client, self.run_id, files)
             points = [*_progress(recorded), *(MetricPoint(name, value) for name, value in metrics.items())]
-            tags = {serialization.SUMMARY_TAG: summary, **serialization.description_tag(description)}
-            tags = serialization.replace_tags(self._parent.data.tags, tags)
+            tags = {SUMMARY_TAG: summary, **description_tag(description)}
+            tags = replace_tags(self._parent.data.tags, tags)
             log_batches(self._client, self.run_id, points, tags=tags)
-            self._end(serialization.sweep_answer({**recorded.progress_metrics, **metrics}, self._sweep.score_metrics))
+            self._end(sweep_answer({**recorded.progress_metrics, **metrics}, self._sweep.score_metrics))
             self._is_running = False
 
     def _record(self, results: Sequence[Result]) -> None:
@@ -256,10 +266,10 @@ class MlflowTracker(RunTracker):
 
     def _write(self, result: Result) -> None:
         started = now_in_milliseconds()
-        tags = serialization.trial_tags(result, self.run_id)
-        run = self._client.create_run(self.experiment_id, started, tags, serialization.run_name(result))
-        metrics = serialization.trial_metrics(result.score, self._sweep.score_metrics)
-        params = serialization.readable_params(result.trial, self._sweep.log_dimensions)
+        tags = trial_tags(result, self.run_id)
+        run = self._client.create_run(self.experiment_id, started, tags, run_name(result))
+        metrics = trial_metrics(result.score, self._sweep.score_metrics)
+        params = readable_params(result.trial, self._sweep.log_dimensions)
         log_batches(self._client, run.info.run_id, metrics, params=params)
         if self._inputs:
             self._client.log_inputs(run.info.run_id, self._inputs)
@@ -313,7 +323,7 @@ def _progress(recorded: RecordedTrials) -> list[MetricPoint]:
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
     nested = {"mlflow.parentRunId": record.outer.run_id} if record.outer else {}
-    return nested | serialization.start_tags(
+    return nested | start_tags(
         record,
         "sweep",
         objective=record.objective.model_dump_json(exclude_defaults=True),

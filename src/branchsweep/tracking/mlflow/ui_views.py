@@ -21,7 +21,7 @@ from typing import Any
 
 from branchsweep.config.metric_names import MEAN
 from branchsweep.metrics.names import CURVE, STANDARD_ERROR, other_metrics, score_names
-from branchsweep.tracking.mlflow.serialization import LOG10
+from branchsweep.tracking.mlflow.serialization.trials import LOG10
 from branchsweep.tracking.ui_pages import CHARTS
 
 TAG = "mlflow.sharedViewState."

@@ -11,7 +11,7 @@ from branchsweep.config.codec import from_json
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.metrics.names import is_test_score
 from branchsweep.tracking.champion_history import RegisteredVersion
-from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, to_tags
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import ParamValue
 
@@ -38,7 +38,7 @@ def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict
     }
     if decision.cause:
         tags["cause"] = decision.cause
-    return serialization.to_tags(tags)
+    return to_tags(tags)
 
 
 def champion_from_tags(
@@ -57,14 +57,14 @@ def champion_from_tags(
     Raises:
         UnreadableRecordError: They were changed.
     """
-    own = serialization.from_tags(tags)
+    own = from_tags(tags)
     if made_from is not None:
         digests = {name: str(made_from.get(name, "")) for name in DIGESTS}
         own |= {**digests, "params": json.dumps(made_from.get("params"))}
-    with serialization.naming_record(f"version {version} of '{model}'", VERSION_REMEDY):
-        value = serialization.parse_tag(own, "value", float, "nan")
-        trial = serialization.parse_tag(own, "trial", int, "-1")
-        params = serialization.parse_tag(own, "params", partial(from_json, dict[str, ParamValue]), "{}")
+    with naming_record(f"version {version} of '{model}'", VERSION_REMEDY):
+        value = parse_tag(own, "value", float, "nan")
+        trial = parse_tag(own, "trial", int, "-1")
+        params = parse_tag(own, "params", partial(from_json, dict[str, ParamValue]), "{}")
     return Champion(
         model=model,
         version=version,
@@ -86,7 +86,7 @@ def is_made_from_elsewhere(tags: Mapping[str, str]) -> bool:
     Args:
         tags: All of the version's tags.
     """
-    own = serialization.from_tags(tags)
+    own = from_tags(tags)
     return "sweep" in own and "params" not in own
 
 
@@ -104,9 +104,9 @@ def registered_version(
     Raises:
         UnreadableRecordError: Its tags were changed.
     """
-    own = serialization.from_tags(tags)
-    with serialization.naming_record(f"version {version.version} of '{version.model}'", VERSION_REMEDY):
-        test = {name: serialization.parse_tag(own, name, float) for name in own if name.startswith("test_")}
+    own = from_tags(tags)
+    with naming_record(f"version {version.version} of '{version.model}'", VERSION_REMEDY):
+        test = {name: parse_tag(own, name, float) for name in own if name.startswith("test_")}
     return RegisteredVersion(
         version=version.version,
         registered=registered,

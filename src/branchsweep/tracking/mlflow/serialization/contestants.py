@@ -17,7 +17,8 @@ import numpy as np
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
 from branchsweep.metrics.names import HALF, MEDIAN, STANDARD_ERROR
-from branchsweep.tracking.mlflow.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import description_tag, tag_name
+from branchsweep.tracking.mlflow.serialization.trials import LONGEST_REASON, MetricPoint
 from branchsweep.trial import ParamValue
 
 CUTS, VERDICT = "cuts", "verdict"
