@@ -31,6 +31,7 @@ from branchsweep.reporting.drawing_process import drawn_beside
 from branchsweep.reporting.figures.search import optimization_history, pareto_front
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
+from branchsweep.reporting.pages.leaderboard import leaderboard_columns, leaderboard_row, leading_trials
 from branchsweep.reporting.pages.sweep_files import (
     INTERACTIVE,
     PAGE,
@@ -39,13 +40,8 @@ from branchsweep.reporting.pages.sweep_files import (
     report_page,
     trial_figures,
 )
-from branchsweep.reporting.pages.sweep_page import (
-    _ranges,
-    answer_sentence,
-    leaderboard_columns,
-    leaderboard_row,
-    leading_trials,
-)
+from branchsweep.reporting.pages.sweep_page import dimension_rows
+from branchsweep.reporting.pages.sweep_sentences import answer_sentence
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -284,7 +280,7 @@ def test_the_script_of_the_page_knows_where_every_trial_is_in_the_figures() -> N
 def test_a_choice_without_order_has_no_position_on_a_range() -> None:
     space = {"dimensions": {"activation": {"type": "choice", "choices": ["relu", "silu", "tanh"]}}}
     report, _ = finished_sweep(space=space)
-    (row,) = _ranges(report)
+    (row,) = dimension_rows(report)
     assert row.choices == ("relu", "silu", "tanh") and row.value in row.choices and row.position is None
 
 

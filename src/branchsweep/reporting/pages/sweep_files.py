@@ -11,7 +11,8 @@ from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.predictions import prediction_figure
 from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS, draw_figure
 from branchsweep.reporting.figures.trials import SweepFigure
-from branchsweep.reporting.pages.sweep_page import DrawnFigure, render_sweep_page
+from branchsweep.reporting.pages.drawn_figures import DrawnFigure
+from branchsweep.reporting.pages.sweep_page import render_sweep_page
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
