@@ -20,8 +20,8 @@ from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
+from branchsweep.training import local_worker, packing
 from branchsweep.training import local_workers as workers_module
-from branchsweep.training import packing
 from branchsweep.training.lanes import refit_lanes
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
@@ -107,7 +107,7 @@ def test_a_model_is_exported_and_predicts_also_after_the_idle_worker_has_died(
 def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained_again(
     two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
+    monkeypatch.setattr(local_worker, "SILENT_SECONDS", 5.0)
     packed = tiny_populations()[:3]
     expected = dict(two_workers[0].train(PopulationQueue(packed), keep_weights=True))
     messages: list[str] = []
@@ -139,7 +139,7 @@ def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained
 
 @pytest.mark.slow
 def test_a_worker_that_is_stopped_while_it_starts_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
+    monkeypatch.setattr(local_worker, "SILENT_SECONDS", 5.0)
     others = set(multiprocessing.active_children())
     messages: list[str] = []
     with LocalWorkers(tiny_rows(), 1, WorkerCallbacks(on_message=messages.append), cache_folder()) as workers:
@@ -148,7 +148,7 @@ def test_a_worker_that_is_stopped_while_it_starts_is_replaced(monkeypatch: pytes
         os.kill(first.pid, signal.SIGSTOP)
         begun = time.monotonic()
         assert len(dict(workers.train(PopulationQueue(tiny_populations()[:1])))) == 1
-    assert time.monotonic() - begun < workers_module.START_SECONDS
+    assert time.monotonic() - begun < local_worker.START_SECONDS
     assert [str(first.pid) in message for message in messages][:1] == [True]
 
 

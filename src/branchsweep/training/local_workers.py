@@ -10,19 +10,13 @@ again: lanes carry the seeds that their weights derive from, so the outcome is t
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import multiprocessing.process
 import os
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from types import TracebackType
@@ -35,17 +29,16 @@ from branchsweep.models.estimator_files import estimators_written
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.model_files import LoadedEstimators
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import process_memory
 from branchsweep.training import worker_process
 from branchsweep.training.gpus import Gpu
+from branchsweep.training.local_worker import LocalTask, LocalWorker
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
-from branchsweep.training.spawning import SPAWN, without_interrupts, without_main_module
-from branchsweep.training.worker_process import BEATS, STARTED, TRAINED, ProcessSetup
+from branchsweep.training.worker_process import ProcessSetup
 
 MAX_PROGRAMS = 16
 """The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
@@ -56,14 +49,6 @@ PREPARED = 2
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
-
-SILENT_SECONDS = 20.0
-"""A worker whose process has not run for so long is replaced: it was stopped, or hangs. Training and compiling do not silence
-it, as its heartbeat is a thread of its own."""
-
-START_SECONDS = 120.0
-"""The same for a worker that starts: the import of TensorFlow lets no other thread run, and may read from a slow disk. One
-whose process is seen to be stopped has no more than `SILENT_SECONDS`."""
 
 MAX_LOSSES = 3
 """How often a population is trained again as its worker was lost: then it may be the cause."""
@@ -89,50 +74,6 @@ def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
     return Resources(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """A worker process, from the parent's side.
-
-    Args:
-        index: Its number, by which it has its core or its GPU.
-        executor: Its pool of one process.
-        counters: What its process counts, in shared memory: `TRAINED`, `BEATS`, `STARTED`.
-        process: Its process; None until it is started.
-        programs: The programs that it has compiled.
-        reported: Lane-epochs that were reported as progress.
-        beats: `BEATS` at the last poll.
-        silent: Seconds since they changed.
-        exports: Whether it has imported what models are exported with, or does so.
-    """
-
-    index: int
-    executor: ProcessPoolExecutor
-    counters: Any
-    process: multiprocessing.process.BaseProcess | None = None
-    programs: set[Program] = field(default_factory=set)
-    reported: float = 0.0
-    beats: float = 0.0
-    silent: float = 0.0
-    exports: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A population in training.
-
-    Args:
-        worker: The worker that trains it.
-        position: Its position in the queue.
-        population: What is trained.
-        begun: Lane-epochs that the worker had trained before.
-    """
-
-    worker: _Worker
-    position: int
-    population: Population
-    begun: float
-
-
 class LocalWorkers:
     """A `Trainer` with processes; a context manager, which starts and ends them.
 
@@ -154,7 +95,7 @@ class LocalWorkers:
         cards: Sequence[Gpu] = (),
     ) -> None:
         self._rows, self._count, self._callbacks, self._cache_folder, self._cards = rows, count, callbacks, cache_folder, cards
-        self._workers: list[_Worker] = []
+        self._workers: list[LocalWorker] = []
         self._repeated = 0.0  # lane-epochs that were reported, and are trained again as their worker was lost
         self._polled = 0.0
         self._estimators: LoadedEstimators | None = None
@@ -175,7 +116,7 @@ class LocalWorkers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for worker in self._workers:  # without waiting for those that still train or import
-            _kill(worker)
+            worker.kill()
         for worker in self._workers:
             worker.executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
         self._workers.clear()
@@ -191,7 +132,7 @@ class LocalWorkers:
         self._count, self._callbacks = count, callbacks
         for worker in self._workers[self.resources.workers :]:
             self._workers.remove(worker)
-            _kill(worker)
+            worker.kill()
             worker.executor.shutdown(cancel_futures=True)
         self.use_rows(rows)
         self._workers += [self._new_worker(index) for index in range(len(self._workers), self.resources.workers)]
@@ -210,18 +151,18 @@ class LocalWorkers:
         few = list(of_program.values())[: PREPARED * len(self._workers)]
         for worker, population in zip(cycle(self._workers), few):  # a cycle has no end
             worker.programs.add(population.program)
-            _submit(worker, worker_process.prepare, population)
+            worker.submit(worker_process.prepare, population)
 
     @property
     def memory(self) -> int:
         """Bytes that its processes take now, apart from what they share with others."""
-        return sum(process_memory(worker.process.pid or 0) for worker in self._workers if worker.process)
+        return sum(worker.memory for worker in self._workers)
 
     def use_rows(self, rows: TrainingRows) -> None:
         """Train on other rows of the same columns from now on, in all workers and those that replace them."""
         self._rows = rows
         for worker in self._workers:
-            _submit(worker, worker_process.use_rows, rows)  # a worker does what it is handed in this order
+            worker.submit(worker_process.use_rows, rows)  # a worker does what it is handed in this order
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops, those of lost workers again; yields (position, outcome) as they finish.
@@ -229,7 +170,7 @@ class LocalWorkers:
         Raises:
             BackendError: More than `MAX_LOSSES` workers were lost over the same population.
         """
-        training: dict[Future[PopulationOutcome], _Task] = {}
+        training: dict[Future[PopulationOutcome], LocalTask] = {}
         losses: Counter[int] = Counter()
         self._estimators = None
         while queue or training:
@@ -241,12 +182,12 @@ class LocalWorkers:
                 worker, position = next_assignment({worker: worker.programs for worker in idle}, queue.next, compiled_by_any)
                 idle.remove(worker)
                 worker = self._with_room(worker, queue, position)
-                task = _Task(worker, position, queue.take(position), worker.counters[TRAINED])
-                future = _submit(worker, worker_process.train_population, task.population, keep_weights)
+                task = LocalTask(worker, position, queue.take(position), worker.trained)
+                future = worker.submit(worker_process.train_population, task.population, keep_weights)
                 training[future] = task
             if keep_weights and idle and not any(worker.exports for worker in self._workers):
                 idle[0].exports = True  # what is trained with its weights is exported next
-                _submit(idle[0], worker_process.import_export)
+                idle[0].submit(worker_process.import_export)
             self._callbacks.on_status(WorkerStatus(len(self._workers), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
             self._report_progress()
@@ -288,7 +229,7 @@ class LocalWorkers:
             self._replace_lost({}, PopulationQueue(), Counter())  # the worker may have died while it was idle
             worker = next((worker for worker in self._workers if worker.exports), self._workers[0])
             worker.exports = True
-            future = _submit(worker, function, *arguments)
+            future = worker.submit(function, *arguments)
             while not future.done():
                 wait([future], POLL_SECONDS)
                 if worker in self._replace_lost({}, PopulationQueue(), Counter()):
@@ -297,35 +238,26 @@ class LocalWorkers:
                 try:
                     return future.result()
                 except BrokenProcessPool:  # it has died, and its process may be seen as alive for a moment still
-                    self._replace_and_report(worker, self._loss(worker) or "has died", "it trained nothing")
+                    reason = worker.loss(self._seconds_since_poll()) or "has died"
+                    self._replace_and_report(worker, reason, "it trained nothing")
         raise BackendError(f"{1 + MAX_LOSSES} workers were lost over the same model: {LOSS_ADVICE}")
 
-    def _new_worker(self, index: int) -> _Worker:
+    def _new_worker(self, index: int) -> LocalWorker:
         """Worker `index` with a new process, which imports TensorFlow while the parent reads the table, if that is to come."""
         available = available_cores()
         core, card = available[index % len(available)], self._cards[index] if self._cards else None
-        setup = ProcessSetup(self._cache_folder, core, card, kinds.extension_modules())
-        counters = SPAWN.RawArray("d", 3)
-        worker = _Worker(index, ProcessPoolExecutor(1, SPAWN, worker_process.initialize, (setup, counters)), counters)
-        others = set(multiprocessing.active_children())
-        with without_main_module(), without_interrupts():
-            if self._rows is None:
-                worker.executor.submit(worker_process.warm_up)
-            else:
-                worker.executor.submit(worker_process.use_rows, self._rows)
-        worker.process = next(iter(set(multiprocessing.active_children()) - others), None)
-        return worker
+        return LocalWorker.start(index, ProcessSetup(self._cache_folder, core, card, kinds.extension_modules()), self._rows)
 
-    def _replace(self, worker: _Worker) -> _Worker:
+    def _replace(self, worker: LocalWorker) -> LocalWorker:
         """Let a new process take the place of a worker's."""
-        _kill(worker)
+        worker.kill()
         worker.executor.shutdown(wait=False, cancel_futures=True)
         self._workers[worker.index] = self._new_worker(worker.index)
         return self._workers[worker.index]
 
     def _replace_lost(
-        self, training: dict[Future[PopulationOutcome], _Task], queue: PopulationQueue, losses: Counter[int]
-    ) -> list[_Worker]:
+        self, training: dict[Future[PopulationOutcome], LocalTask], queue: PopulationQueue, losses: Counter[int]
+    ) -> list[LocalWorker]:
         """Replace the workers that have died or are silent, put their populations back, and report it.
 
         Args:
@@ -339,14 +271,15 @@ class LocalWorkers:
         Raises:
             BackendError: More than `MAX_LOSSES` workers were lost over the same population.
         """
-        lost = [(worker, reason) for worker in self._workers if (reason := self._loss(worker))]
+        seconds = self._seconds_since_poll()
         self._polled = time.monotonic()
+        lost = [(worker, reason) for worker in self._workers if (reason := worker.loss(seconds))]
         for worker, reason in lost:
             tasks = {future: task for future, task in training.items() if task.worker is worker}
             what = "its population is trained again" if tasks else "it trained nothing"
             for future, task in tasks.items():
                 del training[future]
-                self._repeated += worker.counters[TRAINED] - task.begun
+                self._repeated += worker.trained - task.begun
                 queue.put_back(task.position, task.population)
                 losses[task.position] += 1
                 if losses[task.position] > MAX_LOSSES:
@@ -355,7 +288,7 @@ class LocalWorkers:
             self._replace_and_report(worker, reason, what)
         return [worker for worker, _ in lost]
 
-    def _replace_and_report(self, worker: _Worker, reason: str, what: str) -> None:
+    def _replace_and_report(self, worker: LocalWorker, reason: str, what: str) -> None:
         """Replace a lost worker, after its last progress is reported.
 
         Args:
@@ -368,21 +301,11 @@ class LocalWorkers:
         self._replace(worker)
         self._callbacks.on_message(f"worker process {pid} {reason}: a new one takes its place, {what}")
 
-    def _loss(self, worker: _Worker) -> str:
-        """Why a worker is lost, as the predicate of a sentence; empty if it is not."""
-        beats = worker.counters[BEATS]
-        if beats != worker.beats:
-            worker.beats, worker.silent = beats, 0.0
-        else:
-            worker.silent += min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
-        if worker.process is None or not worker.process.is_alive():  # none: it had died before it was seen
-            return f"has died ({_exit_reason(worker.process.exitcode if worker.process else None)})"
-        is_starting = not worker.counters[STARTED] and not _is_stopped(worker)
-        if worker.silent > (START_SECONDS if is_starting else SILENT_SECONDS):
-            return f"has not answered for {worker.silent:.0f} s"
-        return ""
+    def _seconds_since_poll(self) -> float:
+        """The seconds for which a worker may have been silent: at most `MAX_STEP_SECONDS`."""
+        return min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
 
-    def _with_room(self, worker: _Worker, queue: PopulationQueue, position: int) -> _Worker:
+    def _with_room(self, worker: LocalWorker, queue: PopulationQueue, position: int) -> LocalWorker:
         """A worker for a population: a new process where this one has compiled `MAX_PROGRAMS`, as XLA never frees one."""
         program = dict(queue.next)[position].program
         if program not in worker.programs and len(worker.programs) >= MAX_PROGRAMS:
@@ -398,11 +321,7 @@ class LocalWorkers:
 
     def _report_progress(self) -> None:
         """Report what was trained since the last call, apart from what was reported already by workers that were lost."""
-        trained = 0.0
-        for worker in self._workers:
-            total = worker.counters[TRAINED]
-            trained += total - worker.reported
-            worker.reported = total
+        trained = sum(worker.newly_trained() for worker in self._workers)
         repeated = min(self._repeated, trained)
         self._repeated -= repeated
         if trained > repeated:
@@ -416,35 +335,3 @@ LOSS_ADVICE = f"{LOST_WORKERS_ADVICE}, with fewer --workers if memory was short"
 def damage_message(programs: int, where: str) -> str:
     """The message that damaged programs were deleted."""
     return f"compiled programs in {where} were damaged on disk, {programs} of them: deleted, and compiled again"
-
-
-def _submit(worker: _Worker, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Hand a function to a worker's process; where that has died, the future says so as if it had died later."""
-    try:
-        return worker.executor.submit(function, *arguments)
-    except BrokenProcessPool as error:
-        future: Future[Any] = Future()
-        future.set_exception(error)
-        return future
-
-
-def _kill(worker: _Worker) -> None:
-    if worker.process is not None:
-        worker.process.kill()
-
-
-def _is_stopped(worker: _Worker) -> bool:
-    """Whether the system has stopped a worker's process, as by SIGSTOP, as far as the system says."""
-    try:
-        stat = Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="ascii", errors="replace") if worker.process else ""
-    except OSError:  # it has ended, or the system is not Linux
-        return False
-    return stat.rpartition(")")[2].split()[:1] in (["T"], ["t"])
-
-
-def _exit_reason(code: int | None) -> str:
-    """Why a process ended, from its exit code: the name of the signal, if it was one."""
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from branchsweep.training.local_workers import SILENT_SECONDS
+from branchsweep.training.local_worker import SILENT_SECONDS
 from branchsweep.training.resources import CPU, Device
 from ray_cluster import RAY_IS_MISSING
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
-from branchsweep.training.local_workers import SILENT_SECONDS
+from branchsweep.training.local_worker import SILENT_SECONDS
 from branchsweep.training.population import Population, Program
 from branchsweep.training.ray.actor import ActorFacts
 
