@@ -302,7 +302,7 @@ def export_study(
 
     recorded = open_recorded_sweep(tracking_uri, sweep)
     recorded_sweep, results = recorded.sweep, recorded.recorded_results()
-    experiment = parse_recorded_experiment(recorded_sweep.yaml, f"sweep {recorded_sweep.name} ({recorded.run_id[:8]})")
+    experiment = parse_recorded_experiment(recorded_sweep.yaml, recorded.label)
     facts = {
         "sweep": recorded_sweep.name,
         "run_id": recorded.run_id,

@@ -106,6 +106,11 @@ class SweepRecord:
         return self.outer.name if self.outer else self.name
 
 
+def sweep_label(name: str, run_id: str) -> str:
+    """What messages call a sweep."""
+    return f"sweep {name} ({run_id[:8]})"
+
+
 @dataclass(frozen=True, slots=True)
 class TrackingLinks:
     """Links to a sweep in the store's web pages, relative to the address of the server; empty where there is no such page.

@@ -15,7 +15,7 @@ from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.lock_owner import PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, tag_name
 from branchsweep.tracking.mlflow.serialization.trials import result_from_run
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks, sweep_label
 from branchsweep.tracking.run_records import (
     CROSS_VALIDATION,
     END_MARK,
@@ -62,7 +62,7 @@ class SweepReader:
     @property
     def label(self) -> str:
         """Name and run id, for messages."""
-        return f"sweep {self._run.name} ({self.run_id[:8]})"
+        return sweep_label(self._run.name, self.run_id)
 
     @cached_property
     def record(self) -> SweepRecord:

@@ -6,8 +6,9 @@ Read `sweep.py` first: the search (`search_loop.py`; `trial_runner.py` trains th
 `context.py` holds what travels together, `started_workers.py` starts worker processes before the table is read,
 `first_round.py` says which programs they load before the store is open.
 
-`replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`;
-`live_poller.py` reads a sweep that another process runs.
+`recorded_sweeps.py` reads what is needed to work on a recorded sweep again: `replay.py` trains one of its trials once more.
+`dry_run.py` says what a sweep would train, with the help of `simulator.py`; `live_poller.py` reads a sweep that another process
+runs.
 `records/` is what is kept of sweeps and trials, as others read it; `reporter.py` is the protocol by which a sweep's report is
 written from `sweep_report.py`.
 """

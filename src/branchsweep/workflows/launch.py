@@ -15,13 +15,11 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.promotion import Promotion
-from branchsweep.config.sections.table import POWER_PLANT_TABLE
-from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
 from branchsweep.data.loading import completed_by_table
 from branchsweep.data.training_rows import training_rows
-from branchsweep.errors import ConfigError, DataError, UserError
+from branchsweep.errors import ConfigError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.runtime import check_can_write
@@ -36,7 +34,7 @@ from branchsweep.tracking.open import (
     store_folder,
 )
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
-from branchsweep.tracking.protocols import OuterRun, SweepArchive, SweepRecord
+from branchsweep.tracking.protocols import OuterRun, SweepRecord
 from branchsweep.training.lane_score import epoch_rule
 from branchsweep.trial import Result
 from branchsweep.workflows.builder_check import check_builder
@@ -53,10 +51,11 @@ from branchsweep.workflows.outer_cross_validation import (
 )
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome
+from branchsweep.workflows.recorded_sweeps import archive_label, load_recorded_rows, recorded_experiment, recorded_sweep
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.recorded_params import check_recorded_params
-from branchsweep.workflows.records.replay_result import SHORT, Replay
-from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
+from branchsweep.workflows.records.replay_result import Replay
+from branchsweep.workflows.records.sweep_record import new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.records.trial_details import find_trial
 from branchsweep.workflows.replay import TOLERANCE, replay
@@ -241,7 +240,7 @@ def launch_promotion(sweep: str, session: Session, request: PromotionRequest) ->
         UserError: There is no such sweep or trial, no name for the model, or another table than the sweep's.
     """
     recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep, session.interface.message)
-    experiment = _with_policy_of(request, _recorded_experiment(recorded))
+    experiment = _with_policy_of(request, recorded_experiment(recorded))
     name = recorded.sweep.name
     if experiment.test.folds is not None:
         message = f"the sweep {name} is a fold of an outer cross-validation, which estimates scores and registers no model"
@@ -249,7 +248,7 @@ def launch_promotion(sweep: str, session: Session, request: PromotionRequest) ->
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
     _check_places(session)
-    dataset, split = _load_recorded_rows(recorded, experiment, session)
+    dataset, split = load_recorded_rows(recorded, experiment, session)
     with open_training(training_rows(dataset, split), session) as training:
         reporter = session.reporter(training.progress.on_message)
         context = SweepContext(experiment, dataset, split, training, tracking, reporter)
@@ -273,10 +272,10 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
         recorded, number = open_recorded_trial(session.tracking_uri, run)
     else:
         recorded, number = open_recorded_sweep(session.tracking_uri, run), trial
-    sweep = _recorded_sweep(recorded)
-    found = find_trial(sweep.results, number, sweep_label(recorded))
-    check_recorded_params(sweep.experiment, [found], sweep_label(recorded))
-    dataset, split = _load_recorded_rows(recorded, sweep.experiment, session)
+    sweep = recorded_sweep(recorded)
+    found = find_trial(sweep.results, number, archive_label(recorded))
+    check_recorded_params(sweep.experiment, [found], archive_label(recorded))
+    dataset, split = load_recorded_rows(recorded, sweep.experiment, session)
     with open_training(training_rows(dataset, split), session) as training:
         return replay(sweep, number, dataset, training, tolerance)
 
@@ -363,64 +362,6 @@ def _with_policy_of(request: PromotionRequest, experiment: Experiment) -> Experi
     return experiment.model_copy(update={"promotion": policy})
 
 
-def sweep_label(recorded: SweepArchive) -> str:
-    """What messages call a recorded sweep."""
-    return f"sweep {recorded.sweep.name} ({recorded.run_id[:8]})"
-
-
-def _recorded_sweep(recorded: SweepArchive) -> RecordedSweep:
-    return RecordedSweep(recorded.run_id, recorded.sweep, _recorded_experiment(recorded), recorded.recorded_results())
-
-
-def _recorded_experiment(recorded: SweepArchive) -> Experiment:
-    """The experiment of a recorded sweep. Inputs that it only names are numbers: what else they are would be recorded."""
-    experiment = parse_recorded_experiment(recorded.sweep.yaml, sweep_label(recorded))
-    return experiment.with_inputs({name: column.or_number for name, column in experiment.table.inputs.items()})
-
-
-def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session: Session) -> tuple[Dataset, Split]:
-    """The table of a recorded sweep and its split: from the session's table, else from where the sweep read it.
-
-    Raises:
-        UserError: The table is not there, or it or its split differs from that of the sweep.
-    """
-    table, label, source = recorded.sweep.table, sweep_label(recorded), experiment.table.source
-    if session.data is None and table.source == "file":
-        if (location := Path(table.location)).is_file():
-            session = replace(session, data=location)
-        elif source != POWER_PLANT_TABLE and not Path(source).is_file():  # a record of an earlier version has a relative path
-            message = f"the {label} read its table from {table.location}, and there is no such file now"
-            raise DataError(f"{message}: give its present path with --data PATH")
-    experiment = _with_present_test_table(experiment, session, label)
-    dataset, split = load_rows(experiment, session)
-    for part, before, digest in (("table", table.digest, dataset.digest), ("split", recorded.sweep.split_digest, split.digest)):
-        if before != digest:
-            digests = f"digest {digest[:SHORT]}, recorded: {before[:SHORT] or 'none'}"
-            message = f"the {part} of {dataset.location} differs from that of the {label} ({digests})"
-            further = ", and that of its test rows with --test-data PATH" if dataset.test_table else ""
-            raise UserError(f"{message}: give the table of the sweep with --data PATH{further}")
-    return dataset, split
-
-
-def _with_present_test_table(experiment: Experiment, session: Session, label: str) -> Experiment:
-    """A recorded experiment with the path at which the table of its test rows is now, if they have one of their own.
-
-    Raises:
-        DataError: It is not where it was.
-        UserError: A path is given, but the test rows are some of the experiment's table.
-    """
-    if experiment.test.path is None:
-        if session.test_data is not None:
-            raise UserError(f"the test rows of the {label} are some of its one table; leave the option out", "--test-data")
-        return experiment
-    if session.test_data is not None:
-        return experiment.with_test_table(session.test_data)
-    if not Path(experiment.test.path).is_file():
-        message = f"the {label} read its test rows from {experiment.test.path}, and there is no such file now"
-        raise DataError(f"{message}: give its present path with --test-data PATH")
-    return experiment
-
-
 def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> list[Result]:
     """Results of the earlier sweeps that `search.warm_start` names."""
     earlier = []
@@ -429,6 +370,6 @@ def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> l
             message = f"got '{name}', the name of this sweep; expected the run id of an earlier one"
             raise ConfigError(f"{message} (branchsweep show)", "search.warm_start")
         recorded = open_recorded_sweep(session.tracking_uri, name)
-        earlier.append(_recorded_sweep(recorded))
-        check_recorded_params(earlier[-1].experiment, earlier[-1].results, sweep_label(recorded))
+        earlier.append(recorded_sweep(recorded))
+        check_recorded_params(earlier[-1].experiment, earlier[-1].results, archive_label(recorded))
     return warm_start_results(experiment, dataset, earlier)

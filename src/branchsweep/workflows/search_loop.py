@@ -13,7 +13,7 @@ from branchsweep.config.sections.search import Rounds
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.search.protocols import Driver
 from branchsweep.search.stopping import StoppedBy, StopReason, check_stop, space_exhausted
-from branchsweep.tracking.protocols import Tracker
+from branchsweep.tracking.protocols import Tracker, sweep_label
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
@@ -152,7 +152,7 @@ class _Search:
     def tell_recorded_rounds(self) -> None:
         """Tells the driver the rounds that are recorded in full."""
         recorded = self._tracker.recorded_results()
-        check_recorded_params(self._experiment, recorded, f"sweep {self._experiment.name} ({self._tracker.run_id[:8]})")
+        check_recorded_params(self._experiment, recorded, sweep_label(self._experiment.name, self._tracker.run_id))
         self._recorded = {result.trial.number: result for result in recorded if result.trial.number < self._total}
         self._asked = _trials_of_whole_rounds(self._recorded, self._rounds, self._total)
         in_order = [self._recorded[number] for number in sorted(self._recorded)]

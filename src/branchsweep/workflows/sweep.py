@@ -22,7 +22,7 @@ from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
-from branchsweep.tracking.protocols import SweepConclusion
+from branchsweep.tracking.protocols import SweepConclusion, sweep_label
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result
 from branchsweep.types import Floats, Positions
@@ -216,7 +216,7 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
     """
     experiment, tracker = sweep.experiment, sweep.tracking.tracker
     results = tracker.recorded_results()
-    check_recorded_params(experiment, results, f"sweep {experiment.name} ({tracker.run_id[:8]})")
+    check_recorded_params(experiment, results, sweep_label(experiment.name, tracker.run_id))
     evaluator = make_evaluator(experiment.objective, results)
     best = best_candidates(experiment, results, evaluator)
     if number is not None:

@@ -25,6 +25,7 @@ from branchsweep.tracking.mlflow.lock_owner import OWNER, PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization.tags import tag_name
 from branchsweep.tracking.mlflow.serialization.titles import name_in
 from branchsweep.tracking.mlflow.store import log_batches
+from branchsweep.tracking.protocols import sweep_label
 
 KILLED = "KILLED"
 """MLflow's status of a sweep that was interrupted: its process says so, or another one that finds it gone (`killed_runs`)."""
@@ -125,4 +126,4 @@ def refusal(run: Run, owner: LockOwner) -> str:
 
 
 def _label(run: Run) -> str:
-    return f"sweep {name_in(str(run.info.run_name), run.data.tags)} ({run.info.run_id[:8]})"
+    return sweep_label(name_in(str(run.info.run_name), run.data.tags), run.info.run_id)

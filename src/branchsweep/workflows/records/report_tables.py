@@ -23,7 +23,7 @@ from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
-from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.tracking.protocols import SweepArchive, sweep_label
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.explanation import Explanation
@@ -117,7 +117,7 @@ def _read_file(archive: SweepArchive, name: str, read: Callable[[str], Content])
     try:
         return read((archive.artifact(name) or b"").decode())
     except (ValueError, KeyError, TypeError) as error:
-        message = f"{name} of sweep {archive.sweep.name} ({archive.run_id[:8]}) cannot be read ({error!r}): was it edited?"
+        message = f"{name} of {sweep_label(archive.sweep.name, archive.run_id)} cannot be read ({error!r}): was it edited?"
         raise UnreadableRecordError(f"{message} Restore it, or delete it: then it is left out of the report") from error
 
 

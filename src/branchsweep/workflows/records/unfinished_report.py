@@ -8,7 +8,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.errors import UserError
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.models.recipe import recipe_for
-from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.tracking.protocols import SweepArchive, sweep_label
 from branchsweep.trial import Result
 from branchsweep.workflows.records.search_facts import (
     boundary_warnings,
@@ -35,9 +35,8 @@ def unfinished_report(archive: SweepArchive, experiment: Experiment, state: str,
     """
     results, sweep = archive.recorded_results(), archive.sweep
     if not results:
-        raise UserError(
-            f"sweep {sweep.name} ({archive.run_id[:8]}) is not finished, and no trial has ended: there is nothing to report yet"
-        )
+        label = sweep_label(sweep.name, archive.run_id)
+        raise UserError(f"{label} is not finished, and no trial has ended: there is nothing to report yet")
     found = make_evaluator(experiment.objective, results).best(results)
     best = _best_so_far(experiment, found) if found else None
     importance, without_importance = importance_or_reason(experiment, results)
