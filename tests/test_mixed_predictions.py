@@ -30,7 +30,7 @@ from branchsweep.models.initial_weights import initial_weights
 from branchsweep.models.recipe import Recipe
 from branchsweep.tracking.mlflow.model import LoadedModel, load_predictor, save_model
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.types import Floats
 from branchsweep.workflows.table_check import check_table
 from contracts.results import example_result

@@ -12,7 +12,7 @@ from branchsweep.cli import main
 from branchsweep.config.addresses import Address
 from branchsweep.errors import EXIT_CODE
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from contracts.tracking_records import example_candidate, register
 from tiny_sweep import TinySweep, tiny_experiment

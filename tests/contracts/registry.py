@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.protocols import (
-    Champion,
-    PromotionCause,
-    PromotionDecision,
-)
+from branchsweep.tracking.registry_protocols import Champion, PromotionCause, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
 

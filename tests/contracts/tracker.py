@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.protocols import (
-    Tracker,
-)
+from branchsweep.tracking.protocols import Tracker
 from branchsweep.trial import Result, Status, Trial
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import OpenTracking, sweep_record

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, TableRecord, Tracking
+from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision
 from contracts.results import example_result
 from scores import SCORE_METRICS
 

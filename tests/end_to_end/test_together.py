@@ -32,7 +32,7 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import open_existing
 from branchsweep.tracking.open import open_registry
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.protocols import Champion
+from branchsweep.tracking.registry_protocols import Champion
 from branchsweep.tracking.run_reader import open_recorded_sweep
 from branchsweep.trial import Result, Status
 from contracts.results import exact_texts

@@ -18,7 +18,7 @@ from branchsweep.metrics.significance import PairedPredictions
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.heads.regression import MSE
 from branchsweep.reporting.text.paired_tests import render_paired_tests
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.types import Floats
 from branchsweep.workflows.promotion.gate import GateCandidate, GateMeasurements, decide_promotion, paired_tests_of
 from terminal_text import rendered_text

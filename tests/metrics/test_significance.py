@@ -24,7 +24,7 @@ from branchsweep.metrics.significance import (
     mean_by_fold,
     paired_bootstrap,
 )
-from branchsweep.tracking.protocols import PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import PromotionCause, PromotionDecision
 from branchsweep.types import Floats
 from branchsweep.workflows.promotion.gate import GateCandidate, GateMeasurements, decide_promotion
 from scores import SCORE_METRICS

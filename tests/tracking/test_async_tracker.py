@@ -19,7 +19,8 @@ from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker, Tracking
+from branchsweep.tracking.protocols import SweepRecord, Tracker, Tracking
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.tracking.retrying_trackers import RetryingRegistry, RetryingTestAudit
 from branchsweep.trial import Result
 from contracts.audit import AuditContract

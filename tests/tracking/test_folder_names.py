@@ -15,7 +15,7 @@ from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.open import download_model, list_sweeps, load_predictor, open_recorded_sweep
-from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.tracking.tracking_uri import database_file, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import ui_command
 from contracts.results import example_result

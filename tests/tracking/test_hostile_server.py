@@ -22,7 +22,7 @@ from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, limited_r
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.open import list_sweeps, open_recorded_sweep
-from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, example_candidate, register, sweep_record
 from hostile_server import ANSWERS, HostileServer, hostile_server

@@ -16,7 +16,7 @@ from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 from processes import start_python
 from recorded_runs import client_of, copy_database

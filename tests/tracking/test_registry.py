@@ -37,7 +37,7 @@ from branchsweep.tracking.mlflow.model import download_model, load_predictor
 from branchsweep.tracking.mlflow.registry import MlflowRegistry, open_registry
 from branchsweep.tracking.mlflow.store import store_lock
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionCause, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 from processes import start_python
@@ -543,7 +543,7 @@ from pathlib import Path
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionCause, PromotionDecision, PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 
 store, key, folder = sys.argv[1:]

@@ -31,8 +31,9 @@ from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS
 from branchsweep.tracking.mlflow.serialization.tags import LONGEST_TAG
 from branchsweep.tracking.mlflow.serialization.trials import result_from_run, thinned_indices, trial_metrics, trial_tags
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
-from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
+from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.tracking.run_reader import list_sweeps, open_recorded_sweep, open_recorded_trial
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 from branchsweep.tracking.ui_pages import (

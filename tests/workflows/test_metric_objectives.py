@@ -10,7 +10,7 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.tracking.memory import MemoryStore
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from terminal_text import rendered_text

@@ -33,7 +33,8 @@ from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.stopping import StoppedBy
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
-from branchsweep.tracking.protocols import PromotionCause, SweepConclusion, TableRecord
+from branchsweep.tracking.protocols import SweepConclusion, TableRecord
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources

@@ -16,7 +16,7 @@ from typing import Any
 
 from branchsweep.config.codec import to_public_json
 from branchsweep.errors import MALFORMED
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision
 
 EVIDENCE, CANDIDATE = "evidence.json", "candidate"
 """The file of a version with the evidence of the decision, and its key for what the version was made from."""

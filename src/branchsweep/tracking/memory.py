@@ -14,16 +14,9 @@ from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.champion_history import champion_changed_message, version_files
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
-from branchsweep.tracking.protocols import (
-    Champion,
-    ModelCandidate,
-    PromotionDecision,
-    SweepConclusion,
-    SweepRecord,
-    Tracking,
-    TrackingLinks,
-)
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.trial import Result
 
 

@@ -10,14 +10,8 @@ from typing import Any, Protocol
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.tracking.comparison_protocols import ComparisonTracker
 from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
-from branchsweep.tracking.protocols import (
-    Champion,
-    ModelCandidate,
-    PromotionDecision,
-    Registry,
-    SweepConclusion,
-    TestAudit,
-)
+from branchsweep.tracking.protocols import SweepConclusion, TestAudit
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision, Registry
 from branchsweep.tracking.retries import Value
 
 

@@ -11,7 +11,8 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import ModelMember
-from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
+from branchsweep.tracking.protocols import TrackingLinks
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.trial import HeadScore
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial

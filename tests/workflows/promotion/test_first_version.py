@@ -13,7 +13,7 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate, Promotion
 from branchsweep.metrics.scores import average_scores
 from branchsweep.tracking.memory import MemoryStore
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.trial import MeanScores, Score, Status, Trial
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial

@@ -25,7 +25,7 @@ from branchsweep.tracking.mlflow.model import save_model
 from branchsweep.tracking.mlflow.serialization.tags import tag_name
 from branchsweep.tracking.mlflow.serialization.trials import readable_params
 from branchsweep.tracking.mlflow.serialization.versions import version_tags
-from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionDecision
 
 REGISTERING = tag_name("registering")
 """The tag with the process that registers a model, which has not finished that."""

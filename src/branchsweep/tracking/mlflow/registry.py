@@ -57,7 +57,7 @@ from branchsweep.tracking.mlflow.serialization.versions import (
     registered_version,
 )
 from branchsweep.tracking.mlflow.store import now_in_milliseconds, store_lock
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 
 CARD = "MODEL_CARD.md"

@@ -14,7 +14,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.errors import MALFORMED, ConfigError
 from branchsweep.models.recipe import Recipe
 from branchsweep.models.serving import MANIFEST_FILE
-from branchsweep.tracking.protocols import Champion, PromotionCause, Registry
+from branchsweep.tracking.registry_protocols import Champion, PromotionCause, Registry
 from branchsweep.trial import ParamValue, Trial
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
 from branchsweep.workflows.promotion.estimators import ChosenEstimator

@@ -21,7 +21,7 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.collapse import is_far_below
 from branchsweep.metrics.names import label
 from branchsweep.metrics.objectives import objective_heads, ranking_label, ranking_value
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.records.baseline_result import BaselineResult
 

@@ -53,7 +53,7 @@ from branchsweep.metrics.significance import (
     mean_by_fold,
     paired_bootstrap,
 )
-from branchsweep.tracking.protocols import PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import PromotionCause, PromotionDecision
 from branchsweep.types import Floats
 
 PAIRED_TESTS = "paired_tests"

@@ -23,7 +23,7 @@ from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
-from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.background import in_background

@@ -14,7 +14,8 @@ from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_cur
 from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
-from branchsweep.tracking.protocols import PromotionCause, SweepConclusion
+from branchsweep.tracking.protocols import SweepConclusion
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
 from branchsweep.workflows.records.baseline_result import BaselineResult, BestBaseline, best_baselines, best_first
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary, model_description

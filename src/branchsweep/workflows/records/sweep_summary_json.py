@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from branchsweep.config.codec import Inline
 from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
-from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.trial import Params
 
 ByMetric = Mapping[str, Mapping[str, float]]

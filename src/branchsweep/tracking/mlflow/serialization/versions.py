@@ -12,7 +12,7 @@ from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.metrics.names import is_test_score
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, to_tags
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.tracking.registry_protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import ParamValue
 
 DIGESTS = ("data_digest", "split_digest")
