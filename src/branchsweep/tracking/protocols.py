@@ -1,6 +1,6 @@
 """What the workflows need of a tracking store: the protocols, and the values that are exchanged through them.
 
-`Tracker` records one sweep, `TestAudit` counts the uses of test rows, and `Registry` (`registry_protocols`) keeps model versions
+`Tracker` records one sweep, `TestAudit` counts the uses of test rows, `Registry` (`registry_protocols`) keeps model versions
 and the champion; `Tracking` holds the three that one store offers to one sweep. A `SweepArchive` is a recorded sweep to read
 from. What is needed for comparisons and outer cross-validations is in `comparison_protocols` and `cross_validation_protocols`.
 """

@@ -1,6 +1,6 @@
 """The end of a sweep: the best trials are confirmed, one is refitted, evaluated once on the test rows, and registered.
 
-Whether it becomes the champion is decided by `gate.py`.
+Whether it becomes the champion is decided by `decision.py`.
 """
 
 from __future__ import annotations
@@ -8,32 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.config.sections.promotion import Ensemble
-from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
-from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.optional_outputs import OptionalOutputs
-from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionCause, PromotionDecision
-from branchsweep.trial import HeadScore, Result
+from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.types import Floats
 from branchsweep.workflows.background import in_background
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.explanation import Explained, Explanation, explain, output_names
-from branchsweep.workflows.promotion import gate
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, estimators_of, evaluate_baselines
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.promotion.champion import CurrentChampion, current_champion, model_name
+from branchsweep.workflows.promotion.champion import CurrentChampion, current_champion
 from branchsweep.workflows.promotion.confirmation import choose_finalist, reevaluate
+from branchsweep.workflows.promotion.decision import decide
 from branchsweep.workflows.promotion.ensemble import (
     ChosenMember,
     MemberCandidate,
@@ -48,13 +43,10 @@ from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.intervals import check_intervals, prediction_intervals
 from branchsweep.workflows.promotion.latency import with_latency
 from branchsweep.workflows.promotion.refit import ExportMembers, RefitRequest, refit, train_members
+from branchsweep.workflows.promotion.registration import ExportedFinalist, register, with_evidence
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
 from branchsweep.workflows.records.sweep_summary import PromotionResult
-from branchsweep.workflows.reporter import DescribedModel
-
-REMEDY = "branchsweep promote --first any makes it champion nevertheless"
-"""What to do about a first version that is not sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,73 +116,78 @@ class PromotionPipeline:
         sweep.stages.begin("confirmation")
         champion = current_champion(experiment, sweep.dataset, sweep.tracking.registry)
         confirmed_estimators = in_background(lambda: self._estimators(baselines, champion))
-        confirmed = reevaluate([*best, *self._rivals(champion), *networks], experiment, sweep.training)
+        reevaluated = reevaluate([*best, *self._rivals(champion), *networks], experiment, sweep.training)
         sweep.stages.begin("baselines")
-        estimators, confirmed = confirmed_estimators(), with_latency(confirmed, sweep)  # in this order: then nothing trains
-        by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
-        beside = {name: RefitRequest.of_confirmed(result) for name, result in by_name.items() if result.score.is_complete}
-
-        def compare(
-            refitted: Sequence[Sequence[ModelMember]], fitted: Sequence[EstimatorMember] = ()
-        ) -> tuple[BaselineResult, ...]:
-            sweep.stages.begin("baselines")
-            members = dict(zip(beside, refitted, strict=True))
-            own = {label: estimator.fitted_among(fitted) for label, estimator in estimators.items()}
-            return (*evaluated, *evaluate_baselines(baselines, by_name, own, sweep, members))
-
+        estimators = confirmed_estimators()  # before the latency is measured: then nothing trains
+        confirmed = tuple(with_latency(reevaluated, sweep))
+        compared = _ComparedBaselines(
+            sweep,
+            baselines,
+            {result.candidate.name: result for result in confirmed if result.candidate in networks},
+            estimators,
+            evaluated,
+        )
         finalist = choose_finalist(confirmed, experiment, self.evaluator)
-        if finalist is None or dry_run:
-            compared = compare(refit([*beside.values()], experiment, sweep.training).members)
         if finalist is None:
-            return PromotionOutcome(tuple(confirmed), None, baselines=compared)
+            return PromotionOutcome(confirmed, None, baselines=compared.trained_and_evaluated())
+        results = compared.trained_and_evaluated() if dry_run else ()
         sweep.stages.begin("ensemble" if self._policy else "confirmation")
         chosen, judged = self._members(finalist, confirmed, estimators)
         rival = self._rival(champion, confirmed, estimators)
         if dry_run:
-            decision = self._decide(judged, None, champion, rival)
-            decision = self._require_sound(decision, FirstVersion(judged, None, compared), rival)
-            return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
+            decision = decide(sweep, FirstVersion(judged, None, results), None, champion, rival)
+            return PromotionOutcome(confirmed, finalist, decision=decision, baselines=results)
         sweep.stages.begin("refit")
-        trained = train_members(chosen, experiment, sweep.training, [*beside.values()])
-        compared = compare(trained.others, trained.estimators)
+        trained = train_members(chosen, experiment, sweep.training, compared.requests)
+        results = compared.evaluated_with(trained.others, trained.estimators)
+        outcome = PromotionOutcome(confirmed, finalist, baselines=results, collapses=trained.collapses)
         if not trained.members:
-            return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
-        ensemble = self._ensemble(trained, judged)
+            return outcome
+        outcome = replace(outcome, members=len(trained.members), ensemble=self._ensemble(trained, judged))
+        return self._tested_and_registered(outcome, trained, judged, champion, rival)
+
+    def _tested_and_registered(
+        self,
+        outcome: PromotionOutcome,
+        trained: ExportMembers,
+        judged: ReevaluatedTrial,
+        champion: CurrentChampion | None,
+        rival: ReevaluatedTrial | None,
+    ) -> PromotionOutcome:
+        """Exports the model, evaluates it on the test rows, and registers it if the experiment says so.
+
+        Args:
+            outcome: The outcome so far.
+            trained: What the model consists of.
+            judged: The finalist with the scores that the model is judged by.
+            champion: The current one; None if there is none.
+            rival: As of `_rival`.
+        """
+        sweep, experiment = self.sweep, self.sweep.experiment
         sweep.stages.begin("test")
         with temporary_model_folder() as folder:
             model, actual = self._model(trained, judged), sweep.dataset.actual.rows(sweep.split.test)
             predictions = export_and_predict(model, sweep.dataset.x[sweep.split.test], sweep.training.trainer, folder)
             test = scores.head_scores(actual, predictions, kinds_by_head(experiment))
-            test_scores = {head: measured.score for head, measured in test.items()}
-            intervals = check_intervals(model, predictions, actual)
-            explanation = self._explain(model, folder)
-            registered: PromotionResult | None = None
-            decided: PromotionDecision | None = None
-            if experiment.registers_model:
-                sweep.stages.begin("registration")
-                sweep.training.progress.on_stage("registering the model")
-                decision = self._decide(judged, predictions, champion, rival)
-                decision = self._require_sound(decision, FirstVersion(judged, test_scores, compared), rival)
-                evidence = {**decision.evidence, **_evidence(trained)}
-                decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
-                exported = _ExportedFinalist(judged, trained, test, folder, compared, intervals, explanation)
-                registered = self._register(exported, decided, champion)
-            files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-        return PromotionOutcome(
-            tuple(confirmed),
-            finalist,
-            test_scores,
-            len(trained.members),
-            registered,
-            decided,
-            predictions,
-            files,
-            compared,
-            trained.collapses,
-            ensemble,
-            intervals,
-            explanation,
-        )
+            outcome = replace(
+                outcome,
+                test_scores={head: measured.score for head, measured in test.items()},
+                predictions=predictions,
+                intervals=check_intervals(model, predictions, actual),
+                explanation=self._explain(model, folder),
+            )
+            if not experiment.registers_model:
+                files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+                return replace(outcome, model_files=files)
+            sweep.stages.begin("registration")
+            sweep.training.progress.on_stage("registering the model")
+            first = FirstVersion(judged, outcome.test_scores, outcome.baselines)
+            decision = with_evidence(decide(sweep, first, predictions, champion, rival), trained, champion)
+            value = self.evaluator.ranked_by(judged.score)
+            exported = ExportedFinalist(
+                judged, value, trained, test, folder, outcome.baselines, outcome.intervals, outcome.explanation
+            )
+            return replace(outcome, decision=decision, registered=register(exported, decision, champion, sweep))
 
     def _model(self, trained: ExportMembers, judged: ReevaluatedTrial) -> ExportedModel:
         """The model of these members, with the prediction intervals of what it is judged by."""
@@ -293,157 +290,48 @@ class PromotionPipeline:
         own = means_with_medians(judged.score) if self._judges_ensembles else None
         return EnsembleSummary(self._policy.choose, trained.described, own)
 
-    def _require_sound(
-        self, decision: PromotionDecision, first: FirstVersion, rival: ReevaluatedTrial | None
-    ) -> PromotionDecision:
-        """The decision; not to promote where there was no champion to compare with, and the model is not sound.
 
-        Args:
-            decision: By the gate.
-            first: The model with what it is judged by.
-            rival: The champion with its confirmed score; None if there is none, or it cannot be trained again.
-        """
-        experiment = self.sweep.experiment
-        assert experiment.promotion is not None, "only an experiment with a promotion policy decides"
-        gate = experiment.promotion.gate
-        if not decision.promote or gate.first == "any" or (rival and rival.lane_scores):
-            return decision
-        objection = first.objection(experiment.objective, gate.margin)
-        if objection is None:
-            return decision
-        return replace(decision, promote=False, because=f"{objection.sentence}; {REMEDY}", cause=objection.cause)
-
-    def _decide(
-        self,
-        finalist: ReevaluatedTrial,
-        predictions: Floats | None,
-        champion: CurrentChampion | None,
-        rival: ReevaluatedTrial | None,
-    ) -> PromotionDecision:
-        """Whether the finalist becomes the champion: see `gate.decide_promotion`.
-
-        Args:
-            finalist: The candidate.
-            predictions: Of its exported model on the test rows; None if they are not to be used.
-            champion: The current one; None if there is none.
-            rival: The champion with its confirmed score; None if it cannot be trained again.
-        """
-        experiment, dataset, split = self.sweep.experiment, self.sweep.dataset, self.sweep.split
-        assert experiment.promotion is not None, "only an experiment with a promotion policy decides"
-        if champion and rival is None:
-            return PromotionDecision(True, champion.why_not, cause=champion.cause)
-        if rival and not rival.lane_scores:
-            because = f"{rival.candidate.name} failed when it was trained again ({rival.score.reason})"
-            return PromotionDecision(True, because, cause=PromotionCause.CHAMPION_DIVERGED)
-        rival_predictions, actual = None, None
-        if champion and champion.is_fair and predictions is not None:
-            registered = champion.champion
-            with self.sweep.tracking.registry.model_files(registered.model, registered.version) as folder:
-                rival_predictions = self.sweep.training.trainer.predict(folder, dataset.x[split.test])
-            actual = dataset.actual.rows(split.test)
-        train, validation = split.confirmation[0]
-        measured = gate.GateMeasurements(
-            champion=_gate_candidate(rival, rival_predictions) if rival else None,
-            challenger=_gate_candidate(finalist, None if actual is None else predictions),
-            actual=actual,
-            validation_share=len(validation) / (len(train) + len(validation)),
-            kinds=kinds_by_head(experiment),
-        )
-        return gate.decide_promotion(experiment.promotion.gate, experiment.objective, measured, experiment.seed)
-
-    def _register(
-        self, exported: _ExportedFinalist, decision: PromotionDecision, current: CurrentChampion | None
-    ) -> PromotionResult:
-        """Registers the exported model, as the champion if the decision says so."""
-        sweep, finalist = self.sweep, exported.finalist
-        experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
-        name, trial, searched = model_name(experiment, dataset), finalist.candidate.trial, finalist.candidate.searched
-        assert searched is not None, "the finalist is one of the search's trials"
-        champion = current.champion if current else None
-        if champion and (champion.sweep, champion.trial) == (sweep.tracking.tracker.run_id, trial.number):
-            # promoted before this sweep was cut short
-            return PromotionResult(name, champion.version, True, champion.because, champion.cause)
-        described = DescribedModel(
-            experiment,
-            finalist,
-            exported.trained.members,
-            exported.test,
-            decision,
-            sweep.training.rows.ranges,
-            dataset,
-            split,
-            exported.baselines,
-            exported.trained.described,
-            exported.intervals,
-            exported.explanation,
-        )
-        optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
-        card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
-        candidate = ModelCandidate(
-            model=name,
-            folder=exported.folder,
-            sweep=sweep.tracking.tracker.run_id,
-            experiment_yaml=dump_yaml(experiment),
-            result=Result(trial, searched),
-            value=self.evaluator.ranked_by(finalist.score),
-            rule=experiment.objective.ranking_description,
-            test=test_metrics(exported.test, experiment.score_metrics),
-            data_digest=dataset.digest,
-            split_digest=split.digest,
-            files={"MODEL_CARD.md": card} if card else {},
-        )
-        registered = sweep.tracking.registry.register(candidate, decision)
-        return PromotionResult(name, registered.version, decision.promote, decision.because, decision.cause)
-
-
-@dataclass(frozen=True, slots=True)
-class _ExportedFinalist:
-    """The finalist with its exported model.
+@dataclass(frozen=True, slots=True, eq=False)
+class _ComparedBaselines:
+    """The baselines of a promotion, confirmed and not yet evaluated on the test rows.
 
     Args:
-        finalist: The finalist, with the scores that the model is judged by.
-        trained: What the model consists of.
-        test: The model's scores on the test rows, by head.
-        folder: Its files.
-        baselines: What it was compared with.
-        intervals: Its prediction intervals; None where there are none.
-        explanation: Which inputs its predictions rest on.
+        sweep: The sweep that they are compared with.
+        baselines: The baselines.
+        networks: By name, the networks among them with their confirmed scores.
+        estimators: By label, the others with theirs.
+        evaluated: Baselines that were evaluated before.
     """
 
-    finalist: ReevaluatedTrial
-    trained: ExportMembers
-    test: Mapping[str, HeadScore]
-    folder: Path
-    baselines: Sequence[BaselineResult]
-    intervals: CheckedIntervals | None
-    explanation: Explanation | None
+    sweep: SweepContext
+    baselines: Sequence[Baseline]
+    networks: Mapping[str, ReevaluatedTrial]
+    estimators: Mapping[str, ConfirmedEstimator]
+    evaluated: Sequence[BaselineResult]
 
+    @property
+    def _complete(self) -> dict[str, ReevaluatedTrial]:
+        return {name: result for name, result in self.networks.items() if result.score.is_complete}
 
-def _evidence(trained: ExportMembers) -> dict[str, Any]:
-    """What is kept of the members as evidence, where there is anything to say."""
-    members = [{"name": own.name, "networks": own.networks, "weights": dict(own.weights)} for own in trained.described]
-    return {
-        **({"collapses": list(trained.collapses)} if trained.collapses else {}),
-        **({"members": members} if len(members) > 1 else {}),
-    }
+    @property
+    def requests(self) -> list[RefitRequest]:
+        """The networks to be trained anew on all training rows."""
+        return [RefitRequest.of_confirmed(result) for result in self._complete.values()]
 
+    def trained_and_evaluated(self) -> tuple[BaselineResult, ...]:
+        """All results, after the networks are trained anew."""
+        return self.evaluated_with(refit(self.requests, self.sweep.experiment, self.sweep.training).members)
 
-def _gate_candidate(confirmed: ReevaluatedTrial, predictions: Floats | None) -> gate.GateCandidate:
-    keys = sorted(confirmed.lane_scores)
-    experiment = confirmed.candidate.experiment
-    return gate.GateCandidate(
-        name=confirmed.candidate.name,
-        scores={head: tuple(confirmed.lane_scores[key][head] for key in keys) for head in experiment.heads},
-        ranked=tuple(confirmed.ranked[key] for key in keys) if confirmed.ranked else (),
-        score_metrics=experiment.score_metrics,
-        folds=tuple(fold for fold, _ in keys),
-        predictions=predictions,
-    )
+    def evaluated_with(
+        self, refitted: Sequence[Sequence[ModelMember]], fitted: Sequence[EstimatorMember] = ()
+    ) -> tuple[BaselineResult, ...]:
+        """All results.
 
-
-def test_metrics(test: Mapping[str, HeadScore], score_metrics: Mapping[str, str]) -> dict[str, float]:
-    """The metrics on the test rows by their names in the store (`test_r2/mean`, `test_r2/PE`, `test_rmse/PE`, …)."""
-    metrics = {score_names(score_metrics, TEST)[MEAN]: scores.mean_score(test)}
-    for head, measured in test.items():
-        metrics |= {metric_of_head(TEST.format(name), head): value for name, value in measured.metrics.items()}
-    return metrics
+        Args:
+            refitted: The networks of each of `requests`, trained anew.
+            fitted: Estimators that were fitted to all training rows already.
+        """
+        self.sweep.stages.begin("baselines")
+        members = dict(zip(self._complete, refitted, strict=True))
+        own = {label: estimator.fitted_among(fitted) for label, estimator in self.estimators.items()}
+        return (*self.evaluated, *evaluate_baselines(self.baselines, self.networks, own, self.sweep, members))
