@@ -22,7 +22,8 @@ from __future__ import annotations
 import difflib
 import errno
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 EXIT_CODE = 2
@@ -125,6 +126,25 @@ class OptunaExportError(UserError):
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What Python raises where recorded data is not of the form that it was written in."""
+
+
+@contextmanager
+def reading_record(record: str, remedy: str = "") -> Iterator[None]:
+    """A context in which recorded data is read, which others may have changed.
+
+    Args:
+        record: Which file or part is read.
+        remedy: What helps besides undoing the change, as a sentence.
+
+    Raises:
+        UnreadableRecordError: It is not of the form that it was written in.
+    """
+    try:
+        yield
+    except MALFORMED as error:
+        why = repr(error).splitlines()[0]
+        further = f" {remedy}" if remedy else ""
+        raise UnreadableRecordError(f"{record} cannot be read ({why}): was it edited by hand?{further}") from error
 
 
 class DeprecatedKeyWarning(FutureWarning):

@@ -19,7 +19,7 @@ from branchsweep.config.sections.workers import Workers
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.files.written_table import make_dataframe
 from branchsweep.data.loading import TableData
-from branchsweep.errors import UnreadableRecordError, UserError
+from branchsweep.errors import UserError, reading_record
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.models.serving import MANIFEST_FILE, model_file_names
 from branchsweep.runtime import write_files
@@ -152,11 +152,8 @@ class Sweep:
         manifest = self._record.artifact(f"{MODEL_FOLDER}/{MANIFEST_FILE}")
         if manifest is None:
             raise UserError(f"{self._record.label} has no model: no trial is complete, or its refit diverged")
-        try:
+        with reading_record(f"{MANIFEST_FILE} of {self._record.label}"):
             names = model_file_names(json.loads(manifest))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"{MANIFEST_FILE} of {self._record.label} cannot be read ({error!r}): was it edited by hand?"
-            raise UnreadableRecordError(message) from error
         files = {name: self._record.artifact(f"{MODEL_FOLDER}/{name}") for name in names}
 
         def fetch(folder: Path) -> Path:

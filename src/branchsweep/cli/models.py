@@ -14,7 +14,7 @@ from branchsweep.cli.context import key_and_value, require_other_file, require_p
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
-from branchsweep.errors import MALFORMED, DataError, UnreadableRecordError, UserError, first_line
+from branchsweep.errors import DataError, UserError, first_line, reading_record
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
@@ -233,11 +233,8 @@ def _of_table(
 
     with temporary_folder() as folder:
         files = download_model(model, folder, tracking_uri)
-        try:
+        with reading_record(f"{MANIFEST_FILE} of {model}"):
             reading = TableReading.of(json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8")))
-        except MALFORMED as error:
-            message = f"{MANIFEST_FILE} of {model} cannot be read ({error!r}): was it edited by hand?"
-            raise UnreadableRecordError(message) from error
         source = read_inputs_with_gaps(table, options(reading.csv), reading.inputs, reading.missing)
         _print_warnings(source.warnings)
         try:
@@ -300,7 +297,7 @@ def export(
                 write_file(output, script_from_manifest(model, manifest))
                 message = f"{output} written; train with: python {output} TABLE"
             else:
-                exported = _network_files(files, output)
+                exported = _network_files(model, files, output)
                 write_files(output.parent, exported)
                 beside = ", ".join(str(output.with_name(name)) for name in exported if name not in (output.name, MANIFEST_FILE))
                 message = (
@@ -311,10 +308,11 @@ def export(
     LiteralConsole(stderr=True).print(message.removesuffix(", "), highlight=False, soft_wrap=True)
 
 
-def _network_files(files: Path, output: Path) -> dict[str, bytes]:
+def _network_files(model: str, files: Path, output: Path) -> dict[str, bytes]:
     """By name what is written for a network: the network first, then what `serving.py` needs, and this where Keras is not.
 
     Args:
+        model: As the user names it.
         files: The folder of the registered model.
         output: The path of the network, whose suffix says its format.
 
@@ -323,10 +321,9 @@ def _network_files(files: Path, output: Path) -> dict[str, bytes]:
     """
     from branchsweep.models import serving
 
-    names = [serving.MANIFEST_FILE]
-    for pattern in (serving.ENCODER_FILE.format(kind="*"), serving.ESTIMATOR_FILE.format(number="*")):
-        names += sorted(file.name for file in files.glob(pattern))  # a model of an earlier version has no encoders
-    beside = {name: (files / name).read_bytes() for name in names}
+    with reading_record(f"{serving.MANIFEST_FILE} of {model}"):
+        names = serving.model_file_names(json.loads((files / serving.MANIFEST_FILE).read_text(encoding="utf-8")))
+    beside = {name: (files / name).read_bytes() for name in names if name != serving.MODEL_FILE}
     present = output.with_name(serving.MANIFEST_FILE)
     others = [other.name for other in _networks_beside(output) if other.name != output.name]
     if others and present.exists() and present.read_bytes() != beside[serving.MANIFEST_FILE]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.codec import to_public_json
-from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
+from branchsweep.errors import TrackingError, did_you_mean, reading_record
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.lock_owner import PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization.tags import from_tags, naming_record, parse_tag, tag_name
@@ -79,10 +79,8 @@ class SweepReader:
         text = self.artifact(EXPERIMENT)
         if text is None:
             raise TrackingError(f"{EXPERIMENT} of {self.label} is missing in {self._run.artifacts}: was it moved?")
-        try:
+        with reading_record(f"{EXPERIMENT} of {self.label}"):
             return text.decode()
-        except UnicodeDecodeError as error:
-            raise UnreadableRecordError(f"{EXPERIMENT} of {self.label} is no text ({error}): was it edited?") from error
 
     @cached_property
     def sweep(self) -> SweepRecord:
@@ -146,12 +144,9 @@ class SweepReader:
         Raises:
             UnreadableRecordError: It was changed.
         """
-        try:
+        with reading_record(f"part {name} of {self._run.name} ({self.run_id[:8]})"):
             text = (self.artifact(f"{PARTS}/{name}.json") or b"").decode()
             return json.loads(text) if text.endswith(END_MARK) else None
-        except ValueError as error:
-            message = f"part {name} of {self._run.name} ({self.run_id[:8]}) cannot be read ({error}): was it edited by hand?"
-            raise UnreadableRecordError(message) from error
 
     def links(self, trials: Sequence[int]) -> TrackingLinks:
         """Links to this sweep, and to these of its trials, in MLflow's pages."""

@@ -25,7 +25,7 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.spreadsheets import csv_text
 from branchsweep.data.training_rows import training_rows
-from branchsweep.errors import UnreadableRecordError
+from branchsweep.errors import UnreadableRecordError, reading_record
 from branchsweep.metrics import scores
 from branchsweep.metrics.output_columns import output_columns
 from branchsweep.metrics.relative_rmse import RRMSE, relative_rmse
@@ -190,11 +190,8 @@ def _read_folds(parts: Iterable[Any], run_id: str) -> list[PredictedFold]:
     Raises:
         UnreadableRecordError: One was changed, or written by another version.
     """
-    try:
+    with reading_record(f"a fold of the outer cross-validation {run_id[:8]}", "Run it again (--fresh)"):
         return [from_data(PredictedFold, data) for data in parts]
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"a fold of the outer cross-validation {run_id[:8]} cannot be read ({type(error).__name__})"
-        raise UnreadableRecordError(f"{message}: was it edited? Run it again (--fresh)") from error
 
 
 def _run_fold(outer: OuterContext, number: int) -> PredictedFold:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import FilesRefusedError, UnreadableRecordError
+from branchsweep.errors import FilesRefusedError, reading_record
 from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
@@ -115,13 +115,8 @@ class MlflowComparisonTracker(PartsTracker):
             return None
         with translate_errors(self.tracking_uri, "reading the result"):
             text = _text(self._client, self.run_id, FINDINGS)
-        try:
+        with reading_record(f"{FINDINGS} of comparison {self.run_id[:8]}", "Run it again (--fresh)"):
             return ComparisonResult.from_json(text)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            message = (
-                f"{FINDINGS} of comparison {self.run_id[:8]} cannot be read ({error!r}): was it edited? Run it again (--fresh)"
-            )
-            raise UnreadableRecordError(message) from error
 
     def log_files(self, files: Mapping[str, str | bytes]) -> None:
         """Keep files as artifacts of the comparison's run.
@@ -224,10 +219,8 @@ def _text(client: MlflowClient, run_id: str, name: str) -> str:
     """The text of an artifact."""
     with temporary_folder() as folder:
         path = Path(client.download_artifacts(run_id, name, str(folder)))
-        try:
+        with reading_record(f"{name} of comparison {run_id[:8]}"):
             return path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise UnreadableRecordError(f"{name} of comparison {run_id[:8]} is no text ({error}): was it edited?") from error
 
 
 def _description(text: str | bytes, pages: Mapping[str, str]) -> dict[str, str]:

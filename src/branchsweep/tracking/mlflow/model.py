@@ -23,7 +23,7 @@ from mlflow.types.schema import AnyType
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.sections.columns import NUMERIC, Column
-from branchsweep.errors import MALFORMED, DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
+from branchsweep.errors import MALFORMED, DataError, TrackingError, did_you_mean, first_line, reading_record
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.models.table_reading import TableReading
@@ -134,7 +134,7 @@ def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> Loade
     with ExitStack() as copies, _downloaded(model_uri, tracking_uri) as downloaded:
         folder = _path_for_mlflow(downloaded, copies)
         manifest = _own_files(folder) / serving.MANIFEST_FILE
-        with _naming_manifest(model_uri):
+        with reading_record(f"{serving.MANIFEST_FILE} of {model_uri}"):
             content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
             targets = {str(head): str(column) for head, column in (content.get("provenance") or {}).get("columns", {}).items()}
             reading = TableReading.of(content)
@@ -175,19 +175,9 @@ def download_model(model_uri: str, target: Path, tracking_uri: Address | None = 
             raise TrackingError(
                 f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
             )
-        with _naming_manifest(model_uri):
+        with reading_record(f"{serving.MANIFEST_FILE} of {model_uri}"):
             add_encoder_files(files)
         return files
-
-
-@contextmanager
-def _naming_manifest(model_uri: str) -> Iterator[None]:
-    """A context in which the `serving.json` of a model that cannot be read is named."""
-    try:
-        yield
-    except MALFORMED as error:
-        message = f"{serving.MANIFEST_FILE} of {model_uri} cannot be read ({error!r}): was it edited by hand?"
-        raise UnreadableRecordError(message) from error
 
 
 def _own_files(folder: str) -> Path:

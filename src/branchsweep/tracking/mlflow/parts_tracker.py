@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from branchsweep.errors import TrackingError
+from branchsweep.errors import reading_record
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
@@ -32,11 +32,8 @@ class PartsTracker(RunTracker):
         with translate_errors(self.tracking_uri, f"reading the {self.what}"), self._downloaded(PARTS) as folder:
             texts = {path.relative_to(folder): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.json"))}
         complete = {path.with_suffix("").as_posix(): text for path, text in texts.items() if text.endswith(END_MARK)}
-        try:
+        with reading_record(f"a part of {self.what} {self.run_id[:8]}"):
             return {part: json.loads(text) for part, text in complete.items()}
-        except ValueError as error:
-            message = f"a part of {self.what} {self.run_id[:8]} cannot be read ({error}): was it edited by hand?"
-            raise TrackingError(message) from error
 
     def record_part(self, part: str, data: Any) -> None:
         """Record a finished part as `parts/<part>.json`; it replaces an earlier one. What was finished is open again.

@@ -25,7 +25,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import TrackingError, UnreadableRecordError
+from branchsweep.errors import TrackingError, UnreadableRecordError, reading_record
 from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking import champion_history
@@ -274,15 +274,10 @@ class MlflowRegistry:
         location = self._client.get_model_version_download_uri(version.name, str(version.version))
         with temporary_folder() as folder:
             file = Path(download_files(self._client, f"{location.rstrip('/')}/{champion_history.EVIDENCE}", folder))
-            try:
+            label = f"{champion_history.EVIDENCE} of version {version.version} of '{version.name}'"
+            with reading_record(label, "Restore it, or delete the version in MLflow"):
                 made_from = json.loads(file.read_text(encoding="utf-8"))[champion_history.CANDIDATE]
                 return champion_from_tags(version.name, int(version.version), version.tags, made_from)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                message = (
-                    f"{champion_history.EVIDENCE} of version {version.version} of '{version.name}' cannot be read ({error!r}): "
-                    "was it edited? Restore it, or delete the version in MLflow"
-                )
-                raise UnreadableRecordError(message) from error
 
     def _finish_abandoned(self, model: str) -> ModelState:
         """Finish what a killed process has begun; returns the model as it is then."""

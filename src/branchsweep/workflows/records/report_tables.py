@@ -21,7 +21,7 @@ from branchsweep.config.codec import from_json, to_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
-from branchsweep.errors import UnreadableRecordError
+from branchsweep.errors import reading_record
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.protocols import SweepArchive, sweep_label
 from branchsweep.trial import HeadScore, Result
@@ -114,11 +114,9 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
 
 def _read_file(archive: SweepArchive, name: str, read: Callable[[str], Content]) -> Content:
     """What is read from a file that is kept with a sweep."""
-    try:
+    label = sweep_label(archive.sweep.name, archive.run_id)
+    with reading_record(f"{name} of {label}", "Restore it, or delete it: then it is left out of the report"):
         return read((archive.artifact(name) or b"").decode())
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{name} of {sweep_label(archive.sweep.name, archive.run_id)} cannot be read ({error!r}): was it edited?"
-        raise UnreadableRecordError(f"{message} Restore it, or delete it: then it is left out of the report") from error
 
 
 def _cell(value: float) -> str:
