@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from branchsweep.cli.context import open_session, with_test_data
-from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal, TestDataPath
+from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS
+from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal, TestDataPath, output_option
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import ConfigError, DataError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -142,13 +142,7 @@ def draw(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="Write an image with Keras and Graphviz: .png, .svg or .pdf.",
-        ),
+        output_option("Write an image with Keras and Graphviz: .png, .svg or .pdf."),
     ] = None,
 ) -> None:
     """Draw the networks that an experiment names: its initial trials, or else its fixed values and defaults.

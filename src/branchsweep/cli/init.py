@@ -15,7 +15,7 @@ import typer
 
 from branchsweep.cli.context import key_and_value
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import Sheet
+from branchsweep.cli.options import Sheet, csv_option, output_option
 from branchsweep.config.examples import example_files
 from branchsweep.errors import DataError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -46,23 +46,12 @@ def init(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="The experiment to write; default: the table's name with .yaml, in the working directory.",
-        ),
+        output_option("The experiment to write; default: the table's name with .yaml, in the working directory."),
     ] = None,
     sheet: Sheet = None,
     csv: Annotated[
         list[str] | None,
-        typer.Option(
-            "--csv",
-            rich_help_panel=EXPERIMENT_OPTIONS,
-            metavar="KEY=VALUE",
-            help="How a csv file is written, where it is not recognised, such as decimal=,. Repeatable.",
-        ),
+        csv_option("How a csv file is written, where it is not recognised, such as decimal=,. Repeatable."),
     ] = None,
     example: Annotated[bool, typer.Option("--example", help="Copy the shipped experiments and search spaces instead.")] = False,
     force: Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT_OPTIONS, help="Overwrite files.")] = False,

@@ -11,8 +11,7 @@ import typer
 from rich.text import Text
 
 from branchsweep.cli.context import key_and_value, require_other_file, require_parent_folder
-from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri
+from branchsweep.cli.options import AsJson, Model, Sheet, TrackingUri, csv_option, output_option
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import DataError, UserError, first_line, reading_record
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -28,12 +27,9 @@ Result = TypeVar("Result")
 
 CsvOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--csv",
-        rich_help_panel=EXPERIMENT_OPTIONS,
-        metavar="KEY=VALUE",
-        help="How a csv file is written (separator, decimal, thousands, encoding), such as decimal=,. Repeatable. "
-        "Default: what the model's experiment says (table.csv), else as it is recognised.",
+    csv_option(
+        "How a csv file is written (separator, decimal, thousands, encoding), such as decimal=,. Repeatable. "
+        "Default: what the model's experiment says (table.csv), else as it is recognised."
     ),
 ]
 
@@ -45,9 +41,7 @@ def predict(
     ],
     output: Annotated[
         Path,
-        typer.Option(
-            "-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar="PATH", help="Path to write: .csv, .xlsx or .parquet."
-        ),
+        output_option("Path to write: .csv, .xlsx or .parquet."),
     ],
     sheet: Sheet = None,
     csv: CsvOption = None,
@@ -153,13 +147,7 @@ def explain(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="FOLDER",
-            help="Draw importance and partial dependence into this folder, as PNG.",
-        ),
+        output_option("Draw importance and partial dependence into this folder, as PNG.", "FOLDER"),
     ] = None,
     sheet: Sheet = None,
     csv: CsvOption = None,
@@ -266,13 +254,7 @@ def export(
     ],
     output: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="Path to write: .keras, .onnx or .tflite; .py for code.",
-        ),
+        output_option("Path to write: .keras, .onnx or .tflite; .py for code."),
     ],
     tracking_uri: TrackingUri = None,
 ) -> None:

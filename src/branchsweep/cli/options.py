@@ -44,6 +44,16 @@ RequireReal = Annotated[
 ]
 
 
+def output_option(meaning: str, metavar: str = "PATH") -> Any:
+    """The option that names what a command writes."""
+    return typer.Option("-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar=metavar, help=meaning)
+
+
+def csv_option(meaning: str) -> Any:
+    """The option that says how a csv file is written."""
+    return typer.Option("--csv", rich_help_panel=EXPERIMENT_OPTIONS, metavar="KEY=VALUE", help=meaning)
+
+
 def _overrides(what: str, example: str) -> Any:
     """The option that changes values of an experiment or a comparison."""
     return typer.Option(
@@ -67,13 +77,7 @@ Sheet = Annotated[
 
 PageOutput = Annotated[
     Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        rich_help_panel=OUTPUT_OPTIONS,
-        metavar="PATH",
-        help="Also write the result to this path, as one HTML file.",
-    ),
+    output_option("Also write the result to this path, as one HTML file."),
 ]
 
 TrackingUri = Annotated[

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from branchsweep.cli.context import read_recorded_trial, require_page_path, write_files
-from branchsweep.cli.help_texts import OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, TrackingUri
+from branchsweep.cli.options import AsJson, TrackingUri, output_option
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UserError
@@ -206,13 +205,7 @@ def report(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's or comparison's name or run id.")],
     output: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="A path that ends in .html for the page alone, or a folder.",
-        ),
+        output_option("A path that ends in .html for the page alone, or a folder."),
     ] = Path("report.html"),
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Also write a page to zoom and filter in beside it (Plotly, 4.8 MB).")
