@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -21,13 +20,10 @@ from branchsweep.metrics.comparison_result import ComparisonResult, ContestantRe
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.lock_owner import OWNER
-from branchsweep.tracking.mlflow.parts_tracker import PartsTracker, owner_tags
-from branchsweep.tracking.mlflow.run_lock import mark_as_running_again
-from branchsweep.tracking.mlflow.run_tracker import open_experiment
+from branchsweep.tracking.mlflow.parts_tracker import PartsTracker
 from branchsweep.tracking.mlflow.serialization import contestants
 from branchsweep.tracking.mlflow.serialization.records import record_from_tags, start_tags
-from branchsweep.tracking.mlflow.serialization.tags import description_tag, from_tags, naming_record, replace_tags, tag_name
+from branchsweep.tracking.mlflow.serialization.tags import description_tag, from_tags, naming_record, replace_tags
 from branchsweep.tracking.mlflow.serialization.titles import name_in
 from branchsweep.tracking.mlflow.store import (
     log_batches,
@@ -38,7 +34,6 @@ from branchsweep.tracking.mlflow.store import (
     tag_filter,
 )
 from branchsweep.tracking.mlflow.ui_views import ContestantsView
-from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.run_records import SWEEP_REMEDY
 from branchsweep.tracking.ui_pages import charts_page, file_page, view_page
 
@@ -49,60 +44,16 @@ REPORT = "report.html"
 """The page among the files that a comparison finishes with."""
 
 
-class MlflowComparisonTracker(PartsTracker):
-    """A `ComparisonTracker` in MLflow. Made by `open` (to write) and `open_comparison` (to read).
-
-    Args:
-        client: Of the store.
-        parent: The comparison's run.
-        comparison: What is written down about it.
-        is_running: Whether the run has the status of a comparison that is run by this process.
-    """
+class MlflowComparisonTracker(PartsTracker[ComparisonRecord]):
+    """A `ComparisonTracker` in MLflow. Made by `open` (to write) and `open_comparison` (to read)."""
 
     what = "comparison"
-
-    def __init__(self, client: MlflowClient, parent: Run, comparison: ComparisonRecord, is_running: bool) -> None:
-        super().__init__(client, parent, comparison)
-        self._comparison = comparison
-        self._is_running = is_running
-
-    @classmethod
-    def open(
-        cls,
-        record: ComparisonRecord,
-        tracking_uri: Address | None = None,
-        fresh: bool = False,
-        optional: OptionalOutputs = SILENT,
-    ) -> Self:
-        """Resume the comparison of this key if the store has it, whether it was killed or finished; else start it.
-
-        Args:
-            record: What is written down about the comparison.
-            tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
-            fresh: Start a new comparison in any case.
-            optional: Reports a view, or a description of the experiment, that MLflow does not take.
-
-        Raises:
-            TrackingError: There is no usable store at this URI.
-        """
-        with open_experiment("comparison", record, tracking_uri, fresh) as (client, experiment, recorded):
-            if recorded is not None:
-                tracker = cls(client, recorded, record, is_running=False)
-                tracker._optional = optional
-                if recorded.info.status != "FINISHED":
-                    log_batches(client, recorded.info.run_id, tags=owner_tags())
-                    mark_as_running_again(client, recorded)
-                return tracker
-            parent = client.create_run(experiment, tags={**_parent_tags(record), **owner_tags()}, run_name=record.name)
-            tracker = cls(client, parent, record, is_running=True)
-            tracker._optional = optional
-            tracker._log_setup()
-            return tracker
+    role = "comparison"
 
     @property
     def comparison(self) -> ComparisonRecord:
         """What is written down about the comparison."""
-        return self._comparison
+        return self._record
 
     @property
     def conclusion(self) -> ComparisonResult | None:
@@ -154,8 +105,6 @@ class MlflowComparisonTracker(PartsTracker):
             tags = replace_tags(before, {**answer, **_description(files.get("comparison.md", ""), pages)})
             log_batches(self._client, self.run_id, contestants.sharing_gain_metrics(result), tags=tags)
             self._end(headline(result))
-            self._client.delete_tag(self.run_id, tag_name(OWNER))
-            self._is_running = False
 
     def _write(self, measured: ContestantResult, result: ComparisonResult) -> None:
         started = now_in_milliseconds()
@@ -171,17 +120,12 @@ class MlflowComparisonTracker(PartsTracker):
 
     def _log_setup(self) -> None:
         """Log the YAML, the table, the view of the contestants, and the description of the experiment."""
-        self._client.log_text(self.run_id, self._comparison.yaml, YAML)
-        self._log_pages("comparison", ContestantsView(self._comparison.score_metrics))
+        self._client.log_text(self.run_id, self._record.yaml, YAML)
+        self._log_pages("comparison", ContestantsView(self._record.score_metrics))
 
-    def _reopen(self) -> None:
-        """Mark a resumed comparison as running, and write down how it is run now."""
-        if self._is_running:
-            return
-        self._mark_as_running({**_parent_tags(self._comparison), **owner_tags()})
-        self._log_setup()
-        self._parent = self._client.get_run(self.run_id)
-        self._is_running = True
+    @classmethod
+    def _start_tags(cls, record: ComparisonRecord) -> dict[str, str]:
+        return start_tags(record, "comparison", halves_digest=record.halves_digest)
 
 
 def open_comparison(tracking_uri: Address | None, comparison: str = "") -> MlflowComparisonTracker:
@@ -209,10 +153,6 @@ def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
         fields = record_from_tags(tags)
     yaml = _text(client, run_id, YAML)
     return ComparisonRecord(name=name, yaml=yaml, halves_digest=tags.get("halves_digest", ""), **fields)
-
-
-def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
-    return start_tags(record, "comparison", halves_digest=record.halves_digest)
 
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:
