@@ -104,6 +104,11 @@ def _reclaimable(group: Path) -> int:
     return sum(int(line.split()[1]) for line in lines if line.split()[0] in {"inactive_file", "active_file"})
 
 
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The contents of the files in a folder, by name, without those in folders below it."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files into a folder, all or none: if the disk is full, what was there stays, and no half of the new files does.
 

@@ -66,59 +66,82 @@ def show(
 
     Of a comparison or an outer cross-validation, print the result.
     """
-    from branchsweep.reporting.comparison.text import render_comparison
-    from branchsweep.reporting.text import layout, trials
-    from branchsweep.reporting.text.run_lists import render_run_lists
-    from branchsweep.reporting.text.sweep_summary import render_model
-    from branchsweep.tracking.open import (
-        list_comparisons,
-        list_cross_validations,
-        list_sweeps,
-        open_recorded_sweep,
-        runs_to_json,
-    )
-    from branchsweep.workflows.records.sweep_summary import SweepSummary
-    from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
+    from branchsweep.tracking.open import open_recorded_sweep
 
-    console = OutputConsole()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
     unused = [name for name, given in filters.items() if given]
     if unused and (not sweep or trial is not None):
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
-        listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri), list_cross_validations(tracking_uri)
-        print_json(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
+        _show_all(tracking_uri, as_json)
         return
     try:
         recorded = open_recorded_sweep(tracking_uri, sweep)
     except TrackingError:
-        nested = _cross_validation_named(sweep, tracking_uri)
-        if nested is not None:
-            from branchsweep.reporting.text.cross_validation import render_cross_validation
-
-            print_json(nested.to_json()) if as_json else console.print(render_cross_validation(nested))
-            return
-        comparison = _comparison_named(sweep, tracking_uri)
-        if comparison is None:
+        if not _show_other(sweep, tracking_uri, as_json):
             raise
-        findings = _finished_result(comparison)
-        print_json(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
-    if trial is None:
-        most = most if most or as_json else MOST_TRIALS
-        conditions = _conditions(recorded, where or [])
-        trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], conditions, most, recorded.record.score_metrics)
-        board = _leaderboard(recorded, trial_filter)
-        if as_json:
-            print_json(board.to_json())
-            return
-        console.print(trials.render_leaderboard(board))
-        summary = SweepSummary.of_conclusion(recorded.conclusion)
-        for part in render_model(summary) if summary else ():
-            console.print(part)
-    else:
-        details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
-        print_json(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
+    if trial is not None:
+        _show_trial(recorded, trial, tracking_uri, as_json)
+        return
+    from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
+
+    most = most if most or as_json else MOST_TRIALS
+    conditions = _conditions(recorded, where or [])
+    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], conditions, most, recorded.record.score_metrics)
+    _show_leaderboard(recorded, trial_filter, as_json)
+
+
+def _show_all(tracking_uri: Address | None, as_json: bool) -> None:
+    """Lists what the store holds."""
+    from branchsweep.reporting.text.run_lists import render_run_lists
+    from branchsweep.tracking.open import list_comparisons, list_cross_validations, list_sweeps, runs_to_json
+
+    listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri), list_cross_validations(tracking_uri)
+    print_json(runs_to_json(*listed)) if as_json else OutputConsole().print(render_run_lists(*listed))
+
+
+def _show_other(name: str, tracking_uri: Address | None, as_json: bool) -> bool:
+    """Shows an outer cross-validation or a comparison; whether there is one of this name or run id, and no sweep."""
+    from branchsweep.reporting.comparison.text import render_comparison
+    from branchsweep.reporting.text.cross_validation import render_cross_validation
+
+    nested = _cross_validation_named(name, tracking_uri)
+    if nested is not None:
+        print_json(nested.to_json()) if as_json else OutputConsole().print(render_cross_validation(nested))
+        return True
+    comparison = _comparison_named(name, tracking_uri)
+    if comparison is None:
+        return False
+    findings = _finished_result(comparison)
+    print_json(findings.to_json()) if as_json else OutputConsole().print(render_comparison(findings))
+    return True
+
+
+def _show_leaderboard(recorded: SweepReader, trial_filter: TrialFilter, as_json: bool) -> None:
+    """Shows trials of a sweep, and its model."""
+    from branchsweep.reporting.text.sweep_summary import render_model
+    from branchsweep.reporting.text.trials import render_leaderboard
+    from branchsweep.workflows.records.sweep_summary import SweepSummary
+
+    board = _leaderboard(recorded, trial_filter)
+    if as_json:
+        print_json(board.to_json())
+        return
+    console, summary = OutputConsole(), SweepSummary.of_conclusion(recorded.conclusion)
+    console.print(render_leaderboard(board))
+    for part in render_model(summary) if summary else ():
+        console.print(part)
+
+
+def _show_trial(recorded: SweepReader, number: int, tracking_uri: Address | None, as_json: bool) -> None:
+    """Shows one trial in detail."""
+    from branchsweep.reporting.text import layout
+    from branchsweep.reporting.text.trials import render_trial_details
+
+    console = OutputConsole()
+    details = _trial_details(recorded, number, tracking_uri, console.width - layout.INDENT)
+    print_json(details.to_json()) if as_json else console.print(render_trial_details(details))
 
 
 def _cross_validation_named(name: str, tracking_uri: Address | None) -> CrossValidationResult | None:

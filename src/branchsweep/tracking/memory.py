@@ -11,7 +11,7 @@ from typing import Any
 
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.runtime import temporary_folder, write_files
+from branchsweep.runtime import read_files, temporary_folder, write_files
 from branchsweep.tracking.champion_history import champion_changed_message, version_files
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, Tracking, TrackingLinks
@@ -204,7 +204,7 @@ class MemoryRegistry:
         if same and (not decision.promote or self.champion(candidate.model) == same[-1]):
             return same[-1]
         versions.append(registered)
-        exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}
+        exported = read_files(candidate.folder)
         texts = {name: text.encode() for name, text in version_files(candidate, decision).items()}
         self._store.files[candidate.model, registered.version] = exported | texts
         if decision.promote:

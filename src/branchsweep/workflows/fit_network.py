@@ -20,7 +20,7 @@ from branchsweep.errors import BackendError
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import epochs_of, recipe_for
-from branchsweep.runtime import silence_stderr
+from branchsweep.runtime import read_files, silence_stderr
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.training.lanes import refit_lanes
@@ -129,4 +129,4 @@ def _export(request: FitRequest, params: Params, training: TrainingContext, epoc
     model = ExportedModel.of(experiment, members, partial_targets=request.dataset.partial_targets)
     with temporary_model_folder() as folder, silence_stderr():
         training.trainer.export(folder, model)
-        return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        return read_files(folder)

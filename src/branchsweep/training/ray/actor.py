@@ -15,7 +15,7 @@ import ray
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import cache_folder, temporary_folder
+from branchsweep.runtime import cache_folder, read_files, temporary_folder
 from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.population import Population, PopulationOutcome
@@ -94,7 +94,7 @@ class WorkerActor:
         """The exported model's files by name."""
         with temporary_folder() as folder:
             self._trainer.export(folder, model)
-            return {file.name: file.read_bytes() for file in folder.iterdir()}
+            return read_files(folder)
 
     def predict(self, files: Mapping[str, bytes], x: Floats) -> Floats:
         """Predictions of the exported model."""
@@ -116,8 +116,3 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """The contents of the files in a folder, by name."""
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}

@@ -31,6 +31,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError, ProgramCacheError, first_line
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
+from branchsweep.runtime import read_files
 from branchsweep.training.local_workers import (
     MAX_LOSSES,
     MAX_PROGRAMS,
@@ -41,7 +42,7 @@ from branchsweep.training.local_workers import (
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
-from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
+from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions
 from branchsweep.training.ray.cluster import connect, require_room, worker_places
 from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker
 from branchsweep.training.resources import CPU, Device, Resources

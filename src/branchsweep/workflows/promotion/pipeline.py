@@ -18,6 +18,7 @@ from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.runtime import read_files
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.registry_protocols import PromotionDecision
 from branchsweep.types import Floats
@@ -177,8 +178,7 @@ class PromotionPipeline:
                 explanation=self._explain(model, folder),
             )
             if not experiment.registers_model:
-                files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-                return replace(outcome, model_files=files)
+                return replace(outcome, model_files=read_files(folder))
             sweep.stages.begin("registration")
             sweep.training.progress.on_stage("registering the model")
             first = FirstVersion(judged, outcome.test_scores, outcome.baselines)
