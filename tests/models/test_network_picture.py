@@ -12,7 +12,7 @@ import pytest
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import UserError
 from branchsweep.models.architecture import Architecture
-from branchsweep.models.drawing import network_dot, render_dot, require_graphviz
+from branchsweep.models.network_picture import network_dot, render_dot, require_graphviz
 from branchsweep.models.recipe import recipe_for
 
 ROOT = Path(__file__).parents[2]

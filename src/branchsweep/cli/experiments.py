@@ -174,7 +174,7 @@ def draw(
 
 def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) -> None:
     """Draw a network into a file; whatever is missing is reported before TensorFlow is imported."""
-    from branchsweep.models.drawing import check_output_path, network_dot, render_dot, require_graphviz
+    from branchsweep.models.network_picture import check_output_path, network_dot, render_dot, require_graphviz
     from branchsweep.runtime import silence_stderr
 
     check_output_path(output)

@@ -1,6 +1,6 @@
-"""Tables as users have them: files of three kinds, and DataFrames.
+"""Tables as users have them: files of several formats, and DataFrames.
 
-The readers are in `files/`, one module for each kind.
+The readers are in `files/`, one module for each format.
 """
 
 from __future__ import annotations
