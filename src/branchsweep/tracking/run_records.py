@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.codec import Time
@@ -139,6 +139,28 @@ class ListedSweep:
     problem: str = ""
 
 
+class _RunFacts(TypedDict):
+    """What every list shows of a run."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    started: datetime
+    status: str
+    data: str
+
+
+def _facts(run: RunRecord, status: str) -> _RunFacts:
+    return _RunFacts(
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        name=run.name,
+        started=start_time(run),
+        status=status,
+        data=run.tags.get(tag_name("data_source"), ""),
+    )
+
+
 def listed_sweep(sweep: RunRecord) -> ListedSweep:
     """Summarise the run of a sweep."""
     names: Mapping[str, str] = {}
@@ -149,14 +171,9 @@ def listed_sweep(sweep: RunRecord) -> ListedSweep:
         problem = str(error)
     counts = {status.lower(): sweep.metrics.get(f"trials/{status.lower()}", 0.0) for status in Status}
     return ListedSweep(
-        run_id=sweep.run_id,
-        experiment_id=sweep.experiment_id,
-        name=sweep.name,
-        started=start_time(sweep),
-        status=sweep_status(sweep),
+        **_facts(sweep, sweep_status(sweep)),
         trials={status: int(count) if math.isfinite(count) else 0 for status, count in counts.items()},
         best={head: sweep.metrics[name] for head, name in names.items() if name in sweep.metrics},
-        data=sweep.tags.get(tag_name("data_source"), ""),
         view=sweep.tags.get(tag_name("view"), ""),
         problem=problem,
     )
@@ -254,13 +271,8 @@ class ListedRuns:
 def listed_cross_validation(run: RunRecord) -> ListedCrossValidation:
     """Summarise the run of an outer cross-validation."""
     return ListedCrossValidation(
-        run_id=run.run_id,
-        experiment_id=run.experiment_id,
-        name=run.name,
-        started=start_time(run),
-        status=comparison_status(run),
+        **_facts(run, comparison_status(run)),
         answer=from_tags(run.tags).get(ANSWER, "") if run.status == "FINISHED" else "",
-        data=run.tags.get(tag_name("data_source"), ""),
     )
 
 
@@ -268,13 +280,8 @@ def listed_comparison(comparison: RunRecord) -> ListedComparison:
     """Summarise the run of a comparison."""
     answer = from_tags(comparison.tags).get(ANSWER, "") if comparison.status == "FINISHED" else ""
     return ListedComparison(
-        run_id=comparison.run_id,
-        experiment_id=comparison.experiment_id,
-        name=comparison.name,
-        started=start_time(comparison),
-        status=comparison_status(comparison),
+        **_facts(comparison, comparison_status(comparison)),
         answer=tuple(answer.splitlines()),
-        data=comparison.tags.get(tag_name("data_source"), ""),
         view=comparison.tags.get(tag_name("view"), ""),
     )
 
