@@ -23,8 +23,15 @@ from typing import Any
 from benchmarks import _measure, _peers, time_to_quality
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import open_driver
+from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.training.local_workers import LocalWorkers
-from branchsweep.trial import Params
+from branchsweep.trial import Params, Result
+from branchsweep.workflows.callbacks import Callback, RunningSearch
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.progress import NoProgress
+from branchsweep.workflows.records.sweep_record import new_sweep_record
+from branchsweep.workflows.search_loop import run_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +50,33 @@ class EndedTrial:
 
 
 def ours(setting: _measure.Setting, seconds: float, seed: int) -> list[EndedTrial]:  # noqa: ARG001  # the experiment has it
-    """The loop of `branchsweep run`, one worker per core, until the time is up."""
-    ended = []
+    """The search of `branchsweep run`, one worker per core, recorded in memory, until its own limit of seconds."""
     with LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
         time_to_quality.warm_up(trainer, setting)
-        began = time.perf_counter()
-        for result in time_to_quality.answers(setting, trainer):
-            now = time.perf_counter() - began
-            if now > seconds:
-                break
-            if result.score.is_complete:
-                ended.append(EndedTrial(now, result.score.value, result.trial.params))
-    return ended
+        tracker = MemoryTracker.open(new_sweep_record(setting.experiment, setting.dataset, setting.split))
+        seen = _EndedTrials(time.perf_counter(), seconds)
+        training = TrainingContext(trainer, setting.rows, NoProgress(), (seen,))
+        run_search(setting.experiment, open_driver(setting.experiment), training, tracker)
+    return seen.trials
+
+
+class _EndedTrials(Callback):
+    """Notes the trials of a search of ours that are complete, and when they were.
+
+    Args:
+        began: When the search began, as `time.perf_counter` has it.
+        seconds: What ends later does not count.
+    """
+
+    def __init__(self, began: float, seconds: float) -> None:
+        self._began, self._seconds = began, seconds
+        self.trials: list[EndedTrial] = []
+
+    def on_trial(self, search: RunningSearch, result: Result) -> None:  # noqa: ARG002  # of the protocol
+        """A trial has ended."""
+        now = time.perf_counter() - self._began
+        if result.score.is_complete and now <= self._seconds:
+            self.trials.append(EndedTrial(now, result.score.value, result.trial.params))
 
 
 def optuna(setting: _measure.Setting, seconds: float, seed: int) -> list[EndedTrial]:

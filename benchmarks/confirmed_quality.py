@@ -1,18 +1,22 @@
 """What the recipe is worth that a search would choose after so many seconds: ours, Optuna with Keras, KerasTuner.
 
     python -m benchmarks.confirmed_quality --tables FOLDER [--data PATH] [--names power-plant,jura,enb,water-quality]
-                                           [--seeds 3] [--limit 1800] [--folds 1] [--warm] [--store FOLDER]
+                                           [--seeds 3] [--limit 1800] [--folds 1] [--equal] [--warm] [--store FOLDER]
                                            [--searches branchsweep,optuna,keras_tuner] [--picture FILE.png]
                                            [--set KEY=VALUE] [--quick] [--json]
 
 At every moment a search would choose the trial with the highest score so far. That score is the best of many and flatters, so
 it is not what is compared: each recipe that a search would have chosen at some moment is trained again, from fresh seeds on
 fresh folds, which are the same for all searches, and the mean of these R² is its confirmed score. All searches ask the same
-space, of the same rows, with the same epochs, for the same number of networks a trial (`--folds`):
+space, of the same training rows, with the same epochs:
 
-- ours: the loop of `branchsweep run` with its default pruning, one worker per core, programs compiled anew (`--warm`: kept);
-- Optuna: a study by TPE over `model.fit`, in one pinned process per core, which share it through a journal;
+- ours: the search of `branchsweep run`, one worker per core, programs compiled anew (`--warm`: kept), with the folds, the rungs
+  and the first trial that `branchsweep init` writes for so many rows;
+- Optuna: a study by TPE over `model.fit`, in one pinned process per core, which share it through a journal; a trial is one
+  network on a hold-out, or one for each of `--folds`;
 - KerasTuner: its Bayesian optimization over `model.fit`, likewise, with its oracle in a process of its own.
+
+With `--equal` ours has as many networks a trial as the peers, and no first trial that is given.
 
 The clock of a search starts when its processes have done their imports. `power-plant` has the space of
 `experiments/branched.yaml`, the others are tables of FOLDER (arff files and targets.json) with the space of
@@ -39,6 +43,7 @@ from pathlib import Path
 from benchmarks import _measure, mtr
 from benchmarks._searches import SEARCHES, EndedTrial
 from branchsweep.config.codec import from_json, to_json
+from branchsweep.config.config_model import MAX_TRIALS
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.loading import completed_by_table
@@ -52,6 +57,7 @@ from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
 from branchsweep.workflows.promotion.confirmation import reevaluate
 from branchsweep.workflows.resolved_experiment import resolved_by_split
 from branchsweep.workflows.session import Session, load_rows
+from branchsweep.workflows.starting_point import budget_for
 
 OURS = "branchsweep"
 
@@ -159,12 +165,19 @@ def choices_of(trials: Sequence[EndedTrial]) -> list[Choice]:
     return chosen
 
 
-def setting_of(name: str, seed: int, options: argparse.Namespace) -> _measure.Setting:
-    """A table with what is searched on it; the seed decides rows and trials alike."""
+def setting_of(name: str, seed: int, options: argparse.Namespace, more: Sequence[str] = ()) -> _measure.Setting:
+    """A table with what is searched on it; the seed decides rows and trials alike.
+
+    Args:
+        name: Of the table.
+        seed: Of the division of the rows and of the search.
+        options: Those of the command.
+        more: Overrides that follow all others but the user's.
+    """
     overrides = [*_measure.SPACE, _measure.PRUNED, "search.driver=optuna", "search.algorithm=tpe", "search.batch=32"]
     overrides += [f"seed={seed}", f"test={{fraction: 0.2, seed: {seed}}}", CONFIRMATION]
     overrides += [f"validation={{method: k_fold, folds: {options.folds}}}"] if options.folds > 1 else []
-    overrides += QUICK if options.quick else ()
+    overrides += [*more, *(QUICK if options.quick else ())]
     if name == POWER_PLANT:
         experiment = load_experiment(_measure.EXPERIMENTS / "branched.yaml", [*overrides, *options.set])
     else:
@@ -177,6 +190,25 @@ def _resolved(experiment: Experiment, data: Path | None) -> _measure.Setting:
     experiment = completed_by_table(experiment, data)
     dataset, split = load_rows(experiment, Session(data=data))
     return _measure.Setting(resolved_by_split(experiment, dataset, split), dataset, split)
+
+
+def own_setting_of(name: str, seed: int, options: argparse.Namespace, peers: _measure.Setting) -> _measure.Setting:
+    """What ours searches: as the peers, with what `branchsweep init` writes beside the space.
+
+    Args:
+        name: Of the table.
+        seed: Of the division of the rows and of the search.
+        options: Those of the command.
+        peers: What the peers search.
+    """
+    more = [f"search.trials={MAX_TRIALS}", f"search.seconds={options.limit}"]
+    if not options.equal:
+        folds = budget_for(len(peers.split.train), test_fraction=0.0).folds
+        validation = {"method": "k_fold", "folds": folds} if folds > 1 else {"method": "hold_out"}
+        more += ["search.default_trial=true", "search.first_batch=1", _measure.as_override("validation", validation)]
+    own = setting_of(name, seed, options, more)
+    assert (own.split.train == peers.split.train).all(), "the test rows are no others"
+    return own
 
 
 def curve_of(search: str, setting: _measure.Setting, seed: int, options: argparse.Namespace) -> Curve:
@@ -209,19 +241,20 @@ def confirmed(curves: Mapping[str, Curve], setting: _measure.Setting) -> dict[st
 
 def measure(name: str, seed: int, options: argparse.Namespace, store: Path) -> dict[str, Curve]:
     """By search, the confirmed curve on one table with one seed, or what is kept of it."""
-    setting = setting_of(name, seed, options)
-    searches = options.searches.split(",")
-    deciding = f"{to_json(setting.experiment)} {setting.split.digest} {options.limit} {options.warm}"
-    key = f"{name}-{seed}-{hashlib.sha256(deciding.encode()).hexdigest()[:12]}"
+    peers = setting_of(name, seed, options)
+    settings = {search: own_setting_of(name, seed, options, peers) if search == OURS else peers for search in options.searches}
     curves: dict[str, Curve] = {}
-    for search in searches:
-        kept = store / f"{key}-{search}.json"
+    keys: list[str] = []
+    for search, setting in settings.items():
+        deciding = f"{to_json(setting.experiment)} {setting.split.digest} {options.limit} {options.warm}"
+        keys.append(f"{name}-{seed}-{hashlib.sha256(deciding.encode()).hexdigest()[:12]}-{search}")
+        kept = store / f"{keys[-1]}.json"
         if not kept.is_file():
             kept.write_text(to_json(curve_of(search, setting, seed, options)), encoding="utf-8")
         curves[search] = from_json(Curve, kept.read_text(encoding="utf-8"))
-    kept = store / f"{key}-{hashlib.sha256(json.dumps(searches).encode()).hexdigest()[:6]}-confirmed.json"
+    kept = store / f"{name}-{seed}-{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:12]}-confirmed.json"
     if not kept.is_file():
-        found = confirmed(curves, setting)
+        found = confirmed(curves, peers)
         kept.write_text(json.dumps({search: json.loads(to_json(curve)) for search, curve in found.items()}), encoding="utf-8")
     read = {
         search: from_json(Curve, json.dumps(curve)) for search, curve in json.loads(kept.read_text(encoding="utf-8")).items()
@@ -299,7 +332,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-confirmed-") as temporary:
         store = Path(temporary) if options.quick else options.store
         store.mkdir(parents=True, exist_ok=True)
-        for name in options.names.split(","):
+        for name in options.names:
             curves[name] = [measure(name, seed, options, store) for seed in range(1, 1 + options.seeds)]
     if options.picture:
         draw(curves, options.limit, options.picture)
@@ -308,6 +341,7 @@ def main() -> None:
         "limit": options.limit,
         "seeds": options.seeds,
         "folds": options.folds,
+        "equal": options.equal,
         "load": max(load for by_seed in curves.values() for own in by_seed for curve in own.values() for load in curve.load),
         "tables": {
             name: {
@@ -331,7 +365,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--names", help=f"of the tables: {','.join(NAMES)}; with --quick jura")
     parser.add_argument("--seeds", type=int, help="how many: 3, or 1 with --quick")
     parser.add_argument("--limit", type=float, help="seconds of each search: 1,800, or 8 with --quick")
-    parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
+    parser.add_argument("--folds", type=int, default=1, help="networks of a trial of the peers: 1, on a hold-out")
+    parser.add_argument("--equal", action="store_true", help="ours has as many, and no first trial that is given")
     parser.add_argument("--searches", default=",".join(SEARCHES), help=f"of {','.join(SEARCHES)}")
     parser.add_argument("--warm", action="store_true", help="keep the programs that earlier searches compiled")
     parser.add_argument("--store", type=Path, default=Path("confirmed-store"), help="where curves are kept; not with --quick")
@@ -341,10 +376,11 @@ def parsed() -> argparse.Namespace:
     options.names = options.names or ("jura" if options.quick else ",".join(NAMES))
     options.seeds = options.seeds or (1 if options.quick else 3)
     options.limit = options.limit or (8.0 if options.quick else 1800.0)
+    options.names, options.searches = options.names.split(","), options.searches.split(",")
     for given, known, argument in ((options.names, NAMES, "--names"), (options.searches, SEARCHES, "--searches")):
-        if unknown := [each for each in given.split(",") if each not in known]:
+        if unknown := [each for each in given if each not in known]:
             parser.error(f"{argument}: got {', '.join(unknown)}, expected some of {', '.join(known)}")
-    if options.names != POWER_PLANT and options.tables is None:
+    if options.names != [POWER_PLANT] and options.tables is None:
         parser.error("--tables: a folder is needed for all tables but the power plant's")
     return options
 

@@ -88,6 +88,18 @@ def test_a_table_is_searched_without_the_rows_and_folds_of_the_confirmed_score(b
     assert list(first.experiment.columns.values()) == ["y", "z"]
 
 
+def test_ours_has_the_folds_and_the_first_trial_that_init_writes(benchmark: ModuleType, tables: Path) -> None:
+    options = Namespace(tables=tables, data=None, folds=1, quick=False, set=[], equal=False, limit=5.0)
+    peers = benchmark.setting_of("jura", 1, options)
+    own = benchmark.own_setting_of("jura", 1, options, peers)
+    search = own.experiment.search
+    assert (len(own.split.folds), search.first_batch, list(search.initial_trials), search.seconds) == (5, 1, ["default_trial"], 5)
+    assert own.experiment.space == peers.experiment.space
+    options.equal = True
+    equal = benchmark.own_setting_of("jura", 1, options, peers)
+    assert (equal.split.digest, equal.experiment.search.initial_trials) == (peers.split.digest, {})
+
+
 def test_the_curves_are_drawn(benchmark: ModuleType, tmp_path: Path) -> None:
     by_seed = [{"branchsweep": curve(benchmark, (10, 0.5), (30, 0.9)), "optuna": curve(benchmark, (4, 0.3))}] * 2
     benchmark.draw({"jura": by_seed, "enb": by_seed, "water-quality": by_seed}, 100, tmp_path / "curves.png")
