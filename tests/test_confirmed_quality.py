@@ -93,7 +93,12 @@ def test_ours_has_the_folds_and_the_first_trial_that_init_writes(benchmark: Modu
     peers = benchmark.setting_of("jura", 1, options)
     own = benchmark.own_setting_of("jura", 1, options, peers)
     search = own.experiment.search
-    assert (len(own.split.folds), search.first_batch, list(search.initial_trials), search.seconds) == (5, 1, ["default_trial"], 5)
+    assert (len(own.split.folds), search.first_batch, list(search.initial_trials), search.seconds) == (
+        5,
+        1,
+        ["default_trial"],
+        5,
+    )
     assert own.experiment.space == peers.experiment.space
     options.equal = True
     equal = benchmark.own_setting_of("jura", 1, options, peers)

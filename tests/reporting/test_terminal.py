@@ -229,6 +229,14 @@ def test_resumed_search_continues_the_interrupted_round() -> None:
     assert (progress._search.under_way, progress._search.rounds) == ([2], 3)
 
 
+def test_a_small_first_round_is_counted_as_a_round() -> None:
+    experiment = tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8, "first_batch": 2})
+    progress = terminal()
+    progress.on_search_begin(experiment, [complete(number, 0.5) for number in range(11)])
+    progress.on_round_begin(8)
+    assert (progress._search.under_way, progress._search.rounds) == ([3], 4)
+
+
 def test_rounds_under_way_at_the_same_time_are_shown_together() -> None:
     """Also after an interruption in two rounds: the search resumes at the first missing trial."""
     experiment = tiny_experiment(search={"driver": "random", "trials": 40, "batch": 8, "pending_rounds": 2})

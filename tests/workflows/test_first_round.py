@@ -34,3 +34,13 @@ def test_the_first_populations_are_those_that_a_new_search_trains_first() -> Non
     with pytest.raises(NothingTrainedError):
         sweep.search()
     assert trainer.waiting == expected != []
+
+
+def test_beside_a_small_first_round_the_second_one_is_among_them() -> None:
+    sweep = TinySweep(tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8, "first_batch": 1}))
+    sweep.trainer = trainer = WaitingTrainer(sweep.rows)
+    expected = first_populations(sweep.experiment, [], sweep.rows, trainer.resources)
+    with pytest.raises(NothingTrainedError):
+        sweep.search()
+    assert trainer.waiting == expected[: len(trainer.waiting)]
+    assert {lane.key.candidate for population in expected for lane in population.lanes} == set(range(9))

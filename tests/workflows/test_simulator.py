@@ -23,7 +23,7 @@ ROWS = (5000, 2500)
 
 def make(pending_rounds: int = 0, **changes: Any) -> Experiment:
     search = {"driver": "random", "trials": 80, "batch": 8, "pending_rounds": pending_rounds}
-    return tiny_experiment(fit={"epochs": 100}, search=search, **{"pruning": {"rungs": [10, 30]}, **changes})
+    return tiny_experiment(fit={"epochs": 100}, **{"search": search, "pruning": {"rungs": [10, 30]}, **changes})
 
 
 def rounds(experiment: Experiment) -> list[list[Trial]]:
@@ -57,6 +57,15 @@ def test_one_worker_takes_the_sum_over_all_populations() -> None:
         compiling + sum(cost_model.estimated_seconds(population, *ROWS) for population in populations)
     )
     assert alone.busy == pytest.approx(1.0)
+
+
+def test_no_worker_waits_for_a_small_first_round() -> None:
+    search = {"driver": "random", "trials": 33, "batch": 32}
+    with_one, without = (make(search={**search, "first_batch": first}) for first in (1, None))
+    one, alone = [open_driver(with_one), open_driver(without)]
+    beside = simulate_search([one.ask(32), one.ask(32)], with_one, Resources(2), *ROWS)
+    after = simulate_search([alone.ask(32), alone.ask(32)], without, Resources(2), *ROWS)
+    assert beside.seconds < after.seconds
 
 
 def test_pruning_takes_less_than_training_all() -> None:
