@@ -1,4 +1,7 @@
-"""The hyperparameters of estimators: every one is scikit-learn's, and what is accepted here scikit-learn accepts."""
+"""The hyperparameters of estimators: every one is scikit-learn's, and what is accepted here scikit-learn accepts.
+
+The metric `learned` is the exception.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from branchsweep.config.comparison import Estimator
 from branchsweep.config.estimator_names import ESTIMATORS
 from branchsweep.config.estimator_parameters import (
     ESTIMATOR_PARAMETERS,
+    LEARNED,
     Bounds,
     EstimatorParameter,
     estimator_parameters,
@@ -46,8 +50,8 @@ def scikit_learn_estimator(name: str, **params: ParamValue) -> Any:
 
 
 def accepted_values(parameter: EstimatorParameter) -> Iterator[ParamValue]:
-    """The extreme values that a hyperparameter may have, and all its words."""
-    yield from parameter.words
+    """The extreme values that a hyperparameter may have, and all its words but the one that is not scikit-learn's."""
+    yield from (word for word in parameter.words if word != LEARNED)
     yield from ([True, False] if parameter.flag else [])
     for bounds, kind in ((parameter.whole, int), (parameter.real, float)):
         if bounds is not None:

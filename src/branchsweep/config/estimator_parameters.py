@@ -1,5 +1,7 @@
 """The hyperparameters of scikit-learn's estimators that may be fixed or searched, by scikit-learn's own names and bounds.
 
+One value is not scikit-learn's: `metric: learned` of nearest neighbors (`models/metric_learning.py`).
+
 What decides no prediction is left out (`n_jobs`, `verbose`), as is what the package sets itself (`random_state`) and what is no
 number, word or boolean (`monotonic_cst`). Losses that need targets above 0 are left out, for targets are standardized.
 """
@@ -111,6 +113,10 @@ _FOREST: Mapping[str, EstimatorParameter] = {
     "max_samples": EstimatorParameter(whole=Bounds(1), real=_SHARE),
 }
 
+METRIC = "metric"
+LEARNED = "learned"
+"""The metric of nearest neighbors that is fitted to the training rows."""
+
 ESTIMATOR_PARAMETERS: Mapping[str, Mapping[str, EstimatorParameter]] = {
     "linear_regression": {"fit_intercept": _FLAG, "positive": _FLAG},
     "k_nearest_neighbors": {
@@ -119,7 +125,7 @@ ESTIMATOR_PARAMETERS: Mapping[str, Mapping[str, EstimatorParameter]] = {
         "algorithm": EstimatorParameter(words=("auto", "ball_tree", "kd_tree", "brute")),
         "leaf_size": _COUNT,
         "p": _POSITIVE,
-        "metric": EstimatorParameter(words=("minkowski", "euclidean", "manhattan", "chebyshev")),
+        METRIC: EstimatorParameter(words=("minkowski", "euclidean", "manhattan", "chebyshev", LEARNED)),
     },
     "support_vector_regression": {
         "kernel": EstimatorParameter(words=("rbf", "linear", "poly", "sigmoid")),

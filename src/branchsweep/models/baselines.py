@@ -23,7 +23,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from branchsweep.config.estimator_names import JOINT, estimators_of_task, is_joint
-from branchsweep.config.estimator_parameters import estimator_parameters, of_regression_alone
+from branchsweep.config.estimator_parameters import LEARNED, METRIC, estimator_parameters, of_regression_alone
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.encoders.inputs import FittedInputEncoder, InputEncoder, InputEncoding
 from branchsweep.errors import ConfigError, DataError
@@ -135,7 +135,9 @@ def _of_scikit_learn(estimator: Any) -> Any:
     """The estimator that predicts a head, or the list of those of its units."""
     if isinstance(estimator, EstimatorsOfUnits):
         return list(estimator.estimators)
-    return estimator.estimator if isinstance(estimator, ClassEstimator) else estimator
+    from branchsweep.models.metric_learning import of_scikit_learn_alone  # noqa: PLC0415  # imports scikit-learn
+
+    return of_scikit_learn_alone(estimator.estimator if isinstance(estimator, ClassEstimator) else estimator)
 
 
 def estimator_label(name: str, heads: Iterable[Head]) -> str:
@@ -190,8 +192,15 @@ def make_estimators(
 
 def _with_params(estimator: Any, name: str, params: Params) -> Any:
     """The estimator, the last step of its pipeline with these hyperparameters."""
-    parameters = estimator_parameters(name)
-    _last_step(estimator)[0].set_params(**{key: parameters[key].for_scikit_learn(value) for key, value in params.items()})
+    parameters, of_scikit_learn = estimator_parameters(name), dict(params)
+    if params.get(METRIC) == LEARNED:
+        from branchsweep.models.metric_learning import with_learned_metric  # noqa: PLC0415  # imports scikit-learn
+
+        estimator = with_learned_metric(estimator)
+        del of_scikit_learn[METRIC]
+    _last_step(estimator)[0].set_params(
+        **{key: parameters[key].for_scikit_learn(value) for key, value in of_scikit_learn.items()}
+    )
     return estimator
 
 

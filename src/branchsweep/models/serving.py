@@ -72,6 +72,7 @@ ESTIMATOR_FILE = "estimator_{number}.skops"
 
 ESTIMATOR_TYPES = (
     "numpy.asarray",
+    "numpy.dot",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
