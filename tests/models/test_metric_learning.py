@@ -108,7 +108,7 @@ def test_heads_of_other_tasks_have_a_learned_metric(kind: str) -> None:
 
 def test_the_map_of_classes_is_that_of_a_target_for_each_class() -> None:
     x, y = along_one_direction(100)
-    classes = np.digitize(y, [-0.5, 0.5])
+    classes = np.digitize(y, [-0.5, 0.5]).astype(np.float64)
     found = LearnedMetric(of_classes=True).fit(x, classes).map_
     np.testing.assert_array_equal(found, learned_map(x, (classes[:, None] == np.arange(3)).astype(float)))
 

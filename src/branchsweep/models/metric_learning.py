@@ -61,7 +61,8 @@ class LearnedMetric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def transform(self, X: Floats) -> Floats:
         """Mapped inputs `(n, D)`."""
-        return np.dot(X, self.map_)
+        mapped: Floats = np.dot(X, self.map_)
+        return mapped
 
     def of_scikit_learn(self) -> FunctionTransformer:
         """A transformer that does the same and is scikit-learn's, for files that are read where this package is not."""
@@ -155,7 +156,8 @@ class _LeaveOneOut:
         from scipy.optimize import minimize  # noqa: PLC0415  # takes half a second
 
         found = minimize(self.value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
-        return np.asarray(found.x).reshape(start.shape)
+        flat: Floats = found.x
+        return flat.reshape(start.shape)
 
     def value_and_gradient(self, flat: Floats) -> tuple[float, Floats]:
         """The error, and its slopes by the elements of the map."""
