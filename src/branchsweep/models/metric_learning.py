@@ -157,7 +157,8 @@ class _LeaveOneOut:
 
         found = minimize(self.value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
         flat: Floats = found.x
-        return flat.reshape(start.shape)
+        learned: Floats = flat.reshape(start.shape)
+        return learned
 
     def value_and_gradient(self, flat: Floats) -> tuple[float, Floats]:
         """The error, and its slopes by the elements of the map."""
