@@ -14,6 +14,7 @@ K    neighbors of each
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -149,16 +150,14 @@ class _LeaveOneOut:
         """The unit map, scaled so that the mean squared distance of neighbors is 1."""
         columns = self.differences.shape[-1]
         mean = float((self.differences**2).sum(axis=-1).mean())
-        return np.eye(columns) / np.sqrt(mean or 1.0)
+        return np.eye(columns) / math.sqrt(mean or 1.0)
 
     def minimised(self, start: Floats) -> Floats:
         """The map at the end of L-BFGS."""
         from scipy.optimize import minimize  # noqa: PLC0415  # takes half a second
 
         found = minimize(self.value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
-        flat: Floats = found.x
-        learned: Floats = flat.reshape(start.shape)
-        return learned
+        return np.asarray(found.x, dtype=np.float64).reshape(start.shape)
 
     def value_and_gradient(self, flat: Floats) -> tuple[float, Floats]:
         """The error, and its slopes by the elements of the map."""
