@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import _measure
+from branchsweep.models.metric_learning import LearnedMetric
 
 
 def candidates(quick: bool) -> Iterator[tuple[str, BaseEstimator]]:
@@ -27,6 +28,10 @@ def candidates(quick: bool) -> Iterator[tuple[str, BaseEstimator]]:
         for weights in ("uniform", "distance"):
             nearest = KNeighborsRegressor(neighbors, weights=weights)
             yield f"k nearest neighbors, {neighbors}, {weights}", make_pipeline(StandardScaler(), nearest)
+    for neighbors in (15,) if quick else (5, 8, 12, 15, 20, 30):
+        nearest = KNeighborsRegressor(neighbors, weights="distance")
+        label = f"k nearest neighbors, {neighbors}, distance, learned metric"
+        yield label, make_pipeline(StandardScaler(), LearnedMetric(), nearest)
     kinds = (
         {"extra trees": ExtraTreesRegressor}
         if quick
