@@ -119,6 +119,11 @@ def main() -> None:
             "sixteen networks and estimators of scikit-learn, stacked (`experiments/ensemble.yaml`, six minutes)", ensemble
         ),
         model_row("eight networks of a search of 64 trials, stacked with estimators (`make sweep`)", branched),
+        baseline_row(
+            "15 nearest neighbors with a learned metric, for each head",
+            "k nearest neighbors, n_neighbors 15, weights distance, metric learned",
+            branched,
+        ),
         baseline_row(f"the tutorial's network (`experiments/article.yaml`; its author's run: {AUTHOR})", "article", branched),
         baseline_row("linear regression", "linear regression", branched),
         *forest_rows(load_experiment(ROOT / "experiments" / "branched.yaml"), arguments.data),
