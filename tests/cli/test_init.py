@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import zipfile
@@ -179,6 +180,23 @@ def test_columns_of_words_are_heads_of_classes_with_their_rare_ones_in_all_parts
     }
     assert experiment.split.stratify == "trip" and dataset.inputs == ("x",)
     assert all(0 in dataset.y[rows, 1] and 1 in dataset.y[rows, 1] for _, rows in split_rows(experiment, dataset).folds)
+
+
+def test_heads_of_numbers_name_the_tasks_that_the_numbers_may_stand_for() -> None:
+    random = np.random.default_rng(1)
+    columns = {
+        "x": random.normal(size=90),
+        "y": random.normal(size=90),
+        "failed": np.arange(90) % 2,
+        "year": 2000 + np.arange(90) % 4,
+    }
+    frame = pd.DataFrame({**columns, "visits": random.integers(0, 60, 90), "grade": np.arange(90) % 4})
+    frame.to_csv("t.csv", index=False)
+    init(Path("t.csv"), heads="y,failed,year,visits,grade")
+    lines = {line.split(":")[0].strip(): line for line in Path("t.yaml").read_text().splitlines() if "{}" in line}
+    named = {head: re.findall(r"task: (\w+)", lines[head]) for head in ("y", "failed", "year", "visits", "grade")}
+    assert named == {"y": [], "failed": ["binary"], "year": [], "visits": ["count"], "grade": ["count", "multiclass"]}
+    dataset_of("t.yaml")
 
 
 def test_a_column_of_many_words_is_no_head() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 
 from branchsweep.config import kinds
-from branchsweep.config.estimator_names import estimators_of_task
-from branchsweep.config.metric_names import METRICS
+from branchsweep.config.estimator_names import estimators_of_task, is_joint
+from branchsweep.config.metric_names import COVERAGE, METRICS
 from branchsweep.config.sections.heads import Head as HeadSettings
-from branchsweep.data.encoders.registry import encoder_kind
+from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder, outputs_encoder
 from branchsweep.metrics.functions import METRIC_FUNCTIONS, metric_function
 from branchsweep.metrics.output_columns import of_head
 from branchsweep.models.arrays import NUMPY
@@ -168,9 +169,34 @@ class HeadContract:
         assert all(name in METRICS and name in METRIC_FUNCTIONS for name in head.metrics)
         assert METRICS[head.score].is_score
 
+    def test_a_perfect_prediction_is_the_best_by_every_metric_in_its_direction(
+        self, head: Head, targets: Floats, outputs: Floats, perfect: Floats
+    ) -> None:
+        other, best = (of_head(values.T, slice(0, head.units)) for values in (head.predict(NUMPY, outputs.T), perfect))
+        for name in set(head.metrics) - {COVERAGE}:  # of which neither more nor less is better
+            sign = 1 if METRICS[name].higher_is_better else -1
+            own, expected = (sign * metric_function(head, name)(targets[:, 0], predicted) for predicted in (other, best))
+            if not math.isnan(own):  # which needs rows of every class
+                assert own <= expected <= METRICS[name].highest, name
+
+    def test_a_target_is_transformed_and_back(self, head: Head, targets: Floats) -> None:
+        natural = 3.0 * targets if head.target_encoder("standard") == "standard" else targets
+        encoder = fit_target_encoder([head.target_encoder("standard")], natural)
+        assert head.target_encoder("standard") in kinds.TARGET_ENCODERS
+        repeated = np.repeat(encoder.transform(natural), head.units, axis=1)
+        back = outputs_encoder(encoder, [head.units]).inverse(repeated)
+        np.testing.assert_allclose(back, np.repeat(natural, head.units, axis=1), atol=1e-9)
+
+    def test_its_first_baseline_learns(self, head: Head, targets: Floats) -> None:
+        self.check_baselines(head, targets, estimators_of_task(head.task)[:1])
+
+    @pytest.mark.slow
     def test_its_baselines_learn(self, head: Head, targets: Floats) -> None:
+        self.check_baselines(head, targets, [name for name in estimators_of_task(head.task)[1:] if not is_joint(name)])
+
+    def check_baselines(self, head: Head, targets: Floats, names: Sequence[str]) -> None:
         x = np.random.default_rng(1).normal(size=(len(targets), 2))
-        for name in estimators_of_task(head.task)[:1]:
+        for name in names:
             estimators = head.estimators(name, seed=0)
             units = head.units if len(estimators) == 1 else 1
             for estimator in estimators:

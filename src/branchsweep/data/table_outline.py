@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS
 from branchsweep.config.sections.columns import Column, ColumnKind, DatePart
 from branchsweep.config.sections.heads import MAX_WORDS
 from branchsweep.config.sections.split import DEFAULT_BINS
@@ -41,6 +42,8 @@ class ColumnOutline:
         gaps: Cells without a value.
         categories: Of a categorical column.
         parts: Of a date, those that vary.
+        other_tasks: Of numbers, the tasks that a head may have instead of a regression: `binary` for two different values,
+            `count` for whole numbers from 0, also `multiclass` for few of them.
         classes: Of categories, and of numbers that have few different values, both without gaps: how many rows have each, in
             falling order.
         problem: Why it is no input, as a phrase; empty where it is one.
@@ -52,6 +55,7 @@ class ColumnOutline:
     gaps: int = 0
     categories: tuple[str, ...] = ()
     parts: tuple[DatePart, ...] = ()
+    other_tasks: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
     problem: str = ""
     target_problem: str = ""
@@ -163,7 +167,18 @@ def _numeric(name: str, cells: pd.Series, gaps: int, where: str) -> ColumnOutlin
     sizes = np.sort(np.unique(values, return_counts=True)[1])[::-1]
     classes = tuple(map(int, sizes)) if len(sizes) <= DEFAULT_BINS and not gaps else ()
     stated = "counts the rows" if counts else problem
-    return ColumnOutline(name, "numeric", gaps, classes=classes, problem=stated, target_problem=problem)
+    tasks = () if stated else _other_tasks(values[~np.isnan(values)])
+    return ColumnOutline(name, "numeric", gaps, other_tasks=tasks, classes=classes, problem=stated, target_problem=problem)
+
+
+def _other_tasks(values: Floats) -> tuple[str, ...]:
+    """The tasks that a head of these numbers may have beside regression, which their values do not tell."""
+    different = np.unique(values)
+    if len(different) == 2:
+        return (BINARY,)
+    if different[0] != 0.0 or (different != np.round(different)).any():
+        return ()
+    return (COUNT, MULTICLASS) if len(different) <= MAX_WORDS else (COUNT,)
 
 
 def _problem_of_numbers(name: str, cells: pd.Series, values: Floats, where: str) -> str:

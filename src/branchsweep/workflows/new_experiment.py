@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from branchsweep.config.config_model import MAX_NAME, NAME
 from branchsweep.config.experiment_checks import INPUT_LAYER, OUTSIDE_COLUMN
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.kinds import BINARY, COUNT, MULTICLASS
 from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.heads import name_from_column
 from branchsweep.config.sections.validation import TEST_FRACTION
@@ -32,6 +33,16 @@ _MOST_LISTED = 30  # inputs that are listed by name
 _MOST_NAMED = 100  # columns that a message names
 _MOST_GAPS_ONE_BY_ONE = 3  # columns of numbers with gaps that are named
 _WIDTH = 120  # of a line
+
+_OTHER_TASKS: Mapping[tuple[str, ...], str] = {
+    (BINARY,): "two numbers: write {task: binary} if they are classes",
+    (COUNT,): "whole numbers from 0: write {task: count} if they count something",
+    (
+        COUNT,
+        MULTICLASS,
+    ): "whole numbers from 0: write {task: count} if they count something, {task: multiclass} if they are classes",
+}
+"""What to write of a head whose numbers may be something else, by the tasks that it may have instead of a regression."""
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.+-]*( [\w.+-]+)*", re.ASCII)
 _WORDS_OF_YAML = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -211,6 +222,7 @@ def _heads(outline: TableOutline, names: Mapping[str, str]) -> str:
     for column, name in names.items():
         gaps, classes = outline[column].gaps, outline[column].categories
         notes = [f"the probabilities of {_listed(classes)}"] if classes else []
+        notes += [_OTHER_TASKS[tasks]] if (tasks := outline[column].other_tasks) else []
         notes += [f"{count_noun(gaps, 'gap')}: such a row trains and scores the other heads only"] if gaps else []
         note = f"    # {'; '.join(notes)}" if notes else ""
         lines.append(f"  {name}: {'{}' if column == name else f'{{column: {scalar(column)}}}'}{note}")
