@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from branchsweep.config.metric_names import MEAN, NETWORK_METRICS, metric_of_head
+from branchsweep.config.metric_names import MEAN, NETWORK_METRICS, R2, metric_of_head
 from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.permutation_importance import Importance
 from branchsweep.metrics.selection_bias import SelectionBias
@@ -66,6 +66,22 @@ def score_name_legend(score_metrics: Mapping[str, str]) -> str:
     """
     head, metric = next(iter(score_metrics.items()))
     return f"{metric_of_head(metric, head)}: validation {label(metric)} of {head}, by the name it has in MLflow and for --sort"
+
+
+def score_explained(score_metrics: Mapping[str, str]) -> str:
+    """What a score is, as a sentence: of heads with unlike scores by head.
+
+    Args:
+        score_metrics: The name of the metric that is the score, by head.
+    """
+    metrics = list(dict.fromkeys(score_metrics.values()))
+    if len(metrics) == 1:
+        constant = "for always predicting the mean" if metrics == [R2] else "for the best constant"
+        return f"{label(metrics[0])} is 1 for a perfect prediction and 0 {constant}."
+    by_metric = (
+        f"{label(metric)} ({', '.join(head for head, own in score_metrics.items() if own == metric)})" for metric in metrics
+    )
+    return f"The score is {', '.join(by_metric)}: 1 for a perfect prediction and 0 for the best constant."
 
 
 def tested_name_legend(name: str) -> str:

@@ -17,7 +17,14 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.escaping import escape_markdown, one_line
-from branchsweep.reporting.formatting import format_difference, format_importance, format_mean_score, format_score, format_share
+from branchsweep.reporting.formatting import (
+    format_difference,
+    format_importance,
+    format_mean_score,
+    format_score,
+    format_share,
+    score_explained,
+)
 from branchsweep.reporting.paired_test_rows import PAIRED_TEST_TITLE, paired_test_markdown
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.gate import paired_tests_of
@@ -63,6 +70,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
+    yield escape_markdown(score_explained(experiment.score_metrics))
     yield from _SCORES_EXPLAINED
     yield from _baseline_lines(best_baselines(model.baselines, means, model.test), metric)
     yield from _interval_lines(model.intervals)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from branchsweep.metrics.names import label
 from branchsweep.metrics.partial_dependence import PartialDependence
 from branchsweep.models.heads.registry import head_kind
+from branchsweep.models.serving import CLASS_PROBABILITY_COLUMN
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, INK, Axes, Figure
 from branchsweep.reporting.figures.trials import WIDTH, SweepFigure
@@ -57,6 +58,8 @@ def partial_dependence(report: SweepReport) -> SweepFigure:
         f" dependence); of the most important inputs, at most {MOST_CURVES}."
     )
     heads = report.experiment.heads
+    if any(head_kind(head.kind).is_probability for head in heads.values()):
+        caption += " Predictions of classes are probabilities, of two that of the positive one."
     units = [head.unit for head in heads.values() for _ in range(head_kind(head.kind).units)]
     left_out = _left_out(explanation, len(explanation.heads), MOST_OUTPUTS, "outputs")
     return SweepFigure(name, title, caption + left_out, dependence_figure(explanation, units))
@@ -110,8 +113,18 @@ def dependence_figure(explanation: Explanation, units: Sequence[str]) -> Figure:
         high = max(panel.get_ylim()[1] for panel in of_row)
         for panel in of_row:
             panel.set_ylim(low, high)
-        of_row[0].set_ylabel(f"{head} ({units[row]})" if units[row] else head)
+        axis = _output_label(head, explanation.score_metrics)
+        of_row[0].set_ylabel(f"{axis} ({units[row]})" if units[row] else axis)
     return figure
+
+
+def _output_label(output: str, heads: Iterable[str]) -> str:
+    """The name of an output as the height of a panel has room for it: of a class that of its head in a line above."""
+    for head in heads:
+        beginning = CLASS_PROBABILITY_COLUMN.format(head=head, label="")
+        if output.startswith(beginning):
+            return f"{_short(head)}:\n{_short(output.removeprefix(beginning))}"
+    return _short(output)
 
 
 def has_curves(explanation: Explanation) -> bool:

@@ -63,8 +63,8 @@ def learning_curves(report: SweepReport) -> SweepFigure:
     pairs = sorted(zip(labels, handles, strict=True), key=lambda pair: order.index(pair[0]))
     legend_below(figure, [handle for _, handle in pairs])
     caption = (
-        f"{score_label(report)} on the validation rows after each epoch, averaged over the folds of the confirmation. A curve "
-        "that still rises at its end would gain from more epochs; one that falls is overfitting."
+        f"The validation {score_label(report)} after each epoch, averaged over the folds of the confirmation. A curve that"
+        " still rises at its end would gain from more epochs; one that falls is overfitting."
     )
     return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 

@@ -12,10 +12,10 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.coverage_rows import coverage_rows
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
-from branchsweep.reporting.figures.trials import score_label
 from branchsweep.reporting.formatting import (
     format_duration,
     format_share,
+    score_explained,
 )
 from branchsweep.reporting.pages.drawn_figures import DrawnFigure, interaction_data
 from branchsweep.reporting.pages.html import render_template
@@ -72,7 +72,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         server=report.links.server,
         is_local=report.links.server == LOCAL_SERVER,
         score_columns=leaderboard_columns(report),
-        metric=score_label(report),
+        metric_explained=score_explained(report.experiment.score_metrics),
         comparison=finalist_and_baselines(report),
         no_comparison=no_comparison_sentence(report),
         best_baselines=best_baseline_of_each_head(report),
