@@ -17,7 +17,7 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.metrics.paired_tests import mcnemar
 from branchsweep.reporting.escaping import escape_markdown, one_line
-from branchsweep.reporting.model_card import model_card_lines
+from branchsweep.reporting.model_card import _class_lines, model_card_lines
 from branchsweep.reporting.paired_test_rows import paired_test_rows
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -28,6 +28,7 @@ from branchsweep.workflows.records.baseline_result import best_baselines
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.reporter import DescribedModel, TableReporter
 from branchsweep.workflows.sweep import run_sweep
+from branchsweep.workflows.sweep_report import HeadPredictions
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 
@@ -117,3 +118,18 @@ def test_card_has_the_tests_of_classifiers_against_the_champion_before() -> None
     (row,) = paired_test_rows([test])
     assert f"| {' | '.join(map(escape_markdown, row))} |" in "\n".join(model_card_lines(decided)).splitlines()
     assert not any("McNemar" in line for line in model_card_lines(model))
+
+
+def test_card_has_the_confusion_matrix_of_a_head_with_classes() -> None:
+    model = described_model()
+    heads = {"trip": {"task": "binary", "classes": ["no", "yes"]}, "state": {"task": "multiclass", "classes": ["a", "b", "c"]}}
+    actual = np.array([0.0, 0.0, 1.0, 1.0])
+    of_state = np.array([[0.6, 0.3, 0.2, 0.2], [0.2, 0.3, 0.7, 0.2], [0.2, 0.4, 0.1, 0.6]])
+    predictions = {
+        "trip": HeadPredictions(actual, np.array([0.1, 0.9, 0.8, 0.7])),
+        "state": HeadPredictions(actual, of_state),
+    }
+    with_classes = replace(model, experiment=tiny_experiment(heads=heads), test={}, intervals=None, predictions=predictions)
+    text = "\n".join(_class_lines(with_classes))
+    assert "| trip | no | yes |\n| --- | ---: | ---: |\n| no | 1 | 1 |\n| yes | 0 | 2 |" in text
+    assert "| a | 1 | 0 | 1 |\n| b | 0 | 1 | 1 |\n| c | 0 | 0 | 0 |" in text

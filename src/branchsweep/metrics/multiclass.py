@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from branchsweep.metrics import classification
 from branchsweep.metrics.deviance_scores import SMALLEST_PROBABILITY
@@ -76,6 +77,20 @@ def roc_auc(actual: Floats, predicted: Floats, weights: Floats | None = None) ->
 def average_precision(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
     """The mean over the classes of the average precision of one against all others."""
     return float(np.mean([classification.average_precision(*own, weights) for own in one_against_others(actual, predicted)]))
+
+
+def confusion_matrix(actual: Floats, predicted: Floats) -> NDArray[np.int64]:
+    """`(classes, classes)` how many rows of each class, by line, are predicted to be of each class, by column.
+
+    Args:
+        actual: `(rows,)` the number of each row's class.
+        predicted: `(classes, rows)` the probability of each, or `(rows,)` that of the second of two.
+    """
+    is_binary = predicted.ndim == 1
+    chosen = (predicted > classification.THRESHOLD).astype(np.int64) if is_binary else predicted.argmax(axis=0)
+    matrix = np.zeros((2 if is_binary else len(predicted),) * 2, np.int64)
+    np.add.at(matrix, (actual.astype(np.int64), chosen), 1)
+    return matrix
 
 
 def one_against_others(actual: Floats, predicted: Floats) -> Iterator[tuple[Floats, Floats]]:

@@ -10,6 +10,7 @@ from branchsweep.config.metric_names import common_metric
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.column_summary import count_and_names
 from branchsweep.metrics.collapse import means_with_medians
+from branchsweep.metrics.multiclass import confusion_matrix
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.metrics.paired_tests import PairedTest
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
@@ -25,6 +26,7 @@ from branchsweep.reporting.formatting import (
     format_share,
     score_explained,
 )
+from branchsweep.reporting.markdown_table import markdown_table
 from branchsweep.reporting.paired_test_rows import PAIRED_TEST_TITLE, paired_test_markdown
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.gate import paired_tests_of
@@ -34,6 +36,9 @@ from branchsweep.workflows.reporter import DescribedModel
 
 MOST_INPUTS = 30
 """Inputs whose importance is listed."""
+
+MOST_CLASSES = 12
+"""Classes of a head whose confusion matrix is shown, at most."""
 
 _SCORES_EXPLAINED = (
     "Searched: on the validation rows of the search, with selection bias, for it is the best of many. Confirmed: with new",
@@ -74,6 +79,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield from _SCORES_EXPLAINED
     yield from _baseline_lines(best_baselines(model.baselines, means, model.test), metric)
     yield from _interval_lines(model.intervals)
+    yield from _class_lines(model)
     yield from _paired_test_lines(paired_tests_of(model.decision))
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""
@@ -139,6 +145,22 @@ def _interval_lines(intervals: CheckedIntervals | None) -> Iterator[str]:
     yield "The intervals are as wide as the residuals of cross-validation make them, for all rows alike."
     yield f'`model.predict(table, params={{"interval": {intervals.level:g}}})` adds their ends.'
     yield ""
+
+
+def _class_lines(model: DescribedModel) -> Iterator[str]:
+    """The classes of heads, with the confusion matrix of the test rows; nothing where no head has any."""
+    for head, settings in model.experiment.heads.items():
+        if head not in model.predictions or not (classes := settings.classes):
+            continue
+        if len(classes) > MOST_CLASSES:
+            continue
+        predictions, names = model.predictions[head], [escape_markdown(name) for name in classes]
+        matrix = confusion_matrix(predictions.actual, predictions.predicted)
+        yield f"Test rows of each class of {escape_markdown(head)} (lines) by their predicted class (columns):"
+        yield ""
+        rows = ([name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True))
+        yield markdown_table([escape_markdown(head), *names], rows)
+        yield ""
 
 
 def _importance_lines(explanation: Explanation | None) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
@@ -20,7 +20,7 @@ from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleMember
 from branchsweep.workflows.records.report_tables import report_tables
-from branchsweep.workflows.sweep_report import Files, SweepReport
+from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,7 @@ class DescribedModel:
         described: The recipes and estimators that the model consists of, with their weights.
         intervals: Its prediction intervals, as the test rows have checked them; None where there are none.
         explanation: Which inputs its predictions for the test rows rest on; None where that is not known.
+        predictions: Actual and predicted values of the test rows, by head.
     """
 
     experiment: Experiment
@@ -54,6 +55,7 @@ class DescribedModel:
     described: Sequence[EnsembleMember] = ()
     intervals: CheckedIntervals | None = None
     explanation: Explanation | None = None
+    predictions: Mapping[str, HeadPredictions] = field(default_factory=dict)
 
 
 class SweepReporter(Protocol):

@@ -12,20 +12,16 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.config.metric_names import LATENCY, MEAN, NETWORK_METRICS, metric_of_head
 from branchsweep.errors import ConfigError
-from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import make_evaluator, measured_others
-from branchsweep.metrics.output_columns import of_head, output_columns
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
-from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
 from branchsweep.tracking.protocols import SweepConclusion, sweep_label
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result
-from branchsweep.types import Floats, Positions
 from branchsweep.workflows.background import in_background
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
@@ -47,7 +43,7 @@ from branchsweep.workflows.records.search_facts import (
 )
 from branchsweep.workflows.records.sweep_summary import ConfirmedTrial, SweepSummary, TrialSummary
 from branchsweep.workflows.search_loop import SearchResult, run_search
-from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
+from branchsweep.workflows.sweep_report import Files, SweepReport, predictions_by_head, table_facts
 
 MODEL_FOLDER = "model"
 """The folder among the sweep's files that holds its model, where that is not registered."""
@@ -179,12 +175,7 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
     """The report of a sweep that has just finished."""
     experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
 
-    def by_head(rows: Positions, predicted: Floats) -> Mapping[str, HeadPredictions]:
-        actual, columns = Actual(dataset.y[rows]), output_columns(kinds_by_head(experiment).values())
-        return {
-            head: HeadPredictions(*actual.head(h, of_head(predicted, columns[h]))) for h, head in enumerate(experiment.heads)
-        }
-
+    by_head = partial(predictions_by_head, experiment, dataset)
     return SweepReport(
         experiment=experiment,
         results=sorted(results, key=lambda result: result.trial.number),

@@ -13,10 +13,13 @@ from datetime import datetime
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.column_summary import ColumnSummary, summarize_columns
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.metrics.output_columns import of_head, output_columns
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Positions
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.records.sweep_summary import SweepSummary, TrialSummary
 
@@ -85,6 +88,21 @@ class HeadPredictions:
 
     actual: Floats = field(repr=False)
     predicted: Floats = field(repr=False)
+
+
+def predictions_by_head(
+    experiment: Experiment, dataset: Dataset, rows: Positions, predicted: Floats
+) -> Mapping[str, HeadPredictions]:
+    """Actual and predicted values of some rows by head.
+
+    Args:
+        experiment: Has the heads.
+        dataset: The table.
+        rows: The rows that were predicted.
+        predicted: `(rows, outputs)`.
+    """
+    actual, columns = Actual(dataset.y[rows]), output_columns(kinds_by_head(experiment).values())
+    return {head: HeadPredictions(*actual.head(h, of_head(predicted, columns[h]))) for h, head in enumerate(experiment.heads)}
 
 
 @dataclass(frozen=True, slots=True)

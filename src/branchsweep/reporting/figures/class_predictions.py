@@ -17,9 +17,9 @@ from branchsweep.config.metric_names import (
     LOG_LOSS,
     ROC_AUC,
 )
-from branchsweep.metrics.classification import THRESHOLD, thresholds
+from branchsweep.metrics.classification import thresholds
 from branchsweep.metrics.functions import metric_function
-from branchsweep.metrics.multiclass import one_against_others
+from branchsweep.metrics.multiclass import confusion_matrix, one_against_others
 from branchsweep.metrics.names import label
 from branchsweep.models.heads.head import Head
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, INK, OCHRE, VERMILLION, Axes
@@ -141,8 +141,8 @@ def _label(panels: Sequence[Axes], what: str) -> None:
 
 def _confusion(panel: Axes, predictions: HeadPredictions, classes: Sequence[str]) -> None:
     """The confusion matrix: by class of the rows, the share that is predicted to be of each class."""
-    count = len(classes)
-    shares = confusion_shares(predictions, count)
+    count, matrix = len(classes), confusion_matrix(predictions.actual, predictions.predicted)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     panel.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     panel.grid(visible=False)
     if count <= MOST_NAMED:
@@ -155,17 +155,6 @@ def _confusion(panel: Axes, predictions: HeadPredictions, classes: Sequence[str]
         panel.set_yticks(range(count), names)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("class of the row")
-
-
-def confusion_shares(predictions: HeadPredictions, classes: int) -> Floats:
-    """`(classes, classes)` the share of the rows of each class, by line, that is predicted to be of each class, by column."""
-    predicted = predictions.predicted
-    chosen = (predicted > THRESHOLD).astype(int) if predicted.ndim == 1 else predicted.argmax(axis=0)
-    matrix = np.zeros((classes, classes))
-    np.add.at(matrix, (predictions.actual.astype(int), chosen), 1.0)
-    rows = matrix.sum(axis=1, keepdims=True)
-    shares: Floats = np.divide(matrix, rows, out=np.zeros_like(matrix), where=rows > 0)
-    return shares
 
 
 def _short(name: str) -> str:

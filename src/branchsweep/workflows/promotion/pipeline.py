@@ -185,7 +185,7 @@ class PromotionPipeline:
             decision = with_evidence(decide(sweep, first, predictions, champion, rival), trained, champion)
             value = self.evaluator.ranked_by(judged.score)
             exported = ExportedFinalist(
-                judged, value, trained, test, folder, outcome.baselines, outcome.intervals, outcome.explanation
+                judged, value, trained, test, predictions, folder, outcome.baselines, outcome.intervals, outcome.explanation
             )
             return replace(outcome, decision=decision, registered=register(exported, decision, champion, sweep))
 

@@ -15,6 +15,7 @@ from branchsweep.metrics.prediction_intervals import CheckedIntervals
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.registry_protocols import ModelCandidate, PromotionDecision
 from branchsweep.trial import HeadScore, Result
+from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
@@ -23,9 +24,10 @@ from branchsweep.workflows.promotion.refit import ExportMembers
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.sweep_summary import PromotionResult
 from branchsweep.workflows.reporter import DescribedModel
+from branchsweep.workflows.sweep_report import predictions_by_head
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ExportedFinalist:
     """The finalist with its exported model.
 
@@ -34,6 +36,7 @@ class ExportedFinalist:
         value: Of these scores, what trials are ranked by.
         trained: What the model consists of.
         test: The model's scores on the test rows, by head.
+        predictions: `(test rows, outputs)` its predictions.
         folder: Its files.
         baselines: What it was compared with.
         intervals: Its prediction intervals; None where there are none.
@@ -44,6 +47,7 @@ class ExportedFinalist:
     value: float
     trained: ExportMembers
     test: Mapping[str, HeadScore]
+    predictions: Floats
     folder: Path
     baselines: Sequence[BaselineResult]
     intervals: CheckedIntervals | None
@@ -92,6 +96,7 @@ def register(
         exported.trained.described,
         exported.intervals,
         exported.explanation,
+        predictions_by_head(experiment, dataset, split.test, exported.predictions),
     )
     optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
     card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
