@@ -59,13 +59,13 @@ class ClusterWorkers:
     lane_epochs: list[float] = field(default_factory=list)
     on_progress: Callable[[], None] = lambda: None
 
-    def wait_for_workers(self) -> None:
-        """Wait until there is a worker on either node, this was reported, and no killed node counts as alive any more."""
+    def wait_for_workers(self, nodes: int = 2) -> None:
+        """Wait until there is a worker on each of so many nodes, this was reported, and no killed node counts as alive."""
         deadline = time.monotonic() + 180
         while not (
-            self.trainer._present == (2, 2)
+            self.trainer._present == (nodes, nodes)
             and self.trainer._reported_workers == self.trainer._workers_text()
-            and len(self.trainer._workers) == count_places(self.nodes.workers_config) == 2
+            and len(self.trainer._workers) == count_places(self.nodes.workers_config) == nodes
         ):
             assert time.monotonic() < deadline
             self.trainer._refresh_workers()
@@ -82,12 +82,23 @@ class ClusterWorkers:
 
 
 @pytest.fixture(scope="module")
-def cluster_workers(nodes: RayCluster) -> Iterator[ClusterWorkers]:
+def started_workers(nodes: RayCluster) -> Iterator[ClusterWorkers]:
     workers = ClusterWorkers(nodes, trainer=None)  # type: ignore[arg-type]  # each refers to the other
     callbacks = WorkerCallbacks(workers.progress, workers.messages.append, workers.statuses.append)
     workers.trainer = RayWorkers(tiny_rows(), nodes.workers_config, callbacks)
     with workers.trainer:
         yield workers
+
+
+@pytest.fixture
+def cluster_workers(started_workers: ClusterWorkers) -> Iterator[ClusterWorkers]:
+    """A worker on either of two nodes, whatever the tests before have killed; nothing is reported yet."""
+    started_workers.nodes.ensure_second_node()
+    started_workers.wait_for_workers()
+    for reported in (started_workers.messages, started_workers.statuses, started_workers.lane_epochs):
+        reported.clear()
+    yield started_workers
+    started_workers.on_progress = lambda: None
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +117,11 @@ def test_results_equal_those_of_local_workers_to_the_last_bit(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers
 ) -> None:
     packed = tiny_populations()
-    cluster_workers.wait_for_workers()
     assert cluster_workers.trainer.resources == Resources(2)
     outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
     assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
     assert sum(cluster_workers.lane_epochs) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
     assert cluster_workers.reported == (2, 2)
-    assert numbers(cluster_workers.messages[-1]) == [2, 2], "workers and nodes"
 
 
 def numbers(message: str) -> list[int]:
@@ -160,10 +169,6 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers
 ) -> None:
     packed = long_populations()
-    cluster_workers.wait_for_workers()
-    cluster_workers.lane_epochs.clear()
-    cluster_workers.messages.clear()
-    cluster_workers.statuses.clear()
     lost: list[int] = []
 
     def lose_workers() -> None:
@@ -172,10 +177,7 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
             cluster_workers.nodes.kill_second_node()
 
     cluster_workers.on_progress = lose_workers
-    try:
-        outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
-    finally:
-        cluster_workers.on_progress = lambda: None
+    outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
     assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
     assert (cluster_workers.statuses[0].workers, cluster_workers.statuses[0].nodes) == (2, 2)
     assert cluster_workers.reported == (1, 1)
@@ -187,9 +189,11 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
 
 
 def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_workers: LocalWorkers) -> None:
+    cluster_workers.nodes.kill_second_node()
+    cluster_workers.wait_for_workers(nodes=1)
     cluster_workers.nodes.ensure_second_node()
-    packed = tiny_populations()
     cluster_workers.wait_for_workers()
+    packed = tiny_populations()
     assert numbers(cluster_workers.messages[-1]) == [2, 2], "workers and nodes"
     assert_all_equal(
         dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True)),
@@ -198,7 +202,6 @@ def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_
     assert cluster_workers.reported == (2, 2)
 
 
-@pytest.mark.slow
 def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,9 +238,7 @@ def test_an_idle_worker_that_is_lost_is_replaced_before_it_is_given_a_population
 ) -> None:
     import ray
 
-    packed = long_populations()[:1]
-    cluster_workers.wait_for_workers()
-    cluster_workers.messages.clear()
+    packed = long_populations(loss="mae")[:1]  # a program that no worker has compiled yet
     lost: list[object] = []
 
     def lose_the_idle_worker() -> None:
@@ -248,16 +249,12 @@ def test_an_idle_worker_that_is_lost_is_replaced_before_it_is_given_a_population
             ray.kill(idle[0])
 
     cluster_workers.on_progress = lose_the_idle_worker
-    try:
-        outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
-    finally:
-        cluster_workers.on_progress = lambda: None
+    outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
     assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
     assert lost and lost[0] not in {worker.actor for worker in cluster_workers.trainer._workers}
     assert len([message for message in cluster_workers.messages if message.startswith("a worker on ")]) == 1
 
 
-@pytest.mark.slow
 def test_a_worker_with_many_programs_is_replaced(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +285,6 @@ def test_a_population_that_loses_every_worker_is_an_error(
         with pytest.raises(BackendError) as caught:
             list(cluster_workers.trainer.train(PopulationQueue(long_populations())))
     finally:
-        cluster_workers.on_progress = lambda: None
         for worker in list(cluster_workers.trainer._workers):  # the next test would find those that were not missed yet
             cluster_workers.trainer._stop_worker(worker)
     assert caught.value.where == "workers" and isinstance(caught.value.__cause__, LOST)
@@ -297,7 +293,7 @@ def test_a_population_that_loses_every_worker_is_an_error(
 def test_message_without_a_free_worker_says_how_many_processors_are_used(
     cluster_workers: ClusterWorkers, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster_workers.wait_for_workers()  # workers that were lost are started again, and use all processors
+    assert cluster_workers.trainer.resources == Resources(2), "they use all processors"
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
     with RayWorkers(tiny_rows(), nodes.workers_config) as further_workers, pytest.raises(BackendError) as caught:
         list(further_workers.train(PopulationQueue(tiny_populations())))
@@ -349,10 +345,17 @@ except BackendError as error:
     assert address in message and "ray start --head" in message
 
 
-def long_populations(epochs: int = 4000) -> list[Population]:
-    """Two of the same program, seconds each, so that something can happen to their workers meanwhile."""
+def long_populations(loss: str = "mse") -> list[Population]:
+    """Two of the same program, seconds each, so that something can happen to their workers meanwhile.
+
+    Args:
+        loss: Of both heads; another loss is another program.
+    """
     experiment = tiny_experiment(
-        search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": epochs}, pruning={"rungs": []}
+        heads={"PE": {"unit": "MW", "loss": loss}, "V": {"unit": "cm Hg", "loss": loss}},
+        search={"driver": "random", "trials": 2, "batch": 2},
+        fit={"epochs": 4000},
+        pruning={"rungs": []},
     )
     lanes = [lane for trial in open_driver(experiment).ask(2) for lane in search_lanes(trial, experiment)]
     return [population for lane in lanes[:2] for population in packing.pack([lane], experiment)]
