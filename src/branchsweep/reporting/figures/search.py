@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -42,6 +42,7 @@ from branchsweep.reporting.figures.trials import (
 from branchsweep.reporting.formatting import format_difference
 from branchsweep.trial import Result
 from branchsweep.types import Floats
+from branchsweep.workflows.records.sweep_summary import ConfirmedTrial
 from branchsweep.workflows.sweep_report import SweepReport
 
 LINE_STYLES = ((0, (5, 3)), (0, (1, 2)))
@@ -217,18 +218,8 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     best, bias = marked_number(report), report.summary.selection_bias
     for panel, column in zip(panels, columns, strict=True):
         for y, trial in zip(heights, confirmed, strict=True):
-            before, after, error = (
-                trial.searched[column],
-                trial.scores.values[column],
-                trial.scores.errors.get(column, math.nan),
-            )
-            colour = VERMILLION if trial.trial == best else BLUE
-            panel.plot([before, after], [y, y], color=colour, alpha=0.5, linewidth=2, zorder=2)
-            panel.plot([before], [y], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)
-            if bias.shift:
-                panel.plot([before - bias.shift[column]], [y], "|", markersize=15, markeredgewidth=2, color=INK, zorder=5)
-            xerr = [0 if math.isnan(error) else error]
-            panel.errorbar([after], [y], xerr=xerr, fmt="o", markersize=7, color=colour, zorder=4)
+            shift = bias.shift[column] if bias.shift else None
+            _draw_confirmed(panel, y, trial, column, VERMILLION if trial.trial == best else BLUE, shift)
         panel.set_yticks(heights, [f"trial {trial.trial}" for trial in confirmed])
         panel.set_ylim(-0.6, len(confirmed) - 0.4)
         panel.set_xlabel(score_label(report))
@@ -252,6 +243,16 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure, marks)
 
 
+def _draw_confirmed(panel: Axes, y: float, trial: ConfirmedTrial, column: str, colour: str, shift: float | None) -> None:
+    """Draws the searched and the confirmed score of one trial, and what the shift makes of the first, if there is one."""
+    before, after, error = trial.searched[column], trial.scores.values[column], trial.scores.errors.get(column, math.nan)
+    panel.plot([before, after], [y, y], color=colour, alpha=0.5, linewidth=2, zorder=2)
+    panel.plot([before], [y], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)
+    if shift is not None:
+        panel.plot([before - shift], [y], "|", markersize=15, markeredgewidth=2, color=INK, zorder=5)
+    panel.errorbar([after], [y], xerr=[0 if math.isnan(error) else error], fmt="o", markersize=7, color=colour, zorder=4)
+
+
 def _bias_sentence(bias: SelectionBias) -> str:
     """What the difference between searched and confirmed scores is made of, with the formula."""
     if not bias.shift:
@@ -273,43 +274,13 @@ def pruning(report: SweepReport) -> SweepFigure:
     rungs = sorted({epoch for result in report.results for epoch in result.score.rungs})
     if not rungs:
         return SweepFigure(name, title, "No trial was pruned.")
-    heads, objective = list(report.experiment.heads), report.experiment.objective
-    rule = objective.ranking_metric
     stops = [*rungs, report.experiment.fit.epochs]
-
-    def path(result: Result) -> list[float]:
-        values = [
-            to_maximize(
-                rule,
-                ranking_value(
-                    objective,
-                    dict(zip(heads, result.score.rungs[epoch], strict=True)),
-                    result.score.rung_metrics.get(epoch, {}),
-                ),
-            )
-            if epoch in result.score.rungs
-            else math.nan
-            for epoch in rungs
-        ]
-        return [*values, report.evaluator.rank(result.score) if result.score.is_complete else math.nan]
-
-    paths = [(result, path(result)) for result in report.results if result.score.rungs]
+    paths = [(result, _rung_values(report, result, rungs)) for result in report.results if result.score.rungs]
     all_values = np.array([values for _, values in paths])
     low = axis_floor(all_values[np.isfinite(all_values)])
     top = float(np.nanmax(all_values))
     figure, panel = plot_style.axes(WIDTH, 380)
-    many, alpha = len(paths) > MANY, max(0.12, min(0.7, 100 / len(paths)))
-    for is_complete, colour in ((False, GREY), (True, BLUE)):
-        selected = [values for result, values in paths if result.score.is_complete == is_complete]
-        if selected:
-            ys = np.array([[*values, math.nan] for values in selected]).ravel()
-            xs = np.tile([*range(len(stops)), math.nan], len(selected))
-            style: Style = {"color": colour, "alpha": alpha, "linewidth": 1, "marker": "o", "markersize": 2.5 if many else 4.0}
-            panel.plot(xs, ys, rasterized=many, label="complete" if is_complete else "pruned", **style)
-    for result, values in paths:
-        if result.trial.number == marked_number(report):
-            best_style: Style = {"color": VERMILLION, "linewidth": 2.4, "marker": "o", "markersize": 5, "zorder": 5}
-            panel.plot(range(len(stops)), values, label=report.marked_name, **best_style)
+    _draw_rung_values(panel, report, paths)
     reached = np.isfinite(all_values).sum(axis=0)
     labels = [f"epoch {epoch}\n{count} trials" for epoch, count in zip(stops, reached, strict=True)]
     panel.set_xticks(range(len(stops)), labels)
@@ -323,3 +294,31 @@ def pruning(report: SweepReport) -> SweepFigure:
     numbers = np.repeat([result.trial.number for result, _ in paths], len(stops)).astype(float)
     marks = [TrialMarks(panel, numbers, np.tile(np.arange(len(stops), dtype=float), len(paths)), all_values.ravel())]
     return SweepFigure(name, title, caption, figure, marks, has_lines=True)
+
+
+def _rung_values(report: SweepReport, result: Result, rungs: Sequence[int]) -> list[float]:
+    """The value that a trial is ranked by at each rung and at its end; NaN where it was not trained so far."""
+    heads, objective, score = list(report.experiment.heads), report.experiment.objective, result.score
+
+    def value(epoch: int) -> float:
+        by_head = dict(zip(heads, score.rungs[epoch], strict=True))
+        return to_maximize(objective.ranking_metric, ranking_value(objective, by_head, score.rung_metrics.get(epoch, {})))
+
+    values = [value(epoch) if epoch in score.rungs else math.nan for epoch in rungs]
+    return [*values, report.evaluator.rank(score) if score.is_complete else math.nan]
+
+
+def _draw_rung_values(panel: Axes, report: SweepReport, paths: Sequence[tuple[Result, Sequence[float]]]) -> None:
+    """Draws a line for each trial, those of complete trials over the others, and the marked trial over all."""
+    many, alpha = len(paths) > MANY, max(0.12, min(0.7, 100 / len(paths)))
+    for is_complete, colour in ((False, GREY), (True, BLUE)):
+        selected = [values for result, values in paths if result.score.is_complete == is_complete]
+        if selected:
+            ys = np.array([[*values, math.nan] for values in selected]).ravel()
+            xs = np.tile([*range(len(selected[0])), math.nan], len(selected))
+            style: Style = {"color": colour, "alpha": alpha, "linewidth": 1, "marker": "o", "markersize": 2.5 if many else 4.0}
+            panel.plot(xs, ys, rasterized=many, label="complete" if is_complete else "pruned", **style)
+    for result, values in paths:
+        if result.trial.number == marked_number(report):
+            best_style: Style = {"color": VERMILLION, "linewidth": 2.4, "marker": "o", "markersize": 5, "zorder": 5}
+            panel.plot(range(len(values)), values, label=report.marked_name, **best_style)

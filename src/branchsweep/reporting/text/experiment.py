@@ -21,6 +21,7 @@ from branchsweep.training.resources import CPU
 from branchsweep.trial import ParamValue
 
 if TYPE_CHECKING:
+    from branchsweep.data.column_summary import ColumnSummary
     from branchsweep.data.dataset import Dataset, Split
     from branchsweep.workflows.dry_run import DryRun
     from branchsweep.workflows.search_space_summary import DimensionSummary, SampledNetwork, SearchSpaceSummary
@@ -90,21 +91,19 @@ def render_data_summary(
     """
     from branchsweep.data.column_summary import summarize_columns  # noqa: PLC0415  # imports pandas
 
-    split, outer = splits[0], len(splits) > 1
     columns = list(summarize_columns(dataset))
-    statistics = [
-        TableRow(
-            (
-                column.name,
-                column.role,
-                column.kind,
-                units[column.name] if column.role == "head" else "",
-                *("" if math.isnan(value) else f"{value:.4g}" for value in (column.low, column.mean, column.high, column.sd)),
-            )
-        )
-        for column in columns
-    ]
-    table = ResponsiveTable(
+    details = [Text(escape_controls(f"{column.name}: {column.detail}")) for column in columns if column.detail]
+    facts, table = _data_facts(dataset, splits, epochs), _columns_table(columns, units)
+    return Group(facts, Text(), table, *([Text(), *details] if details else []))
+
+
+def _columns_table(columns: Sequence[ColumnSummary], units: Mapping[str, str]) -> ResponsiveTable:
+    def cells(column: ColumnSummary) -> tuple[str, ...]:
+        numbers = (column.low, column.mean, column.high, column.sd)
+        unit = units[column.name] if column.role == "head" else ""
+        return column.name, column.role, column.kind, unit, *("" if math.isnan(value) else f"{value:.4g}" for value in numbers)
+
+    return ResponsiveTable(
         (
             TableColumn("column"),
             TableColumn("role"),
@@ -115,11 +114,15 @@ def render_data_summary(
             TableColumn("max", right=True),
             TableColumn("sd", priority=1, right=True),
         ),
-        statistics,
+        [TableRow(cells(column)) for column in columns],
     )
-    facts = Table.grid(padding=(0, 2))
+
+
+def _data_facts(dataset: Dataset, splits: Sequence[Split], epochs: str) -> Table:
+    """The source and the split as lines of a name and a value; arguments as of `render_data_summary`."""
+    split, outer = splits[0], len(splits) > 1
     trained, validated = (_range([len(fold[part]) for fold in split.folds]) for part in (0, 1))
-    folds = f"{len(split.folds)} x {trained} rows to train, {validated} to validate"
+    facts = Table.grid(padding=(0, 2))
     for name, value in (
         ("source", escape_controls(f"{dataset.source}: {dataset.location}")),
         ("rows", f"{dataset.rows:,}"),
@@ -127,14 +130,13 @@ def render_data_summary(
         *([("outer folds", f"{len(splits)}, each once the test rows; of the first:")] if outer else []),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
         *([("test rows", escape_controls(f"all of {dataset.test_table.location}"))] if dataset.test_table else []),
-        ("folds", folds),
+        ("folds", f"{len(split.folds)} x {trained} rows to train, {validated} to validate"),
         *([("epochs", epochs)] if epochs else []),
         ("divided", escape_controls(dataset.splitter.description)),
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)
-    details = [Text(escape_controls(f"{column.name}: {column.detail}")) for column in columns if column.detail]
-    return Group(facts, Text(), table, *([Text(), *details] if details else []))
+    return facts
 
 
 def _range(sizes: Sequence[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -9,12 +11,19 @@ from branchsweep.metrics.names import is_test_score
 from branchsweep.reporting.formatting import format_score, tested_name_legend
 from branchsweep.reporting.text.layout import BEST_STYLE, local_time
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
-from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, RollbackResult
+from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, ChampionTenure, RegisteredVersion, RollbackResult
 
 
 def render_champion_history(history: ChampionHistory) -> RenderableType:
     """Render the versions of a registered model, newest first, and the tenures of its champions, oldest first."""
     metrics = list(dict.fromkeys(name for version in history.versions for name in version.test if is_test_score(name)))
+    champions = _tenures_table(history) if history.tenures else Text("no version has been champion")
+    legend = [Text(tested_name_legend(metrics[0]), style="dim")] if metrics else []
+    problem = [Text(), Text(history.problem, style="yellow")] if history.problem else []
+    return Group(Text(history.model, style="bold"), _versions_table(history, metrics), *legend, Text(), champions, *problem)
+
+
+def _versions_table(history: ChampionHistory, metrics: Sequence[str]) -> ResponsiveTable:
     columns = (
         TableColumn("version", right=True),
         TableColumn("alias"),
@@ -25,46 +34,39 @@ def render_champion_history(history: ChampionHistory) -> RenderableType:
         *(TableColumn(metric, right=True) for metric in metrics),
         TableColumn("because", is_text=True),
     )
-    rows = [
-        TableRow(
-            (
-                f"{version.version}",
-                ", ".join(version.aliases),
-                local_time(version.registered),
-                version.sweep[:8],
-                f"{version.trial}" if version.sweep else "",
-                format_score(version.value),
-                *(format_score(version.test.get(metric)) for metric in metrics),
-                version.because,
-            ),
-            BEST_STYLE if CHAMPION in version.aliases else "",
+
+    def cells(version: RegisteredVersion) -> tuple[str, ...]:
+        return (
+            f"{version.version}",
+            ", ".join(version.aliases),
+            local_time(version.registered),
+            version.sweep[:8],
+            f"{version.trial}" if version.sweep else "",
+            format_score(version.value),
+            *(format_score(version.test.get(metric)) for metric in metrics),
+            version.because,
         )
-        for version in history.versions
-    ]
-    versions = ResponsiveTable(columns, rows)
-    tenure_columns = (
+
+    return ResponsiveTable(
+        columns,
+        [TableRow(cells(version), BEST_STYLE if CHAMPION in version.aliases else "") for version in history.versions],
+    )
+
+
+def _tenures_table(history: ChampionHistory) -> ResponsiveTable:
+    columns = (
         TableColumn("version", right=True),
         TableColumn("since"),
         TableColumn("until"),
         TableColumn("because", is_text=True),
     )
-    tenure_rows = [
-        TableRow(
-            (
-                f"{tenure.version}",
-                local_time(tenure.since),
-                "now" if tenure.until is None else local_time(tenure.until),
-                tenure.because,
-            ),
-            BEST_STYLE if tenure.until is None else "",
-        )
-        for tenure in history.tenures
-    ]
-    tenures = ResponsiveTable(tenure_columns, tenure_rows, "champions")
-    champions = tenures if history.tenures else Text("no version has been champion")
-    legend = [Text(tested_name_legend(metrics[0]), style="dim")] if metrics else []
-    problem = [Text(), Text(history.problem, style="yellow")] if history.problem else []
-    return Group(Text(history.model, style="bold"), versions, *legend, Text(), champions, *problem)
+
+    def cells(tenure: ChampionTenure) -> tuple[str, ...]:
+        until = "now" if tenure.until is None else local_time(tenure.until)
+        return f"{tenure.version}", local_time(tenure.since), until, tenure.because
+
+    rows = [TableRow(cells(tenure), BEST_STYLE if tenure.until is None else "") for tenure in history.tenures]
+    return ResponsiveTable(columns, rows, "champions")
 
 
 def render_rollback_result(result: RollbackResult) -> RenderableType:

@@ -137,19 +137,8 @@ class RayWorkers:
             self._report_progress(training)
             for task in [task for task in training if task.worker.loss or _is_ready(task.outcome)]:
                 training.remove(task)
-                try:
-                    outcome: PopulationOutcome = _result(task.outcome, task.worker)
-                except LOST as loss:
-                    times = lost.get(task.position, Losses()).times + 1
-                    self._handle_loss(task.worker, loss, times)
-                    lost[task.position] = Losses(times, task.reported)
-                    queue.put_back(task.position, task.population)
-                    continue
-                except RayTaskError as error:
-                    cause = _cause(error)
-                    if not isinstance(cause, ProgramCacheError):
-                        raise cause from None
-                    self._train_without_cache(task.worker, cause)
+                outcome = self._outcome(task, lost)
+                if outcome is None:
                     queue.put_back(task.position, task.population)
                     continue
                 lost.pop(task.position, None)
@@ -160,6 +149,28 @@ class RayWorkers:
             for worker in [worker for worker in self._workers if worker not in busy]:  # it would be given a population
                 if worker.loss:
                     self._handle_loss(worker, worker.loss, 0)
+
+    def _outcome(self, task: RayTask, lost: dict[int, Losses]) -> PopulationOutcome | None:
+        """The outcome of a population that is no longer in training; None where it is to be trained again.
+
+        Args:
+            task: The population.
+            lost: How many workers were lost over each population, by its position; counted up.
+        """
+        try:
+            outcome: PopulationOutcome = _result(task.outcome, task.worker)
+        except LOST as loss:
+            times = lost.get(task.position, Losses()).times + 1
+            self._handle_loss(task.worker, loss, times)
+            lost[task.position] = Losses(times, task.reported)
+            return None
+        except RayTaskError as error:
+            cause = _cause(error)
+            if not isinstance(cause, ProgramCacheError):
+                raise cause from None
+            self._train_without_cache(task.worker, cause)
+            return None
+        return outcome
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Have a worker write lanes that were trained on all rows as one model; its files land here."""
