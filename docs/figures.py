@@ -4,19 +4,21 @@
 
 The sweeps `ensemble` and `branched` and the comparison `compare` of the store are read, the newest of each name; scikit-learn's
 forests are fitted here, on the split of `branched`. The lines between `<!-- figures: … -->` and `<!-- end -->` in README.md are
-replaced; with `--check` nothing is written, and the exit status is 1 where they differ. Seconds and ratios are those of the
-scripts in `benchmarks/`.
+replaced, and `docs/comparison.png`, the contestants of the comparison, is drawn. With `--check` nothing is written, and the
+exit status is 1 where the lines differ. Seconds and ratios are those of the scripts in `benchmarks/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image  # comes with matplotlib
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import r2_score
 
@@ -24,6 +26,7 @@ from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.reporting.comparison.page import comparison_pictures
 from branchsweep.tracking.mlflow.comparison import open_comparison
 from branchsweep.tracking.open import open_recorded_sweep
 from branchsweep.types import Floats
@@ -89,6 +92,14 @@ def answer(result: ComparisonResult) -> str:
     return textwrap.fill(" ".join(result.conclusions), 128, initial_indent="> ", subsequent_indent="> ", break_long_words=False)
 
 
+def draw_contestants(result: ComparisonResult, file: Path) -> None:
+    """The figure of a comparison's contestants, on white: its letters are dark, and a page may be."""
+    drawn = comparison_pictures(result)["contestants"]
+    assert drawn is not None, "every comparison has contestants"
+    figure = Image.open(io.BytesIO(drawn.png)).convert("RGBA")
+    Image.alpha_composite(Image.new("RGBA", figure.size, "white"), figure).convert("RGB").save(file, optimize=True)
+
+
 def replaced(text: str, blocks: Mapping[str, str]) -> str:
     """The text with the lines between the marks of each block in place of what stands there.
 
@@ -135,6 +146,7 @@ def main() -> None:
     if arguments.check:
         sys.exit(made != text)
     readme.write_text(made, encoding="utf-8")
+    draw_contestants(comparison, ROOT / "docs" / "comparison.png")
 
 
 if __name__ == "__main__":

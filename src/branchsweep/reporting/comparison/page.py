@@ -89,12 +89,12 @@ def _captions(result: ComparisonResult) -> dict[str, str]:
     return {
         "contestants": (
             f"The mean {metric} of each contestant over the halves (small points; right is better), with the {level} interval "
-            f"of its difference to {result.reference} (dashed line). Blue gains, red loses, filled grey is equal within the "
+            f"of its difference to {result.reference} (dashed line). Blue gains, orange loses, filled grey is equal within the "
             "margin, hollow is undecided."
         ),
         "transfer": (
             f"{metric} of {shared}, one network for all heads, minus {metric} of {single}, one network per head, with the "
-            f"{level} interval. Blue gains, red loses, filled grey is equal within the margin, hollow is undecided."
+            f"{level} interval. Blue gains, orange loses, filled grey is equal within the margin, hollow is undecided."
         ),
         "sharing": (
             f"One recipe whose heads have {result.sharing_layers} hidden layers each: {metric} by the number of layers that "
