@@ -301,7 +301,8 @@ def test_message_without_a_free_worker_says_how_many_processors_are_used(
     assert numbers(caught.value.message) == [1, 2, 2], "seconds, processors of the cluster, those used"
 
 
-def test_requirements_that_no_node_satisfies_are_an_error_at_once(nodes: RayCluster) -> None:
+def test_requirements_that_no_node_satisfies_are_an_error_at_once(cluster_workers: ClusterWorkers) -> None:
+    nodes = cluster_workers.nodes
     excessive = nodes.workers_config.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
     with pytest.raises(BackendError) as caught:
         RayWorkers(tiny_rows(), excessive).__enter__()
@@ -310,8 +311,9 @@ def test_requirements_that_no_node_satisfies_are_an_error_at_once(nodes: RayClus
     assert count_places(nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
-def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: RayCluster) -> None:
+def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(cluster_workers: ClusterWorkers) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
+    nodes = cluster_workers.nodes
     half_gpu = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
     with nodes.extra_node_with_gpu():
         assert count_places(half_gpu) == 1
