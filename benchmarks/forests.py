@@ -1,13 +1,14 @@
 """A shipped experiment against scikit-learn's random forests, over several divisions of the power-plant table.
 
     python -m benchmarks.forests [--experiment branched] [--seeds 2,3,4,5,6,7,8,9,10,11] [--tracking-uri URI] [--data PATH]
-                                 [--quick] [--json]
+                                 [--estimators-alone] [--quick] [--json]
 
-For each seed of the test rows the whole experiment runs, with all choices on the training rows. Its model
-and two random forests of 300 trees, one per head and one joint, are scored on the same test rows. Reported are R² by head,
-the paired differences with their standard errors, and the share of test rows whose actual values lie inside the model's 90 %
-prediction intervals (`joint`: those of all heads at once), with standard errors. With `--tracking-uri` sweeps that the store
-has finished are not repeated.
+For each seed of the test rows the whole experiment runs, with all choices on the training rows. Its model and estimators are
+scored on the same test rows: nearest neighbors with a learned metric, and two random forests of 300 trees, one per head and one
+joint. Reported are R² by head, paired differences with their standard errors, and the share of test rows whose actual values
+lie inside the model's 90 % prediction intervals (`joint`: those of all heads at once), with standard errors. With
+`--tracking-uri` sweeps that the store has finished are not repeated. With `--estimators-alone` no experiment runs, and the
+differences are those of the nearest neighbors to the forests.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from benchmarks import _measure
 from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.models.baselines import ALL_HEADS, fit, make_estimators
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.trial import Params
 from branchsweep.types import Floats
 from branchsweep.workflows.launch import launch_sweep
 from branchsweep.workflows.session import Session, load_rows
@@ -38,8 +42,11 @@ SEEDS = range(2, 12)
 QUICK = ("search.trials=8", "fit.epochs=5", "confirmation.trials=1", "promotion.ensemble=null")
 
 
-def forest_scores(experiment: Experiment, data: Path | None) -> dict[str, list[float]]:
-    """R² by head of a forest per head, and of one for all heads."""
+NEIGHBORS: Params = {"n_neighbors": 15, "weights": "distance", "metric": "learned"}
+
+
+def estimator_scores(experiment: Experiment, data: Path | None) -> dict[str, list[float]]:
+    """R² by head of nearest neighbors and a forest for each head, and of a forest for all heads."""
     dataset, split = load_rows(experiment, Session(data=data))
     x, y, test_x, test_y = dataset.x[split.train], dataset.y[split.train], dataset.x[split.test], dataset.y[split.test]
 
@@ -49,7 +56,9 @@ def forest_scores(experiment: Experiment, data: Path | None) -> dict[str, list[f
 
     each = [float(r2_score(test_y[:, head], predicted(y[:, head]))) for head in range(y.shape[1])]
     joint = [float(score) for score in r2_score(test_y, predicted(y), multioutput="raw_values")]
-    return {"random_forest": each, "joint_random_forest": joint}
+    made = make_estimators("k_nearest_neighbors", kinds_by_head(experiment), params={ALL_HEADS: NEIGHBORS})
+    near = [float(score) for score in r2_score(test_y, fit(made, x, y).predict(test_x), multioutput="raw_values")]
+    return {"nearest_neighbors": near, "random_forest": each, "joint_random_forest": joint}
 
 
 def paired(values: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> dict[str, list[float | None]]:
@@ -74,6 +83,9 @@ def main() -> None:
     parser.add_argument("--experiment", default="branched", help="of those in experiments/")
     parser.add_argument("--seeds", help="of the test rows, with commas: 2 to 11, or 2 and 3 with --quick")
     parser.add_argument("--tracking-uri", type=Address, help="the store of the sweeps; a temporary one if absent")
+    parser.add_argument(
+        "--estimators-alone", action="store_true", help="run no experiment, compare nearest neighbors with forests"
+    )
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else [*SEEDS][: 2 if options.quick else None]
     scores: dict[str, list[list[float]]] = {}
@@ -83,21 +95,23 @@ def main() -> None:
         for seed in seeds:
             overrides = [f"test.seed={seed}", *(QUICK if options.quick else ())]
             experiment = load_experiment(_measure.EXPERIMENTS / f"{options.experiment}.yaml", overrides)
-            summary = launch_sweep(experiment, Session(data=options.data, tracking_uri=store))
-            if summary.test_scores is None:
-                raise SystemExit(f"seed {seed}: the refit diverged")
-            found = {"model": list(summary.test_scores.values()), **forest_scores(experiment, options.data)}
+            found = estimator_scores(experiment, options.data)
+            if not options.estimators_alone:
+                summary = launch_sweep(experiment, Session(data=options.data, tracking_uri=store))
+                if summary.test_scores is None:
+                    raise SystemExit(f"seed {seed}: the refit diverged")
+                found = {"model": list(summary.test_scores.values()), **found}
+                if summary.intervals and summary.intervals.joint:
+                    for name, inside in {**summary.intervals.heads, "joint": summary.intervals.joint}.items():
+                        coverage.setdefault(name, []).append(round(inside.share, 6))
             for name, by_head in found.items():
                 scores.setdefault(name, []).append([round(score, 6) for score in by_head])
-            if summary.intervals and summary.intervals.joint:
-                for name, inside in {**summary.intervals.heads, "joint": summary.intervals.joint}.items():
-                    coverage.setdefault(name, []).append(round(inside.share, 6))
             _measure.note(f"seed {seed}: {found}")
-    model = scores["model"]
+    first, *others = scores
     measurements = {
         "seeds": seeds,
         "test_r2": scores,
-        "model_minus": {name: paired(model, others) for name, others in scores.items() if name != "model"},
+        f"{first}_minus": {name: paired(scores[first], scores[name]) for name in others},
         "coverage": coverage,
         "mean_coverage": {name: mean_and_error(shares) for name, shares in coverage.items()},
     }
