@@ -33,7 +33,7 @@ from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import initial_state, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, program_stages, schedule_layers
 from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State
-from branchsweep.training.program.shapes import CHUNK
+from branchsweep.training.program.shapes import EPOCHS
 from branchsweep.training.worker_process import use_exact_arithmetic
 
 BASE = 64
@@ -124,7 +124,7 @@ def space(table: Path | None) -> list[Network]:
     return found
 
 
-def export(folder: Path, table: Path | None, sizes: Sequence[int], epochs: int = CHUNK) -> dict[str, Any]:
+def export(folder: Path, table: Path | None, sizes: Sequence[int], epochs: int = EPOCHS) -> dict[str, Any]:
     """Write everything that `gpu_program.py` needs, and return what was written.
 
     Args:

@@ -7,7 +7,7 @@ depend on the lanes that train with it; an exported model predicts what the lane
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -1332,8 +1332,21 @@ def test_the_memory_that_is_saved_with_a_large_table_changes_nothing_to_the_last
     assert len(trainer._streams) == 1, "those of other populations are forgotten"
 
 
+LARGE = (1 << 20, 64)
+"""Rows and columns of a table of 256 MB."""
+
+
 @pytest.mark.parametrize(
-    ("in_use", "table_bytes", "room"), [(1, 1 << 20, 16), (1, 1 << 28, 1), (3, 1 << 28, 4), (9, 1 << 28, 16)]
+    ("table", "in_use", "validation", "expected"),
+    [
+        ((1000, 20), 1, 0, (16, 10, 10, 10)),
+        (LARGE, 1, 0, (1, 10486, 1311, 2)),
+        (LARGE, 3, 131_100, (4, 10486, 1311, 2)),
+        (LARGE, 9, 131_101, (16, 10486, 2622, 2)),
+        (LARGE, 16, 1 << 20, (16, 10486, 10486, 2)),
+    ],
 )
-def test_arrays_have_room_for_all_streams_unless_the_table_is_large(in_use: int, table_bytes: int, room: int) -> None:
-    assert shapes.room_for_streams(in_use, table_bytes) == room
+def test_arrays_have_room_for_all_that_a_trial_may_need_unless_the_table_is_large(
+    table: tuple[int, int], in_use: int, validation: int, expected: tuple[int, int, int, int]
+) -> None:
+    assert astuple(shapes.array_shapes(table, 100, in_use, validation)) == expected

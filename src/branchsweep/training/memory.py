@@ -15,7 +15,7 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.training.cost_model import program_bytes
 from branchsweep.training.packing import MAX_STREAMS, program_limits, program_of
 from branchsweep.training.population import DROPOUT, MOVING_AVERAGE
-from branchsweep.training.program.shapes import CHUNK, room_for_streams
+from branchsweep.training.program.shapes import array_shapes
 
 WORKER_BYTES = 1200 << 20
 """What a worker takes whatever the table is: TensorFlow, and some compiled programs."""
@@ -63,11 +63,13 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     columns = program.inputs + heads * (1 if rows.count_alike else 2)
     encoded = 4 * count * columns
     streams = min(MAX_STREAMS, max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds))
-    room = room_for_streams(streams, encoded)
-    arrays = _COPIES * room * (encoded + 4 * count * CHUNK) + 4 * count * room
+    validation = max((len(part) for _, part in rows.folds), default=0)
+    shapes = array_shapes((count, columns), program.batch_size, streams, validation)
+    validated = shapes.validation_batches * program.batch_size
+    arrays = _COPIES * shapes.streams * (encoded + 4 * count * shapes.epochs) + 4 * validated * shapes.streams
     numbers = 2 + (MOVING_AVERAGE in program.options) + (DROPOUT in program.options)  # of a lane's step: see `Epochs`
-    steps = numbers * _COPIES * 4 * CHUNK * program.lanes * (count // program.batch_size)
-    predictions = _PREDICTION_COPIES * 4 * count * heads * program.output_units * program.lanes
+    steps = numbers * _COPIES * 4 * shapes.epochs * program.lanes * shapes.batches
+    predictions = _PREDICTION_COPIES * 4 * validated * heads * program.output_units * program.lanes
     network = _PROGRAM_COPIES * program_bytes(program)
     return MemoryNeed(own + streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network, own)
 

@@ -35,7 +35,7 @@ from branchsweep.training.program.batches import (
 from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
-from branchsweep.training.program.shapes import CHUNK, room_for_streams
+from branchsweep.training.program.shapes import ArrayShapes, array_shapes
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 
@@ -65,7 +65,7 @@ class PopulationTrainer:
     rows: TrainingRows
     progress: Progress = lambda lane_epochs: None
     device: Device = CPU
-    _ready: set[tuple[Program, int]] = field(default_factory=set)
+    _ready: set[tuple[Program, ArrayShapes]] = field(default_factory=set)
     _streams: dict[tuple[tuple[str, ...], tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
     _network: LoadedNetwork | None = None
     _estimators: LoadedEstimators | None = None
@@ -176,7 +176,7 @@ class PopulationTrainer:
 
         So the wall time of training does not contain compilation.
         """
-        shape = (population.program, self._room(population))
+        shape = (population.program, self._shapes(population))
         if shape in self._ready:
             return 0.0
         began = time.perf_counter()
@@ -196,12 +196,13 @@ class PopulationTrainer:
         _give_back_memory()
         return time.perf_counter() - began
 
-    def _room(self, population: Population) -> int:
-        """The streams that the arrays of the population's program have room for, on which its shape depends."""
+    def _shapes(self, population: Population) -> ArrayShapes:
+        """The sizes of the arrays of the population's program, which is compiled for each anew."""
         program = population.program
         columns = program.inputs + len(program.losses) * (2 if program.weighted else 1)
-        table_bytes = 4 * columns * max(self.rows.room, len(self.rows.x))
-        return room_for_streams(len(set(stream_keys(population))), table_bytes)
+        table = max(self.rows.room, len(self.rows.x)), columns
+        validation = max(len(self.rows.fold_rows(fold)[1]) for fold in set(population.folds))
+        return array_shapes(table, program.batch_size, len(set(stream_keys(population))), validation)
 
     def _prepared(self, population: Population) -> tuple[BatchFeed, LayerSchedule]:
         schedule = schedule_layers(population.program, [recipe.architecture for recipe in population.recipes])
@@ -234,7 +235,7 @@ class PopulationTrainer:
         last, lanes, epoch = max(population.stops), len(population.lanes), population.start
         trained, going = lanes * epoch, lanes
         while epoch < last and going > lanes * REPACK_SHARE:
-            count = min(CHUNK, last - epoch)
+            count = min(feed.shapes.epochs, last - epoch)
             state, curve = train(state, plan, rows, feed.epochs(epoch, count))
             curves.append(curve.numpy()[:count])
             epoch += count

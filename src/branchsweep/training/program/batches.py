@@ -27,7 +27,8 @@ from branchsweep.training.population import DROPOUT, MOVING_AVERAGE, TARGET_NOIS
 from branchsweep.training.program.dropout import step_keys
 from branchsweep.training.program.optimizer_step import BETA_1
 from branchsweep.training.program.program_arrays import Epochs, Rows
-from branchsweep.training.program.shapes import CHUNK, room_for_streams
+from branchsweep.training.program.shapes import array_shapes
+from branchsweep.training.program.tensor_operations import sharing_tensor, zeros_to_share
 from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
@@ -99,8 +100,8 @@ class BatchFeed:
     def __init__(self, population: Population, streams: list[Stream], stream_of_lane: list[int]) -> None:
         self._population, self._size = population, population.program.batch_size
         self.streams, self.stream_of_lane = streams, stream_of_lane
-        self.batches = -(-len(streams[0].table) // self._size)
-        self.room = room_for_streams(len(streams), streams[0].table.nbytes)
+        most = max(len(stream.validation) for stream in streams)
+        self.shapes = array_shapes(streams[0].table.shape, self._size, len(streams), most)
         self.validates = np.array([len(streams[stream].validation) > 0 for stream in stream_of_lane])
         self.null_deviances = [streams[stream].null_deviance for stream in stream_of_lane]
 
@@ -120,19 +121,20 @@ class BatchFeed:
 
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
-        table = np.zeros((self.room, *self.streams[0].table.shape), np.float32)
-        validation = np.zeros((self.room, self.batches * self._size), np.int32)
-        validation_count = np.zeros((self.room, self.batches), np.int32)
-        train_count = np.zeros((self.room, self.batches), np.int32)
+        room, batches, validation_batches = self.shapes.streams, self.shapes.batches, self.shapes.validation_batches
+        table = zeros_to_share((room, *self.streams[0].table.shape), np.float32)
+        validation = np.zeros((room, validation_batches * self._size), np.int32)
+        validation_count = np.zeros((room, validation_batches), np.int32)
+        train_count = np.zeros((room, batches), np.int32)
         for r, stream in enumerate(self.streams):
             table[r] = stream.table
             validation[r, : len(stream.validation)] = stream.validation
-            validation_count[r] = self._counts(len(stream.validation))
-            train_count[r] = self._counts(len(stream.train))
+            validation_count[r] = self._counts(len(stream.validation), validation_batches)
+            train_count[r] = self._counts(len(stream.train), batches)
         return Rows(
-            table=tf.constant(table),
+            table=sharing_tensor(table),
             streams=tf.constant(len(self.streams)),
-            validation=tf.constant(validation.reshape(self.room, self.batches, self._size)),
+            validation=tf.constant(validation.reshape(room, validation_batches, self._size)),
             validation_count=tf.constant(validation_count),
             validation_steps=tf.constant(int((validation_count.max(0) > 0).sum())),
             train_count=tf.constant(train_count),
@@ -140,8 +142,9 @@ class BatchFeed:
         )
 
     def epochs(self, first: int, count: int) -> Epochs:
-        """The row orders and step sizes of `count` epochs, at most `CHUNK`, from epoch `first` (counted from 0) on."""
-        order = np.zeros((CHUNK, self.room, self.batches * self._size), np.int32)
+        """The row orders and step sizes of `count` epochs, at most E, from epoch `first` (counted from 0) on."""
+        room, batches = self.shapes.streams, self.shapes.batches
+        order = zeros_to_share((self.shapes.epochs, room, batches * self._size), np.int32)
         shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
         for r, stream in enumerate(self.streams):
             same_order = shuffled.setdefault((stream.fold, stream.seed), r)
@@ -155,7 +158,7 @@ class BatchFeed:
         options = self._population.program.options
         return Epochs(
             count=tf.constant(count),
-            order=tf.constant(order.reshape(CHUNK, self.room, self.batches, self._size)),
+            order=sharing_tensor(order.reshape(-1, room, batches, self._size)),
             step_size=tf.constant(step_size),
             decay=tf.constant(decay),
             average=tf.constant(self._averages(first, count)) if MOVING_AVERAGE in options else None,
@@ -167,8 +170,8 @@ class BatchFeed:
         return -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
 
     def _averages(self, first: int, count: int) -> Floats32:
-        """`(CHUNK, C, K)` the share of the moving average that stays: as in Keras, the first step's weights begin it."""
-        shares = np.zeros((CHUNK, self.batches, self._population.program.lanes), np.float32)
+        """`(E, C, K)` the share of the moving average that stays: as in Keras, the first step's weights begin it."""
+        shares = self._by_step(np.float32)
         for lane, recipe in enumerate(self._population.recipes):
             shares[:count, :, lane] = recipe.ema_momentum
         if first == 0:
@@ -176,8 +179,8 @@ class BatchFeed:
         return shares
 
     def _step_keys(self, first: int, count: int) -> NDArray[np.int32]:
-        """`(CHUNK, C, K)` what the draws of dropout and noise derive from (see `dropout.py`)."""
-        keys = np.zeros((CHUNK, self.batches, self._population.program.lanes), np.int32)
+        """`(E, C, K)` what the draws of dropout and noise derive from (see `dropout.py`)."""
+        keys = self._by_step(np.int32)
         for position, lane in enumerate(self._population.lanes):
             if lane.recipe.target_noise or any(lane.recipe.architecture.dropout_rates):
                 for epoch in range(count):
@@ -185,18 +188,21 @@ class BatchFeed:
                     keys[epoch, : len(drawn), position] = drawn
         return keys
 
-    def _counts(self, rows: int) -> NDArray[np.int32]:
-        """`(C,)` the number of rows in each batch, without padding."""
-        left = rows - self._size * np.arange(self.batches)
+    def _by_step(self, kind: type) -> NDArray[Any]:
+        """`(E, C, K)` zeros."""
+        return np.zeros((self.shapes.epochs, self.shapes.batches, self._population.program.lanes), kind)
+
+    def _counts(self, rows: int, batches: int) -> NDArray[np.int32]:
+        """`(batches,)` the number of rows in each batch, without padding."""
+        left = rows - self._size * np.arange(batches)
         return np.clip(left, 0, self._size).astype(np.int32)
 
     def _steps(self, first: int, count: int) -> tuple[Floats32, Floats32]:
-        """`(CHUNK, C, K)` each: the factor of the update, bias correction included, and the share that decays.
+        """`(E, C, K)` each: the factor of the update, bias correction included, and the share that decays.
 
         Computed in float32 as Keras does, lane by lane.
         """
-        program = self._population.program
-        step_size = np.zeros((CHUNK, self.batches, program.lanes), np.float32)
+        step_size = self._by_step(np.float32)
         decay = np.zeros_like(step_size)
         corrections: dict[tuple[int, float], Floats32] = {}  # folds may differ by a step, most lanes have one beta_2
         for lane, recipe in enumerate(self._population.recipes):

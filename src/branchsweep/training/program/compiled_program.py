@@ -16,7 +16,6 @@ from branchsweep.training.population import Program
 from branchsweep.training.program import program_cache
 from branchsweep.training.program.networks import Networks
 from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State, Tensor
-from branchsweep.training.program.shapes import CHUNK
 from branchsweep.training.program.tensor_operations import read_rows, repeat, with_ones, write_rows
 
 
@@ -78,7 +77,7 @@ def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor
 
 @lru_cache(maxsize=64)
 def compiled(program: Program) -> Any:
-    """The function `(state, plan, rows, epochs) -> (state, scores)` that trains up to CHUNK epochs; scores are (CHUNK, H*K).
+    """The function `(state, plan, rows, epochs) -> (state, scores)` that trains up to E epochs; scores are (E, H*K).
 
     It is compiled by XLA at its first call with arrays of new shapes, and then kept.
     """
@@ -111,7 +110,7 @@ def compiled(program: Program) -> Any:
             state = _keep(networks, state._replace(lanes=lanes), plan, rows, keep, now)
             return state, buffers, now, write_rows(curve, e, scores[None])
 
-        state, _, _, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([CHUNK, H * K]))
+        state, _, _, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([epochs.order.shape[0], H * K]))
         return state, curve
 
     def numbered(*arguments: Any) -> Any:

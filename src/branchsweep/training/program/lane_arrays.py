@@ -38,6 +38,7 @@ from branchsweep.training.population import (
 from branchsweep.training.program.batches import BatchFeed, Floats32, Stream
 from branchsweep.training.program.layer_schedule import LayerSchedule, layer_capacity, program_stages
 from branchsweep.training.program.program_arrays import Lanes, Layers, Parameter, Plan, State
+from branchsweep.training.program.tensor_operations import sharing_tensor, zeros_to_share
 from branchsweep.types import Floats, Weights
 
 NEVER = np.int32(2**30)
@@ -224,7 +225,9 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
     kinds = kinds_of(program.losses)
     own_columns = output_columns(kinds)
     states = [lane.state or _new_state(lane, program) for lane in population.lanes]
-    predictions = np.zeros((feed.batches * program.batch_size, program.output_units, heads, program.lanes), np.float32)
+    batches = feed.shapes.validation_batches
+    shape = (batches, program.output_units, heads, program.lanes, program.batch_size)
+    predictions = zeros_to_share(shape, np.float32)
     weights, first_moment, second_moment, kept, average = (_zeros(program) for _ in range(5))
     log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
     for lane, state in enumerate(states):
@@ -237,8 +240,9 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             (average, state.average),
         ):
             _write_weights(layers, sites, of_lane)
-        for head, (kind, columns) in enumerate(zip(kinds, own_columns, strict=True)):
-            predictions[: len(state.predictions), : kind.units, head, lane] = state.predictions[:, columns]
+        for head, columns in enumerate(own_columns):
+            for unit, outputs in enumerate(state.predictions[:, columns].T):
+                predictions[:, unit, head, lane] = _in_batches(outputs, batches, program.batch_size)
         if state.log_variances:
             log_variances[:, :, lane] = state.log_variances
 
@@ -262,8 +266,13 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             epoch=per_lane([state.epoch for state in states], 0, np.int32),
             going=tf.constant(np.arange(program.lanes) < len(states)),
         ),
-        predictions=tf.constant(predictions.reshape(feed.batches, program.batch_size, -1).transpose(0, 2, 1)),
+        predictions=sharing_tensor(predictions.reshape(batches, -1, program.batch_size)),
     )
+
+
+def _in_batches(values: Floats32, batches: int, size: int) -> Floats32:
+    """`(batches, size)` the values one after the other, and zeros behind them."""
+    return np.pad(values, (0, batches * size - len(values))).reshape(batches, size)
 
 
 def _tensors(layers: Sequence[Floats32]) -> Layers:
@@ -293,7 +302,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     program, fit = population.program, population.fit
     state, curve, keep_weights = results
     K, heads = program.lanes, len(program.losses)
-    predictions = state.predictions.numpy().reshape(feed.batches, program.output_units, heads, K, program.batch_size)
+    predictions = state.predictions.numpy().reshape(-1, program.output_units, heads, K, program.batch_size)
     lanes = Lanes(*(array.numpy() for array in state.lanes))
     patience = fit.early_stopping.patience if fit.early_stopping else NEVER
     ends = population.epochs if population.pauses else population.stops
@@ -348,7 +357,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
 
 
 def _of_heads(program: Program, predictions: Floats32) -> Floats32:
-    """A lane's raw outputs `(rows, outputs)` from `(C, U, H, B)`, without the units that a head lacks."""
+    """A lane's raw outputs `(rows, outputs)` from `(V, U, H, B)`, without the units that a head lacks."""
     by_row = predictions.transpose(0, 3, 2, 1).reshape(-1, len(program.losses), program.output_units)
     if program.output_units == 1:
         return by_row[:, :, 0]

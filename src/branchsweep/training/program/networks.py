@@ -375,7 +375,7 @@ class Networks:
     def validate(
         self, weights: Layers, plan: Plan, rows: Rows, buffers: tuple[Tensor, ...], predictions: Tensor
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The score `(H*K,)` of every output on the validation rows, the raw outputs `(C, U*H*K, B)`, and the buffers."""
+        """The score `(H*K,)` of every output on the validation rows, the raw outputs `(V, U*H*K, B)`, and the buffers."""
         X, T, M, A, D, G = buffers
 
         def chunk(

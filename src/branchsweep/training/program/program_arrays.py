@@ -6,6 +6,7 @@ Legend, with the shapes of the arrays (feature-major: units before rows, the fas
     U the most units of an output (1 for a number)
     W the wider of the program's two widths; a stage's layers have U' <= W units and read V <= W (see `stages`)
     R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
+    V batches of validation rows   E epochs of a call, at most (see `shapes.py`)
 
     A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
     D   (K + N, W, B)       slopes: the activation function's derivative at each unit
@@ -65,7 +66,7 @@ class State(NamedTuple):
     average: Layers  # the moving average of the weights; empty in programs without one
     kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
     lanes: Lanes
-    predictions: Tensor  # (C, U*H*K, B) the raw outputs of the kept weights on the validation rows
+    predictions: Tensor  # (V, U*H*K, B) the raw outputs of the kept weights on the validation rows
 
     @property
     def predicting(self) -> Layers:
@@ -135,22 +136,22 @@ class Rows(NamedTuple):
 
     table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream; (R, n, F + 2 H) with the weights of the targets
     streams: Tensor  # () streams in use
-    validation: Tensor  # (R, C, B) positions of validation rows
-    validation_count: Tensor  # (R, C) how many of a batch count
+    validation: Tensor  # (R, V, B) positions of validation rows
+    validation_count: Tensor  # (R, V) how many of a batch count
     validation_steps: Tensor  # ()
     train_count: Tensor  # (R, C)
     train_steps: Tensor  # ()
 
 
 class Epochs(NamedTuple):
-    """What changes from epoch to epoch, for up to CHUNK of them."""
+    """What changes from epoch to epoch, for up to E of them."""
 
     count: Tensor  # ()
-    order: Tensor  # (CHUNK, R, C, B) positions of training rows
-    step_size: Tensor  # (CHUNK, C, K) the update's factor, bias correction included
-    decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
-    average: Tensor | None  # (CHUNK, C, K) the share of the moving average that stays; None in programs without one
-    key: Tensor | None  # (CHUNK, C, K) what draws derive from; None in programs without dropout and noise
+    order: Tensor  # (E, R, C, B) positions of training rows
+    step_size: Tensor  # (E, C, K) the update's factor, bias correction included
+    decay: Tensor  # (E, C, K) the share of each weight that decays
+    average: Tensor | None  # (E, C, K) the share of the moving average that stays; None in programs without one
+    key: Tensor | None  # (E, C, K) what draws derive from; None in programs without dropout and noise
 
     def at(self, epoch: Tensor, step: Tensor) -> StepSettings:
         """The settings of one step of one epoch."""

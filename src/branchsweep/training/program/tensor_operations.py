@@ -7,9 +7,12 @@ the program's arrays. XLA updates a loop's buffer in place only if it can prove 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike, NDArray
 from tensorflow.compiler.tf2xla.python.xla import dynamic_update_slice  # what keras.ops.slice_update calls, without Keras
 
 from branchsweep.models.arrays import Array, ArrayOperations
@@ -43,6 +46,29 @@ class TensorOperations:
 
 TENSORS: ArrayOperations = TensorOperations()
 """TensorFlow's operations."""
+
+
+ALIGNMENT = 64
+"""The bytes of which a tensor's memory begins at a multiple."""
+
+
+def zeros_to_share(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+    """A new array of zeros whose memory a tensor can share (see `sharing_tensor`)."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + size].view(kind).reshape(shape)
+
+
+def sharing_tensor(array: NDArray[Any]) -> Tensor:
+    """The tensor of an array that is large and nobody else writes to: on a CPU it shares the array's memory.
+
+    `tf.constant` would copy it twice, and keep the memory of one copy for later tensors.
+
+    Args:
+        array: From `zeros_to_share`.
+    """
+    return tf.identity(tf.experimental.dlpack.from_dlpack(array.__dlpack__()))  # the identity copies it to a GPU
 
 
 def _start(index: Tensor, array: Tensor, unit: int = 0) -> Tensor:
