@@ -6,7 +6,8 @@
 A table of normal random numbers in single precision (csv: with four decimals), with two targets, is written into a temporary
 folder, unless it is there already (`--folder`). Then a fresh process reads it, divides its rows and trains one trial (a trunk
 of two layers and a layer for each head, 64 units each) on all folds. Memory is the greatest resident size of each process;
-pages that processes share, libraries mostly, count in each. Beside it stands what `training/memory.py` estimates.
+pages that processes share, libraries and rows, count in each. `together` is the greatest sum over all processes at one
+moment, in which such pages count once. Beside it stands what `training/memory.py` estimates.
 
 With `--trials 16` that many random trials of a space with widths from 16 to 64 are answered on a hold-out, too, from a cold
 start, compiling included, and side by side with Keras's `fit` on two of them.
@@ -24,7 +25,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,8 @@ def against_fit(table: Path, options: argparse.Namespace) -> dict[str, Any]:
         f"search.trials={options.trials}",
         f"search.batch={options.trials}",
     ]
-    return mixed_trials(_measure.setting("branched", None, overrides), options.trials, sample=2, sample_epochs=1)
+    setting, memory = _measure.setting("branched", None, overrides), Memory()
+    return {**mixed_trials(setting, options.trials, 2, 1, memory), **memory.peaks(options.workers)}
 
 
 def write(table: Path, rows: int, columns: int) -> None:
@@ -158,17 +160,10 @@ def measured(table: Path, options: argparse.Namespace) -> dict[str, Any]:
     rows = training_rows(dataset, split)
     prepared = time.perf_counter()
     need = training_need(rows, experiment)
-    peaks: dict[int, int] = {}
-    with LocalWorkers(rows, options.workers, cache_folder=cache_folder()) as workers:
-        over = threading.Event()
-        watching = threading.Thread(target=watch, args=(peaks, over))
-        watching.start()
-        try:
-            training = TrainingContext(workers, rows, NoProgress())
-            list(run_groups([TrialGroup([Trial(0, {})], range(options.folds))], experiment, training))
-        finally:
-            over.set()
-            watching.join()
+    memory = Memory()
+    with memory, LocalWorkers(rows, options.workers, cache_folder=cache_folder()) as workers:
+        training = TrainingContext(workers, rows, NoProgress())
+        list(run_groups([TrialGroup([Trial(0, {})], range(options.folds))], experiment, training))
     return {
         "table_mb": round((dataset.x.nbytes + dataset.y.nbytes) / 1e6),
         "read_seconds": round(read - began, 1),
@@ -176,26 +171,63 @@ def measured(table: Path, options: argparse.Namespace) -> dict[str, Any]:
         "train_seconds": round(time.perf_counter() - prepared, 1),
         "before_mb": before,
         "reading_peak_mb": reading_peak,
-        "parent_peak_mb": megabytes(os.getpid(), "VmHWM"),
-        "worker_peak_mb": sorted(peaks.values(), reverse=True)[: options.workers],
+        **memory.peaks(options.workers),
         "estimated_worker_mb": (need.worker + WORKER_BYTES) >> 20,
     }
 
 
-def watch(peaks: dict[int, int], over: threading.Event) -> None:
-    """Keep the greatest size of every process that this one has started."""
-    while not over.wait(POLL_SECONDS):
-        for task in Path(f"/proc/{os.getpid()}/task").iterdir():
-            with suppress(OSError):
-                for child in (task / "children").read_text(encoding="ascii").split():
-                    with suppress(OSError, StopIteration):
-                        peaks[int(child)] = megabytes(int(child), "VmHWM")
+class Memory:
+    """A context that watches the memory of this process and of those that it starts in it."""
+
+    def __init__(self) -> None:
+        self._greatest: dict[int, int] = {}
+        self._together = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._before: set[int] = set()
+
+    def __enter__(self) -> Self:
+        self._before = set(children())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def peaks(self, workers: int) -> dict[str, Any]:
+        """In MB: this process and its workers, each at its greatest, and the greatest sum, in which shared pages count once."""
+        return {
+            "parent_peak_mb": megabytes(os.getpid(), "VmHWM"),
+            "worker_peak_mb": sorted(self._greatest.values(), reverse=True)[:workers],
+            "together_peak_mb": self._together,
+        }
+
+    def _watch(self) -> None:
+        while not self._over.wait(POLL_SECONDS):
+            started = [process for process in children() if process not in self._before]
+            for process in started:
+                with suppress(OSError, StopIteration):
+                    self._greatest[process] = megabytes(process, "VmHWM")
+            with suppress(OSError, StopIteration):
+                self._together = max(
+                    self._together, sum(megabytes(process, "Pss", "smaps_rollup") for process in (os.getpid(), *started))
+                )
 
 
-def megabytes(process: int, kind: str) -> int:
-    """A process's resident size: `VmRSS` now, `VmHWM` at its greatest (Linux)."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(kind))
+def children() -> list[int]:
+    """The processes that this one has started (Linux)."""
+    found: list[int] = []
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(OSError):
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
+
+
+def megabytes(process: int, kind: str, file: str = "status") -> int:
+    """A process's size (Linux): `VmRSS` now, `VmHWM` at its greatest; `Pss` of smaps_rollup: shared pages by share."""
+    lines = Path(f"/proc/{process}/{file}").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(f"{kind}:"))
 
 
 if __name__ == "__main__":

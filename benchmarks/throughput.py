@@ -24,6 +24,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,9 @@ def space(options: argparse.Namespace) -> dict[str, Any]:
     return mixed_trials(_measure.setting("branched", options.data, overrides), trials, sample, sample_epochs)
 
 
-def mixed_trials(setting: _measure.Setting, trials: int, sample: int, sample_epochs: int) -> dict[str, Any]:
+def mixed_trials(
+    setting: _measure.Setting, trials: int, sample: int, sample_epochs: int, watch: AbstractContextManager[Any] | None = None
+) -> dict[str, Any]:
     """Random trials of a space: ours with everything counted, against `fit` on some of them.
 
     Args:
@@ -130,13 +133,15 @@ def mixed_trials(setting: _measure.Setting, trials: int, sample: int, sample_epo
         trials: How many ours answers.
         sample: How many `fit` trains.
         sample_epochs: For so many epochs after the first.
+        watch: A context around our training, as `large_tables.Memory`; None for none.
     """
     epochs = setting.experiment.fit.epochs
     asked = random_trials(setting.experiment, trials)
     recipes = [recipe_for(setting.experiment, trial.params) for trial in asked]
     with _peers.Pinned() as processes:  # idle while ours trains
         peak = sum(processes.run(_peers.matrix_product_peak, [()] * processes.count))
-        seconds, trainer = from_cold(setting, asked)
+        with watch or nullcontext():
+            seconds, trainer = from_cold(setting, asked)
         chosen = [recipes[number] for number in np.random.default_rng(setting.experiment.seed).permutation(trials)[:sample]]
         peers = extrapolated(_peers.Task(setting.experiment, setting.rows), chosen, sample_epochs, trials, processes)
     useful = sum(_measure.useful_operations(recipe, setting.rows, epochs) for recipe in recipes)

@@ -53,13 +53,13 @@ class LocalWorker:
     _silent: float = field(default=0.0, init=False)  # seconds since then
 
     @classmethod
-    def start(cls, index: int, setup: ProcessSetup, rows: TrainingRows | None) -> LocalWorker:
+    def start(cls, index: int, setup: ProcessSetup, rows: TrainingRows | Path | None) -> LocalWorker:
         """A worker with a new process, which imports TensorFlow at once.
 
         Args:
             index: Its number.
             setup: What its process is made of.
-            rows: The training rows; None if they are not known yet.
+            rows: The training rows, or the file that they are in (see `shared_rows.py`); None if they are not known yet.
         """
         counters = SPAWN.RawArray("d", 3)
         worker = cls(index, ProcessPoolExecutor(1, SPAWN, worker_process.initialize, (setup, counters)), counters)

@@ -38,6 +38,7 @@ from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
+from branchsweep.training.shared_rows import SharedRows
 from branchsweep.training.worker_process import ProcessSetup
 
 MAX_PROGRAMS = 16
@@ -94,7 +95,10 @@ class LocalWorkers:
         cache_folder: Path | None = None,
         cards: Sequence[Gpu] = (),
     ) -> None:
-        self._rows, self._count, self._callbacks, self._cache_folder, self._cards = rows, count, callbacks, cache_folder, cards
+        self._count, self._callbacks, self._cache_folder, self._cards = count, callbacks, cache_folder, cards
+        self._rows = SharedRows()
+        if rows is not None:
+            self._rows.replace(rows)
         self._workers: list[LocalWorker] = []
         self._repeated = 0.0  # lane-epochs that were reported, and are trained again as their worker was lost
         self._polled = 0.0
@@ -120,6 +124,7 @@ class LocalWorkers:
         for worker in self._workers:
             worker.executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
         self._workers.clear()
+        self._rows.close()
 
     def begin(self, rows: TrainingRows, count: int, callbacks: WorkerCallbacks) -> None:
         """Hand over the rows to workers that were started without any.
@@ -160,9 +165,9 @@ class LocalWorkers:
 
     def use_rows(self, rows: TrainingRows) -> None:
         """Train on other rows of the same columns from now on, in all workers and those that replace them."""
-        self._rows = rows
+        handed_over = self._rows.replace(rows)
         for worker in self._workers:
-            worker.submit(worker_process.use_rows, rows)  # a worker does what it is handed in this order
+            worker.submit(worker_process.use_rows, handed_over)  # a worker does what it is handed in this order
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops, those of lost workers again; yields (position, outcome) as they finish.
@@ -246,7 +251,8 @@ class LocalWorkers:
         """Worker `index` with a new process, which imports TensorFlow while the parent reads the table, if that is to come."""
         available = available_cores()
         core, card = available[index % len(available)], self._cards[index] if self._cards else None
-        return LocalWorker.start(index, ProcessSetup(self._cache_folder, core, card, kinds.extension_modules()), self._rows)
+        setup = ProcessSetup(self._cache_folder, core, card, kinds.extension_modules())
+        return LocalWorker.start(index, setup, self._rows.handed_over)
 
     def _replace(self, worker: LocalWorker) -> LocalWorker:
         """Let a new process take the place of a worker's."""

@@ -25,7 +25,7 @@ SMALL_BYTES = 256 << 20
 
 _PREDICTION_COPIES = 4  # of the kept weights and of the present ones, before and after a call of the program
 _PROGRAM_COPIES = 2  # of what `cost_model.program_bytes` counts: XLA's own are among them
-_COPIES = 2  # of an array: NumPy's, and TensorFlow's
+_COPIES = 2  # of an array that TensorFlow copies; tables and row orders are shared with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,13 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     validation = max((len(part) for _, part in rows.folds), default=0)
     shapes = array_shapes((count, columns), program.batch_size, streams, validation)
     validated = shapes.validation_batches * program.batch_size
-    arrays = _COPIES * shapes.streams * (encoded + 4 * count * shapes.epochs) + 4 * validated * shapes.streams
+    arrays = shapes.streams * (encoded + 4 * count * shapes.epochs + 4 * validated)
     numbers = 2 + (MOVING_AVERAGE in program.options) + (DROPOUT in program.options)  # of a lane's step: see `Epochs`
     steps = numbers * _COPIES * 4 * shapes.epochs * program.lanes * shapes.batches
     predictions = _PREDICTION_COPIES * 4 * validated * heads * program.output_units * program.lanes
     network = _PROGRAM_COPIES * program_bytes(program)
-    return MemoryNeed(own + streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network, own)
+    worker = streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network
+    return MemoryNeed(worker, 2 * own)  # the rows themselves, and the file of them that workers map (see `shared_rows.py`)
 
 
 def workers_that_fit(need: MemoryNeed, wanted: int, available: int | None, is_given: bool) -> int:

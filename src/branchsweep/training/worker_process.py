@@ -29,6 +29,7 @@ from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.program import program_cache
 from branchsweep.training.resources import CPU
+from branchsweep.training.shared_rows import read_rows
 from branchsweep.training.spawning import end_with_parent
 
 if TYPE_CHECKING:
@@ -191,9 +192,10 @@ def import_export() -> None:
         import branchsweep.models.export  # noqa: F401, PLC0415  # training needs none of it
 
 
-def use_rows(rows: TrainingRows) -> None:
-    """Train on these rows from now on."""
+def use_rows(handed_over: TrainingRows | Path) -> None:
+    """Train on these rows from now on; see `shared_rows.py`."""
     global _trainer  # noqa: PLW0603  # as above
+    rows = read_rows(handed_over)
     if _trainer is not None:
         _trainer.use_rows(rows)
     elif _make_trainer is not None and not isinstance(_make_trainer, BackendError):  # else `_started_trainer` says why

@@ -1,0 +1,74 @@
+"""Rows for the processes of this machine: small ones are handed over as they are, large ones in a file that is mapped."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from branchsweep.training import shared_rows
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.shared_rows import SharedRows, read_rows
+from branchsweep.training.trainer import PopulationTrainer
+from tiny_training import assert_same_outcome, tiny_populations, tiny_rows
+
+
+def test_rows_of_a_small_table_are_handed_over_themselves() -> None:
+    rows, shared = tiny_rows(), SharedRows()
+    assert shared.handed_over is None
+    assert shared.replace(rows) is rows is shared.handed_over is read_rows(rows)
+
+
+@pytest.fixture
+def file_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder for temporary files, where rows of any size are written."""
+    monkeypatch.setattr(shared_rows, "LARGE_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_rows_in_a_file_train_to_the_last_bit_as_in_memory_and_cannot_be_changed(file_of_rows: Path) -> None:
+    rows, population = tiny_rows(), tiny_populations()[0]
+    with closing(SharedRows()) as shared:
+        path = shared.replace(rows)
+        assert isinstance(path, Path)
+        assert path.is_relative_to(file_of_rows)
+        mapped = read_rows(path)
+        assert isinstance(mapped.x, np.memmap)
+        assert not mapped.x.flags.writeable
+        trained, expected = (PopulationTrainer(one).train_one(population, keep_weights=True) for one in (mapped, rows))
+        assert_same_outcome(trained, expected)
+
+
+def test_a_file_is_deleted_where_others_take_its_place_and_at_the_end(file_of_rows: Path) -> None:
+    rows = tiny_rows()
+    others = replace(rows, y=rows.y[::-1].copy())
+    with closing(SharedRows()) as shared:
+        first = read_rows(shared.replace(rows))
+        assert np.array_equal(read_rows(shared.replace(others)).y, others.y)
+        assert len([path for path in file_of_rows.rglob("*") if path.is_file()]) == 1
+        assert np.array_equal(first.y, rows.y)  # what is mapped stays
+    assert list(file_of_rows.iterdir()) == []
+
+
+def test_a_disk_without_room_is_done_without(file_of_rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(file_of_rows / "missing"))
+    rows = tiny_rows()
+    assert SharedRows().replace(rows) is rows
+
+
+@pytest.mark.slow
+def test_workers_train_on_rows_in_a_file_also_those_that_take_the_place_of_others(file_of_rows: Path) -> None:
+    population, rows = tiny_populations()[0], tiny_rows()
+    expected = PopulationTrainer(rows).train_one(population, keep_weights=True)
+    with LocalWorkers(rows, 1) as workers:
+        for _ in range(2):
+            ((_, outcome),) = workers.train(PopulationQueue([population]), keep_weights=True)
+            assert_same_outcome(outcome, expected)
+            workers._replace(workers._workers[0])
+    assert list(file_of_rows.iterdir()) == []
