@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 TABLES = {"slump", "edm", "flare1", "jura", "enb", "water-quality", "scpf", "oes97", "atp1d", "osales"}
 
 
+@pytest.mark.slow
 def test_every_benchmark_imports_what_it_needs() -> None:
     names = sorted(file.stem for file in FOLDER.glob("[a-z]*.py"))
     assert "widths" in names

@@ -44,7 +44,7 @@ def test_a_changed_experiment_is_planned_or_refused(folder: Path, path: Path) ->
         run_command(folder, "draw", str(file))
 
     strategy = changed_text(path.read_text(encoding="utf-8")) | changed_yaml(read_document(path).data)
-    try_examples(strategy, check, 25)
+    try_examples(strategy, check, 12)
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)

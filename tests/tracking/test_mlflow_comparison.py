@@ -63,6 +63,7 @@ class TestMlflowComparison(ComparisonTrackerContract):
         return open_comparison_tracker
 
 
+@pytest.mark.slow
 class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
     @pytest.fixture
     def opened(self, mlflow_server: str) -> OpenComparison:

@@ -79,6 +79,7 @@ class TestMlflow(TrackerContract, RegistryContract, AuditContract):
         return open_tracking
 
 
+@pytest.mark.slow  # `TestTrackingOnASharedServer` has what a server might change
 class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
     def opened(self, mlflow_server: str) -> OpenTracking:

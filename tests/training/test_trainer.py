@@ -450,7 +450,9 @@ COLUMNS_OF_ALL_KINDS = (
 )
 
 
-@pytest.mark.parametrize("scaling", ["standard", "piecewise_linear", "piecewise_linear_tree"])
+@pytest.mark.parametrize(
+    "scaling", ["standard", "piecewise_linear", pytest.param("piecewise_linear_tree", marks=pytest.mark.slow)]
+)
 def test_a_lane_over_columns_of_all_kinds_is_keras_fit_on_the_encoded_rows(scaling: str) -> None:
     rows, random = make_rows(), np.random.default_rng(2)
     gaps = np.where(random.random(ROWS) < 0.2, np.nan, rows.x[:, 0])
@@ -469,7 +471,7 @@ def make_partial_rows(heads: int = 2, weighted: bool = False) -> TrainingRows:
     return replace(rows, y=y, weights=random.choice([0.0, 0.5, 1.0, 3.0], y.shape) if weighted else None)
 
 
-@pytest.mark.parametrize("weighted", [False, True], ids=["masks", "weights"])
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.slow), True], ids=["masks", "weights"])
 @pytest.mark.parametrize(
     ("params", "experiment"),
     [
@@ -666,9 +668,13 @@ def test_gradient_norm_balances_every_layer_that_several_layers_read() -> None:
             },
             LAST_EPOCH,
             id="sgd with momentum",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
-            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE_HEADS, id="three heads, other losses"
+            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005},
+            THREE_HEADS,
+            id="three heads, other losses",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2},
@@ -702,7 +708,7 @@ def test_losses_are_balanced_over_the_known_targets(scheme: str) -> None:
         np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
 def test_a_lane_is_keras_fit_over_600_steps(optimizer: str) -> None:
     experiment = make_experiment({"PE": {}, "V": {}}, epochs=90, keep="last")
     params: Params = {"optimizer": optimizer, "momentum": 0.8 if optimizer == "sgd" else 0.0, "activation": "silu"}
@@ -994,7 +1000,7 @@ def test_a_tapered_lane_among_other_lanes_is_keras_fit(widths: Widths) -> None:
             np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, WIDE_BRANCHES])
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, pytest.param(WIDE_BRANCHES, marks=pytest.mark.slow)])
 def test_a_lane_does_not_depend_on_the_lanes_that_train_with_it_to_the_last_bit(widths: Widths) -> None:
     lanes = mixed_lanes(widths=widths)
     together = train(lanes)
@@ -1161,12 +1167,15 @@ def resumed(outcome: PopulationOutcome, lanes: list[Lane], experiment: Experimen
     [
         pytest.param({}, lambda curve: curve.mean(1), id="mean of the heads, the default"),
         pytest.param({"maximize": ["min_r2"]}, lambda curve: curve.min(1), id="lowest head"),
-        pytest.param({"maximize": ["r2/V"]}, lambda curve: curve[:, 1], id="one head"),
+        pytest.param({"maximize": ["r2/V"]}, lambda curve: curve[:, 1], id="one head", marks=pytest.mark.slow),
         pytest.param(
             {"maximize": ["weighted"], "weights": {"V": 4.0}}, lambda curve: curve @ [0.2, 0.8], id="weighted mean of the heads"
         ),
         pytest.param(
-            {"maximize": ["r2/PE", "r2/V"], "choose": "min_r2"}, lambda curve: curve.min(1), id="rule that chooses from a front"
+            {"maximize": ["r2/PE", "r2/V"], "choose": "min_r2"},
+            lambda curve: curve.min(1),
+            id="rule that chooses from a front",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -1192,9 +1201,24 @@ def test_a_lane_fails_when_a_head_fails_that_the_objective_does_not_rank_by() ->
         assert train([make_lane(diverging, experiment=experiment)], experiment).lanes[0].failed_at > 0
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize(("widths", "optimizer"), [(NARROW, "adam"), (WIDE_TRUNK, "sgd")])
-@pytest.mark.parametrize("balances", [False, True])
+@pytest.mark.parametrize(
+    ("widths", "optimizer", "keep", "balances"),
+    [
+        (NARROW, "adam", "best", True),
+        (WIDE_TRUNK, "sgd", "last", False),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (NARROW, "adam", "best", False),
+                (NARROW, "adam", "last", True),
+                (NARROW, "adam", "last", False),
+                (WIDE_TRUNK, "sgd", "best", True),
+                (WIDE_TRUNK, "sgd", "best", False),
+                (WIDE_TRUNK, "sgd", "last", True),
+            )
+        ),
+    ],
+)
 def test_a_lane_that_pauses_continues_as_if_it_had_not_to_the_last_bit(
     widths: Widths, optimizer: str, keep: str, balances: bool
 ) -> None:
