@@ -700,6 +700,7 @@ def test_an_old_name_of_a_key_is_read_with_a_notice_of_one_line(tmp_path: Path) 
     assert notice.startswith("note: three.yaml:9: ") and "search.known" in notice and "search.initial_trials" in notice
 
 
+@pytest.mark.slow
 def test_draw_writes_an_image_of_a_network(tmp_path: Path, graphviz_program: str) -> None:
     workspace = Workspace(tmp_path)
     out, err = workspace.run_alone("draw", str(ROOT / "experiments" / "toy_branched.yaml"), "-o", "toy.png")
