@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import NETWORK_METRICS
+from branchsweep.config.metric_names import MEASURED_NETWORK_METRICS
 from tiny_sweep import tiny_experiment
 
 HEADS = {
@@ -45,7 +45,7 @@ def test_every_metric_of_a_head_may_be_the_objective(metric: str) -> None:
     assert experiment({"maximize": ["mean_score", metric], "choose": metric}).objective.ranking_metric == metric
 
 
-@pytest.mark.parametrize("metric", NETWORK_METRICS)
+@pytest.mark.parametrize("metric", MEASURED_NETWORK_METRICS)
 def test_metrics_of_the_network_stand_beside_a_score_or_in_constraints(metric: str) -> None:
     assert experiment(["mean_score", metric]).objective.is_multi_objective
     assert experiment({"constraints": [f"{metric} <= 5000"]}).objective.parsed_constraints[0].at_most
@@ -53,9 +53,11 @@ def test_metrics_of_the_network_stand_beside_a_score_or_in_constraints(metric: s
     assert list(messages({"maximize": ["mean_score", metric], "choose": metric})) == ["objective.choose"]
 
 
-def test_latency_stands_in_constraints_alone() -> None:
-    assert experiment({"constraints": ["latency <= 0.01"]}).objective.constrains_latency
-    assert "multiplications" in messages(["mean_score", "latency"])["objective.maximize.1"]
+def test_latency_is_measured_of_every_trial_where_it_is_an_objective() -> None:
+    bounded, optimized = experiment({"constraints": ["latency <= 0.01"]}), experiment(["mean_score", "latency"])
+    assert (bounded.objective.constrains_latency, bounded.objective.optimizes_latency) == (True, False)
+    assert (optimized.objective.constrains_latency, optimized.objective.optimizes_latency) == (False, True)
+    assert optimized.can_ask_ahead is False  # it is measured while nothing trains
 
 
 @pytest.mark.parametrize(

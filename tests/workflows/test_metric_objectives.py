@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.tracking.memory import MemoryStore
 from branchsweep.tracking.registry_protocols import PromotionCause
@@ -110,3 +111,29 @@ def test_the_latency_of_confirmed_trials_is_measured_where_it_is_bounded(most: f
     summary = TinySweep(by("mean_r2", constraints=[f"latency <= {most}"])).run()
     assert all(trial.latency is not None and trial.latency > 0 for trial in summary.confirmed)
     assert (summary.finalist is not None, len(summary.unmet_constraints)) == (is_met, 0 if is_met else 1)
+
+
+def test_a_front_of_score_and_latency_measures_each_kind_of_network_once() -> None:
+    experiment = by("mean_r2", "latency", **PRUNED)
+    sweep = TinySweep(experiment)
+    summary = sweep.run()
+    results = sweep.tracker.recorded_results()
+    assert all(result.score.network["latency"] > 0 for result in results)  # of pruned trials, too
+    by_shape: dict[str, set[float]] = {}
+    for result in results:
+        architecture = recipe_for(sweep.experiment, result.params).architecture
+        by_shape.setdefault(repr(architecture), set()).add(result.score.network["latency"])
+    assert all(len(latencies) == 1 for latencies in by_shape.values())
+    assert len(summary.pareto_front) > 0 and all(member.others["latency"] > 0 for member in summary.pareto_front)
+    assert all(trial.latency is not None and not trial.others for trial in summary.confirmed)
+    assert SweepSummary.loads(summary.dumps()) == summary
+
+
+def test_a_resumed_sweep_keeps_its_latencies() -> None:
+    experiment = by("mean_r2", "latency", **PRUNED)
+    interrupted = TinySweep(experiment, interrupts_after=5)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.search()
+    before = {result.number: result.score.network["latency"] for result in interrupted.tracker.recorded_results()}
+    after = {result.number: result.score.network["latency"] for result in interrupted.again().search()}
+    assert len(after) > len(before) > 0 and all(after[number] == latency for number, latency in before.items())

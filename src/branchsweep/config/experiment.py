@@ -246,8 +246,9 @@ class Experiment(FileModel):
 
     @property
     def can_ask_ahead(self) -> bool:
-        """Whether the algorithm can suggest a round without the results of the last one."""
-        return (self.search.driver, self.algorithm) not in SEQUENTIAL_ALGORITHMS
+        """Whether a round can be suggested before the last one has ended: latency is measured while nothing trains."""
+        is_sequential = (self.search.driver, self.algorithm) in SEQUENTIAL_ALGORITHMS
+        return not is_sequential and not self.objective.optimizes_latency
 
     @property
     def pruning_schedule(self) -> Pruning:

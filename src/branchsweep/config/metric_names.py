@@ -30,7 +30,10 @@ LATENCY = "latency"
 """Seconds in which an exported model predicts 1,000 rows."""
 
 NETWORK_METRICS = (PARAMETERS, MULTIPLICATIONS, SIZE)
-"""What is known of a network before it is trained; of all of them less is better."""
+"""What follows from the hyperparameters of a network; of all of them less is better."""
+
+MEASURED_NETWORK_METRICS = (*NETWORK_METRICS, LATENCY)
+"""What may be measured of a network, whatever it predicts; of all of them less is better."""
 
 MIXED = "score"
 """Stands for the name of the metric where the heads' scores are different metrics."""
@@ -133,12 +136,12 @@ def _parsed(name: str) -> ObjectiveMetric:
         return ObjectiveMetric("", metric, head)
     if name == WEIGHTED:
         return ObjectiveMetric(WEIGHTED, "", "")
-    if name in (*NETWORK_METRICS, LATENCY):
+    if name in MEASURED_NETWORK_METRICS:
         return ObjectiveMetric("", name, "")
     for prefix in (MEAN_PREFIX, MIN_PREFIX):
         if not slash and name.startswith(prefix) and name != prefix:
             return ObjectiveMetric(prefix.rstrip("_"), name.removeprefix(prefix), "")
-    of_network = ", ".join((*NETWORK_METRICS, LATENCY))
+    of_network = ", ".join(MEASURED_NETWORK_METRICS)
     raise ValueError(f"got '{name}', expected METRIC/HEAD, mean_METRIC, min_METRIC, {WEIGHTED} or {of_network}")
 
 

@@ -11,12 +11,12 @@ from branchsweep.config.metric_names import (
     COVERAGE,
     LATENCY,
     MEAN_PREFIX,
+    MEASURED_NETWORK_METRICS,
     METRICS,
     METRICS_BESIDE,
     MIN_PREFIX,
     MIXED,
     MULTIPLICATIONS,
-    NETWORK_METRICS,
     PARAMETERS,
     SIZE,
     ObjectiveMetric,
@@ -111,8 +111,8 @@ def _metric_mistakes(
 def _network_metrics(path: KeyPath, several: bool) -> tuple[str, ...]:
     """The metrics of a network that may stand at a path of the objective."""
     if path[0] == "constraints":
-        return (*NETWORK_METRICS, LATENCY)
-    return NETWORK_METRICS if path[0] == "maximize" and several else ()
+        return MEASURED_NETWORK_METRICS
+    return MEASURED_NETWORK_METRICS if path[0] == "maximize" and several else ()
 
 
 def _network_problem(name: str, score: str) -> str:
@@ -122,8 +122,6 @@ def _network_problem(name: str, score: str) -> str:
         name: The metric.
         score: What may stand beside it.
     """
-    if name == LATENCY:
-        return f"got '{name}', which is measured of the best trials alone: expected multiplications, or constraints on {name}"
     return (
         f"got '{name}', by which alone the smallest network would be the best: name a score beside it in a list "
         f"([{score}, {name}]), or bound it in constraints ({name} <= NUMBER)"
@@ -154,7 +152,7 @@ def _constraint_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
             which = "least" if constraint.at_most else "most"
             yield path, f"got {constraint.factor:g}, but {constraint.metric} is at {which} {limit:g}: no trial meets this"
         if metric.metric == LATENCY and reference:
-            yield path, f"got '{reference}', expected a number: {LATENCY} is measured of the best trials alone"
+            yield path, f"got '{reference}', expected a number of seconds"
 
 
 def _target_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

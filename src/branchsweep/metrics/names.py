@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from branchsweep.config.metric_names import (
-    LATENCY,
     MEAN,
+    MEASURED_NETWORK_METRICS,
     METRICS,
     METRICS_BESIDE,
     MIXED,
-    NETWORK_METRICS,
     R2,
     common_metric,
     metric_of_head,
@@ -44,7 +43,7 @@ def higher_is_better(metric: str) -> bool:
     """Whether the larger of two values of this metric is the better one; true of every score."""
     if metric in METRICS:
         return METRICS[metric].higher_is_better
-    return metric not in {*NETWORK_METRICS, LATENCY}
+    return metric not in MEASURED_NETWORK_METRICS
 
 
 def is_standard_error(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from branchsweep.config.metric_names import MEAN, NETWORK_METRICS, R2, metric_of_head
+from branchsweep.config.metric_names import LATENCY, MEAN, NETWORK_METRICS, R2, metric_of_head
 from branchsweep.metrics.names import TEST, label
 from branchsweep.metrics.permutation_importance import Importance
 from branchsweep.metrics.selection_bias import SelectionBias
@@ -34,7 +34,9 @@ def format_score(score: float | None) -> str:
 
 
 def format_metric(name: str, value: float) -> str:
-    """A metric by its full name: counts and bytes of a network in full, others as scores are."""
+    """A metric by its full name: counts and bytes of a network in full, its latency in milliseconds, others as scores are."""
+    if name == LATENCY:
+        return format_milliseconds(value)
     return f"{value:,.0f}" if name in NETWORK_METRICS else format_score(value)
 
 

@@ -19,6 +19,7 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
 from branchsweep.workflows.callbacks import SearchEvents
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.latency import SearchLatencies
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.train_lanes import LaneBatch
 from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
@@ -110,6 +111,7 @@ class _Search:
         self._exhausted: StopReason | None = None
         self._events = SearchEvents(experiment, training.callbacks)
         self._queue = PopulationQueue()
+        self._latencies = SearchLatencies(experiment, training)
         self.rounds: deque[_Round] = deque()
         self.results: list[Result] = []
 
@@ -154,11 +156,16 @@ class _Search:
         recorded = self._tracker.recorded_results()
         check_recorded_params(self._experiment, recorded, sweep_label(self._experiment.name, self._tracker.run_id))
         self._recorded = {result.trial.number: result for result in recorded if result.trial.number < self._total}
+        self._latencies.add_recorded(self._recorded.values())
         self._asked = _trials_of_whole_rounds(self._recorded, self._rounds, self._total)
         in_order = [self._recorded[number] for number in sorted(self._recorded)]
         self._training.progress.on_search_begin(self._experiment, in_order)
         self._events.begin(in_order)
         self._report_changed_settings()
+        if self._experiment.objective.optimizes_latency:
+            self._training.progress.on_message(
+                "latency is measured on this machine, so another run may try other trials (docs/search.md#small-networks)"
+            )
         for number in range(self._asked):
             self._finished.add(self._recorded[number])
             self._tell(self._recorded[number])
@@ -176,7 +183,8 @@ class _Search:
         for result in recorded:
             self._finished.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
-        group = TrialGroup(missing, range(self._experiment.folds), recorded)
+        latencies = self._latencies.of(missing)
+        group = TrialGroup(missing, range(self._experiment.folds), recorded, latencies=latencies)
         batch = LaneBatch(self._queue, self._training.trainer.resources, progress.on_training_planned, turn)
         halving = SuccessiveHalving([group], self._experiment, self._training.rows, batch, self._why_stop_early)
         halving.start()
@@ -235,9 +243,9 @@ class _Search:
                 "see search.first_batch"
             )
         if experiment.pending_rounds < written.pending_rounds:
-            self._training.progress.on_message(
-                f"{experiment.algorithm} asks nothing ahead, for it needs the answers: see search.pending_rounds"
-            )
+            latency = experiment.objective.optimizes_latency
+            why = "latency is measured while nothing trains" if latency else f"{experiment.algorithm} needs the answers"
+            self._training.progress.on_message(f"nothing is asked ahead, for {why}: see search.pending_rounds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ def simulate_search(
             told = sum(len(earlier) for earlier in rounds[: turn - len(under_way)])
         asked += len(trials)
         batch = LaneBatch(queue, resources, lambda *_planned: None, turn)
-        halving = SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch)
+        group = TrialGroup(trials, range(experiment.folds), latencies={trial.number: 1.0 for trial in trials})
+        halving = SuccessiveHalving([group], experiment, rows, batch)
         halving.start()
         under_way.append(halving)
     while under_way:

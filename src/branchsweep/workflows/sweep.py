@@ -10,7 +10,7 @@ from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
-from branchsweep.config.metric_names import LATENCY, MEAN, NETWORK_METRICS, metric_of_head
+from branchsweep.config.metric_names import LATENCY, MEAN, MEASURED_NETWORK_METRICS, metric_of_head
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
@@ -267,7 +267,7 @@ def _confirmed(candidate: ReevaluatedTrial, others: Sequence[str]) -> ConfirmedT
         confirmed,
         candidate.parameters,
         latency,
-        {name: (before[name], after[name]) for name in after if name not in NETWORK_METRICS},
+        {name: (before[name], after[name]) for name in after if name not in MEASURED_NETWORK_METRICS},
     )
 
 

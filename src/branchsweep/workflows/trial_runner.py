@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.metric_names import LATENCY, ObjectiveMetric
 from branchsweep.config.sections.training import Phase
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.objectives import (
@@ -51,12 +51,14 @@ class TrialGroup:
         folds: Where each of them is scored. No two groups that are trained side by side share one.
         recorded: Trials that compete with them and have their scores already.
         recipe_of: What the parameters of a trial mean.
+        latencies: By the trial's number, where the objective names latency.
     """
 
     trials: Sequence[Trial]
     folds: Sequence[int]
     recorded: Sequence[Result] = ()
     recipe_of: Callable[[Experiment, Params], Recipe] = recipe_for
+    latencies: Mapping[int, float] = field(default_factory=dict)
 
     def lanes(self, trial: Trial, experiment: Experiment) -> list[Lane]:
         """The lanes of one of the trials."""
@@ -121,7 +123,7 @@ class SuccessiveHalving:
     def start(self) -> None:
         """Queues the lanes of all trials up to the first rung."""
         self._train_to_next_rung([
-            RunningTrial(trial, group.lanes(trial, self._experiment), index)
+            RunningTrial(trial, group.lanes(trial, self._experiment), index, group.latencies.get(trial.number))
             for index, group in enumerate(self._groups)
             for trial in group.trials
         ])  # fmt: skip
@@ -204,6 +206,7 @@ class RunningTrial:
         trial: The trial.
         lanes: Its lanes that have not ended: those that train on, in their states, and those that begin after a later rung.
         group: The index of the group in which it competes.
+        latency: Of its network, where it was measured.
         outcomes: The last outcome of each of its lanes, by (fold, seed).
         rungs: Its scores by head at the rungs that it has come to, in the experiment's order of heads.
         rung_metrics: What else the objective names, at these rungs.
@@ -214,6 +217,7 @@ class RunningTrial:
     trial: Trial
     lanes: Sequence[Lane]
     group: int = 0
+    latency: float | None = None
     outcomes: dict[tuple[int, int], LaneOutcome] = field(default_factory=dict)
     rungs: dict[int, tuple[float, ...]] = field(default_factory=dict)
     rung_metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
@@ -260,7 +264,10 @@ class RunningTrial:
             self.rungs[epoch] = tuple(measured.score for measured in score.heads.values())
             if names := [name for name in _others(experiment) if not ObjectiveMetric.parsed(name).is_of_network]:
                 self.rung_metrics[epoch] = measured_others(names, score)
-        network = self.recipe.network_metrics(experiment.table.inputs.values())
+        network = {
+            **self.recipe.network_metrics(experiment.table.inputs.values()),
+            **({} if self.latency is None else {LATENCY: self.latency}),
+        }
         self.score = replace(score, rungs=dict(self.rungs), rung_metrics=dict(self.rung_metrics), network=network)
         train_on = [replace(lane, state=outcome.state) for lane, outcome in outcomes if outcome and outcome.state]
         self.lanes = [*train_on, *begin_later] if score.is_complete else []

@@ -81,9 +81,9 @@ class Objective(ConfigModel):
         min_length=1,
         max_length=MAX_OBJECTIVES,
         description="mean_r2, min_r2, weighted, or METRIC/HEAD for any metric of a head (r2/PE, rmse/PE, accuracy/state); "
-        "several of them for a Pareto front, then also parameters, multiplications or size of the network. Metrics of which "
-        "less is better are minimized. Scores of other tasks than regression are called d2_log_loss (classes), d2_poisson "
-        "(count) and d2_pinball (quantile), the mean of unlike ones mean_score.",
+        "several of them for a Pareto front, then also parameters, multiplications, size or latency of the network. Metrics "
+        "of which less is better are minimized. Scores of other tasks than regression are called d2_log_loss (classes), "
+        "d2_poisson (count) and d2_pinball (quantile), the mean of unlike ones mean_score.",
     )
     weights: Mapping[Name, Annotated[float, Field(gt=0, le=MAX_WEIGHT)]] = Field(
         default_factory=dict, max_length=MAX_HEADS, description="The weights of the heads in `weighted`; 1 where none is given."
@@ -158,6 +158,11 @@ class Objective(ConfigModel):
         metric = ObjectiveMetric.parsed(self.ranking_metric)
         rule = metric_of_head(score_metrics[metric.head], metric.head) if metric.head else self.ranking_metric
         return Objective(maximize=[rule], weights=self.weights)
+
+    @property
+    def optimizes_latency(self) -> bool:
+        """Whether the latency of every trial's network is measured."""
+        return LATENCY in self.maximize
 
     @property
     def constrains_latency(self) -> bool:

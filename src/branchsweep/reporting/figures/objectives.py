@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from branchsweep.config.metric_names import NETWORK_METRICS
+from branchsweep.config.metric_names import LATENCY, NETWORK_METRICS
 from branchsweep.metrics.names import higher_is_better
 from branchsweep.metrics.objectives import measured_value
 from branchsweep.reporting.figures import plot_style
@@ -99,7 +99,7 @@ def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> Trial
         if result.trial.number == marked_number(report):
             mark_trial(panel, at[0], at[1])
     for axis, name, values in zip("xy", pair, points[complete].T, strict=True):
-        getattr(panel, f"set_{axis}label")(name)
+        getattr(panel, f"set_{axis}label")("latency (seconds for 1,000 rows)" if name == LATENCY else name)
         if name in NETWORK_METRICS:
             getattr(panel, f"set_{axis}scale")("log")
             marks = _log_ticks(values.tolist())

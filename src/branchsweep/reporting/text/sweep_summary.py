@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from branchsweep.config.metric_names import MEAN
+from branchsweep.config.metric_names import LATENCY, MEAN
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
@@ -34,7 +34,7 @@ from branchsweep.reporting.formatting import (
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
 from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
 from branchsweep.reporting.text.paired_tests import render_paired_tests
-from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
+from branchsweep.reporting.text.responsive_table import ESSENTIAL, ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.baseline_result import BaselineResult
 from branchsweep.workflows.records.ensemble_summary import EnsembleSummary
@@ -139,6 +139,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
     """
     bias = result.selection_bias
     has_latency = any(trial.latency is not None for trial in result.confirmed)
+    is_objective = any(LATENCY in member.others for member in result.pareto_front)
     others = list(dict.fromkeys(name for trial in result.confirmed for name in trial.others))
     title = Text(
         f"the best trials of the search, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold"
@@ -151,7 +152,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
         *([TableColumn("selection bias", right=True)] if bias.shift else []),
         *(TableColumn(name, right=True) for name in others),
         TableColumn("parameters", priority=1, right=True),
-        *([TableColumn("latency, 1,000 rows", priority=2, right=True)] if has_latency else []),
+        *([TableColumn("latency, 1,000 rows", priority=ESSENTIAL if is_objective else 2, right=True)] if has_latency else []),
     )
     rows = []
     for trial in result.confirmed:

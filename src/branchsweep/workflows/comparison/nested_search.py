@@ -17,6 +17,7 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.search.protocols import Driver
 from branchsweep.trial import Params, Result, Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.latency import SearchLatencies
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 MIN_ROUNDS = 3
@@ -144,17 +145,19 @@ def nested_search(experiment: Experiment, folds: Sequence[Sequence[int]], traini
     began = time.perf_counter()
     drivers = [open_driver(experiment.model_copy(update={"seed": experiment.seed + index})) for index in range(len(folds))]
     results: list[list[Result]] = [[] for _ in folds]
+    latencies = SearchLatencies(experiment, training)
+
+    def group(driver: Driver, found: Sequence[Result], search_folds: Sequence[int]) -> TrialGroup:
+        trials = _ask(driver, experiment, len(found))
+        return TrialGroup(trials, search_folds, latencies=latencies.of(trials))
 
     def time_is_over() -> str:
         seconds = experiment.search.seconds
         return f"{seconds:g} seconds are over" if seconds and time.perf_counter() - began > seconds else ""
 
     while not time_is_over():
-        groups = [
-            TrialGroup(_ask(driver, experiment, len(found)), search_folds)
-            for driver, found, search_folds in zip(drivers, results, folds, strict=True)
-        ]
-        if not any(group.trials for group in groups):
+        groups = [group(*search) for search in zip(drivers, results, folds, strict=True)]
+        if not any(asked.trials for asked in groups):
             break
         finished: list[dict[int, Result]] = [{} for _ in folds]
         for index, result in run_groups(groups, experiment, training, time_is_over):

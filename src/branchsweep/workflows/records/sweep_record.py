@@ -10,6 +10,7 @@ from pathlib import Path
 from branchsweep.config.builders import source_fact, source_file
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.metric_names import LATENCY
 from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
@@ -38,6 +39,8 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
             different = ", ".join(sorted(name for name in expected | found if expected.get(name) != found.get(name)))
             message = f"the sweep {sweep} has another space ({different} differ), so its trials cannot be used here"
             raise ConfigError(message, "search.warm_start")
+        if experiment.objective.optimizes_latency and any(LATENCY not in result.score.network for result in sweep.results):
+            raise ConfigError(f"the sweep {sweep} measured no latency, which the objective names", "search.warm_start")
     return [_with_network(result, experiment) for sweep in earlier for result in sweep.results]
 
 

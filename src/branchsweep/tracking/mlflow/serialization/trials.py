@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
-from branchsweep.config.metric_names import MEAN, METRICS, NETWORK_METRICS, metric_of_head
+from branchsweep.config.metric_names import MEAN, MEASURED_NETWORK_METRICS, METRICS, metric_of_head
 from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.names import CURVE, STANDARD_ERROR, score_names
 from branchsweep.tracking.mlflow.serialization.tags import LONGEST_TAG, from_tags, parse_tag, split_tag, tag_name
@@ -179,7 +179,7 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
         lanes=parse_tag(own, "lanes", int),
         rungs=parse_tag(own, "rungs", partial(from_json, Rungs), "{}"),
         rung_metrics=parse_tag(own, "rung_metrics", partial(from_json, RungMetrics), "{}"),
-        network={name: metrics[name] for name in NETWORK_METRICS if name in metrics},
+        network={name: metrics[name] for name in MEASURED_NETWORK_METRICS if name in metrics},
         lane_scores=parse_tag(own, LANE_SCORES_TAG, partial(from_json, LaneScores), "{}"),
         cause=parse_tag(own, "cause", EndCause) if "cause" in own else None,
         ended_at=parse_tag(own, "ended_at", int, "0"),
