@@ -9,27 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from branchsweep.api import (
-        ComparisonResult,
-        Model,
-        ModelHistory,
-        Sweep,
-        compare,
-        cross_validate,
-        history,
-        load_model,
-        load_sweep,
-        new_experiment,
-        rollback,
-        sweep,
-    )
+    from branchsweep.api.comparisons import ComparisonResult
+    from branchsweep.api.models import Model, ModelHistory, history, load_model, rollback
+    from branchsweep.api.new_experiments import new_experiment
+    from branchsweep.api.running import compare, cross_validate, sweep
+    from branchsweep.api.sweeps import Sweep, load_sweep
     from branchsweep.config.comparison import Comparison
     from branchsweep.config.experiment import Experiment
     from branchsweep.config.sections.columns import Column
     from branchsweep.config.sections.dimensions import Choice, Float, Int
     from branchsweep.config.sections.heads import Head
     from branchsweep.errors import UserError
-    from branchsweep.estimators import BranchedClassifier, BranchedRegressor
+    from branchsweep.estimators.classifier import BranchedClassifier
+    from branchsweep.estimators.regressor import BranchedRegressor
     from branchsweep.workflows.callbacks import Callback
     from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 
@@ -64,26 +56,39 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BranchedClassifier": "branchsweep.estimators",
-    "BranchedRegressor": "branchsweep.estimators",
-    "Callback": "branchsweep.workflows.callbacks",
-    "Choice": "branchsweep.config.sections.dimensions",
-    "Column": "branchsweep.config.sections.columns",
-    "Comparison": "branchsweep.config.comparison",
-    "CrossValidationResult": "branchsweep.workflows.records.cross_validation_result",
-    "Experiment": "branchsweep.config.experiment",
-    "Float": "branchsweep.config.sections.dimensions",
-    "Head": "branchsweep.config.sections.heads",
-    "Int": "branchsweep.config.sections.dimensions",
-    "UserError": "branchsweep.errors",
+    "BranchedClassifier": "estimators.classifier",
+    "BranchedRegressor": "estimators.regressor",
+    "Callback": "workflows.callbacks",
+    "Choice": "config.sections.dimensions",
+    "Column": "config.sections.columns",
+    "Comparison": "config.comparison",
+    "ComparisonResult": "api.comparisons",
+    "CrossValidationResult": "workflows.records.cross_validation_result",
+    "Experiment": "config.experiment",
+    "Float": "config.sections.dimensions",
+    "Head": "config.sections.heads",
+    "Int": "config.sections.dimensions",
+    "Model": "api.models",
+    "ModelHistory": "api.models",
+    "Sweep": "api.sweeps",
+    "UserError": "errors",
+    "compare": "api.running",
+    "cross_validate": "api.running",
+    "history": "api.models",
+    "load_model": "api.models",
+    "load_sweep": "api.sweeps",
+    "new_experiment": "api.new_experiments",
+    "rollback": "api.models",
+    "sweep": "api.running",
 }
+"""By public name, the module that it is imported from when it is first used."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module 'branchsweep' has no attribute '{name}'")
-    return getattr(import_module(_MODULES.get(name, "branchsweep.api")), name)
+    return getattr(import_module(f"branchsweep.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -621,6 +621,9 @@ def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:
     printed = dict(re.findall(r"^  (\w+) +(\d+)\b", out, re.MULTILINE))
     assert printed.items() >= {name: str(data[name]) for name in ("trials", "lanes", "populations", "programs")}.items()
     assert not (tmp_path / "mlflow.db").exists()
+    for address in ("foo:bar", "mlflow.db"):
+        message = workspace.error("run", "three.yaml", "--dry-run", "--tracking-uri", address)
+        assert message == workspace.error("run", "three.yaml", "--tracking-uri", address) and address in message
 
 
 def test_steps_are_shown_as_the_epochs_that_they_are(tmp_path: Path) -> None:

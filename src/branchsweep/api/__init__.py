@@ -11,26 +11,3 @@ Everything is recorded in MLflow, as by the command line: a sweep that was stopp
 
 `running.py` runs sweeps and comparisons, the other modules are what it returns. `notebook.py` is what Jupyter shows of them.
 """
-
-from __future__ import annotations
-
-from branchsweep.api.comparisons import ComparisonResult
-from branchsweep.api.models import Model, ModelHistory, history, load_model, rollback
-from branchsweep.api.new_experiments import new_experiment
-from branchsweep.api.running import compare, cross_validate, sweep
-from branchsweep.api.sweeps import Sweep, load_sweep
-
-__all__ = [
-    "ComparisonResult",
-    "Model",
-    "ModelHistory",
-    "Sweep",
-    "compare",
-    "cross_validate",
-    "history",
-    "load_model",
-    "load_sweep",
-    "new_experiment",
-    "rollback",
-    "sweep",
-]

@@ -237,7 +237,7 @@ class Experiment(FileModel):
     @property
     def first_batch(self) -> int:
         """Trials of the first round; as many as of the others for an algorithm that needs the results of the last round."""
-        return min(self.search.first_batch or self.batch, self.batch) if self.can_ask_ahead else self.batch
+        return self.batch if self._is_sequential else min(self.search.first_batch or self.batch, self.batch)
 
     @property
     def rounds(self) -> Rounds:
@@ -247,8 +247,12 @@ class Experiment(FileModel):
     @property
     def can_ask_ahead(self) -> bool:
         """Whether a round can be suggested before the last one has ended: latency is measured while nothing trains."""
-        is_sequential = (self.search.driver, self.algorithm) in SEQUENTIAL_ALGORITHMS
-        return not is_sequential and not self.objective.optimizes_latency
+        return not self._is_sequential and not self.objective.optimizes_latency
+
+    @property
+    def _is_sequential(self) -> bool:
+        """Whether the algorithm makes a round from the results of the last one."""
+        return (self.search.driver, self.algorithm) in SEQUENTIAL_ALGORITHMS
 
     @property
     def pruning_schedule(self) -> Pruning:

@@ -8,10 +8,3 @@
 They train in memory and leave no files: `branchsweep.sweep` records and registers what it does. `network_estimator.py` is what
 `regressor.py` and `classifier.py` have in common.
 """
-
-from __future__ import annotations
-
-from branchsweep.estimators.classifier import BranchedClassifier
-from branchsweep.estimators.regressor import BranchedRegressor
-
-__all__ = ["BranchedClassifier", "BranchedRegressor"]

@@ -82,7 +82,9 @@ def draw_network(
     """
     parameters = architecture.parameters(len(inputs) if width is None else width)
     if architecture.built:
-        return [f"{architecture.built.builder}, {parameters:,} parameters"]
+        return [
+            f"{architecture.built.builder}, {f'{parameters:,} parameters' if parameters else 'which fails for these values'}"
+        ]
     captions = [f"{architecture.activation}, {parameters:,} parameters", *_dropout(architecture)]
     if any(architecture.residual_layers):
         captions.append("layers as wide as the one before add what they read")

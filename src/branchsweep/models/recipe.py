@@ -80,17 +80,17 @@ class Recipe:
         return InputEncoder(tuple(columns), self.encoding).width
 
     def parameters(self, columns: Iterable[Column]) -> int:
-        """Weights and biases of the network over these columns."""
+        """Weights and biases of the network over these columns; 0 where a user's builder fails for these values."""
         return self.architecture.parameters(self.encoded_width(columns))
 
     def network_metrics(self, columns: Iterable[Column]) -> Mapping[str, float]:
         """What is known of the network over these columns before it is trained, by `NETWORK_METRICS`, in their order.
 
-        A network of the user's own has no multiplications that could be counted.
+        A network of the user's own has no multiplications that could be counted, and nothing where its builder fails.
         """
         width = self.encoded_width(columns)
         parameters = self.architecture.parameters(width)
-        counts = {PARAMETERS: parameters, SIZE: BYTES_OF_WEIGHT * parameters}
+        counts = {PARAMETERS: parameters, SIZE: BYTES_OF_WEIGHT * parameters} if parameters else {}
         if self.architecture.built is None:
             counts[MULTIPLICATIONS] = sum(layer.products for layer in self.architecture.layers(width))
         return {name: float(counts[name]) for name in NETWORK_METRICS if name in counts}

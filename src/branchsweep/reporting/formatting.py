@@ -222,8 +222,8 @@ def format_bytes(count: float) -> str:
 
 
 def format_parameters(count: float | None) -> str:
-    """A number of weights and biases; `-` for an estimator, which has none."""
-    return "-" if count is None else f"{count:,.0f}"
+    """A number of weights and biases; `-` for an estimator, which has none, and for a network that cannot be built."""
+    return f"{count:,.0f}" if count else "-"
 
 
 def status_counts(counts: Mapping[str, int]) -> str:

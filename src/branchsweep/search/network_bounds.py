@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import LATENCY, ObjectiveMetric
+from branchsweep.config.metric_names import LATENCY, NETWORK_METRICS, ObjectiveMetric
 from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import recipe_for
@@ -104,7 +104,7 @@ class NetworkBounds:
     def _metrics(self, params: Params) -> Mapping[str, float]:
         """Infinite where a builder fails for these values: no network is no small network."""
         metrics = recipe_for(self._experiment, params).network_metrics(self._experiment.table.inputs.values())
-        return {name: value or math.inf for name, value in metrics.items()}
+        return {name: metrics.get(name, math.inf) for name in NETWORK_METRICS}
 
     def _excess(self, params: Params) -> float:
         """By how much the worst violated constraint is exceeded, as a share of its bound; at most 0 where all are met."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def open_tracking(
     """
     uri = resolve_tracking_uri(tracking_uri)
     if is_of_package(uri):
-        yield open_package_tracking(record, uri, fresh)
+        yield replace(open_package_tracking(record, uri, fresh), is_in_mlflow=False)
         return
     from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
     from branchsweep.tracking.mlflow.tracker import MlflowTracker  # noqa: PLC0415

@@ -245,12 +245,14 @@ class Tracking:
         registry: Keeps registered models.
         test_audit: Counts the uses of the sweep's test rows.
         report_progress: Has the store record, at each heartbeat of the process, what a function returns then, as text.
+        is_in_mlflow: Whether commands read the store, as they read those of MLflow and none of other packages.
     """
 
     tracker: Tracker
     registry: Registry
     test_audit: TestAudit
     report_progress: Callable[[Callable[[], str]], None] = lambda _progress: None
+    is_in_mlflow: bool = True
 
 
 class SweepArchive(Protocol):

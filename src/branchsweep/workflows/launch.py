@@ -192,6 +192,7 @@ def _described(
 
 def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     """What a sweep would train, and how long it would take."""
+    store_folder(session.tracking_uri)  # refuses an address that the sweep would refuse, and writes nothing
     experiment = completed_by_table(experiment, session.data)
     baselines, outer_folds = baselines_of(experiment), 1
     if experiment.test.is_outer_cross_validation:

@@ -191,6 +191,7 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
             if trial.candidate.searched and trial.score.is_complete
         },
         explanation=outcome.explanation,
+        is_in_mlflow=sweep.tracking.is_in_mlflow,
     )
 
 

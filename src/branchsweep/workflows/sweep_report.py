@@ -137,6 +137,7 @@ class SweepReport:
             for these trials, and not recorded.
         unfinished: How far the sweep is, where it has not come to its end; None for a finished one.
         explanation: Which inputs the predictions for the test rows rest on; None where that is not known.
+        is_in_mlflow: Whether commands can read the sweep's record.
     """
 
     experiment: Experiment
@@ -150,6 +151,7 @@ class SweepReport:
     finalists: Mapping[int, Mapping[str, HeadPredictions]] = field(default_factory=dict)
     unfinished: UnfinishedSweep | None = None
     explanation: Explanation | None = None
+    is_in_mlflow: bool = True
 
     @property
     def evaluator(self) -> ObjectiveEvaluator:

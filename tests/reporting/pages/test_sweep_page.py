@@ -296,6 +296,15 @@ def test_links_lead_to_runs_the_version_and_comparisons_where_the_store_has_page
     assert {"http://h:1/#/trial", "http://h:1/#/sweep", "http://h:1/#/tiny/1", "http://h:1/#/other"} <= set(linked)
 
 
+def test_commands_that_read_a_store_are_left_out_where_the_tracker_is_of_another_package() -> None:
+    report, _, page = cached_sweep("two heads")
+    commands = ("branchsweep replay", "branchsweep predict", "branchsweep report")
+    assert all(command in page for command in commands)
+    elsewhere = report_page(replace(report, is_in_mlflow=False))
+    assert "branchsweep run" in elsewhere and not any(command in elsewhere for command in commands)
+    assert "MLflow" not in Page(elsewhere).text
+
+
 def test_a_network_whose_branch_depths_are_0_is_said_to_have_no_branches() -> None:
     space = {"dimensions": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1.0}}, "fixed": {"branch.depth": 0}}
     report, _ = finished_sweep(space=space, search={"driver": "random", "trials": 4})

@@ -27,6 +27,7 @@ from branchsweep.reporting.pages.leaderboard import (
     page_address,
 )
 from branchsweep.reporting.pages.model_rows import best_baseline_of_each_head, ensemble_members, finalist_and_baselines
+from branchsweep.reporting.pages.reproduction import interactive_command, reproduction_commands, reproduction_sentence
 from branchsweep.reporting.pages.sweep_sentences import (
     answer_sentence,
     data_sentence,
@@ -93,14 +94,15 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         leading=[leaderboard_row(report, result) for result in leading],
         leading_sentence=leading_sentence(report, leading),
         has_plotly=has_plotly,
-        interactive_command=f"branchsweep report {result.run_id[:12]} --interactive -o figures",
+        interactive_command=interactive_command(report),
         data_sentence=data_sentence(report),
         data_warnings=[] if synthetic_data_warning(report) else list(report.table.warnings),
         columns=_columns(report),
-        commands=_commands(report),
+        depends_on=reproduction_sentence(report),
+        commands=reproduction_commands(report),
         yaml=dump_yaml(experiment),
         versions="\n".join(f"{name.removeprefix('version_')} {value}" for name, value in sorted(report.environment.items())),
-        foot=f"Run {result.run_id} in MLflow. This file is self-contained: it loads nothing from elsewhere.",
+        foot=f"Run {result.run_id}{' in MLflow' * report.is_in_mlflow}.",
     )
 
 
@@ -194,18 +196,4 @@ def _links(report: SweepReport) -> list[tuple[str, str]]:
            if registered else {}),
         **{f"comparison {name}": page for name, page in links.comparisons.items()},
     }  # fmt: skip
-    return [(name, address) for name, page in pages.items() if (address := page_address(report, page))]
-
-
-def _commands(report: SweepReport) -> str:
-    result = report.summary
-    lines = ["branchsweep run experiment.yaml --fresh            # the whole sweep"]
-    if report.marked:
-        replay = f"branchsweep replay {result.run_id[:12]} --trial {report.marked.trial}"
-        lines.append(f"{replay}    # trains the {report.marked_name} again and compares")
-    if result.registered:
-        lines.append(
-            f"branchsweep predict models:/{result.registered.model}/{result.registered.version} TABLE.xlsx -o predictions.csv"
-        )
-    lines.append(f"branchsweep report {result.run_id[:12]} -o report.html   # this page")
-    return "\n".join(lines)
+        interactive_command=interactive_command(report),

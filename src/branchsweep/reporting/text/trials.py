@@ -14,6 +14,7 @@ from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import (
     format_param,
+    format_parameters,
     format_score,
     format_score_with_error,
     score_name_legend,
@@ -76,7 +77,10 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
         else:
             cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
         cells += [format_score(board.evaluator.ranked_by(score)) if score.is_complete else "-" for _ in objective]
-        cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
+        cells += [
+            f"{score.seconds:.1f}" if key == "seconds" else format_parameters(board.parameters[trial.number])
+            for key in sorted_by
+        ]
         cells.append(f"{score.epochs:.0f}")  # the mean over lanes, which early stopping may end apart
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""

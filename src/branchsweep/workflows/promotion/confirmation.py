@@ -126,4 +126,4 @@ def _reevaluated(
         np.divide(totals, lanes, out=predictions, where=lanes > 0)  # in the order of time, the first rows validate nothing
     network = candidate.recipe.network_metrics(experiment.table.inputs.values())
     score = replace(score, network=network)
-    return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, int(network[PARAMETERS]), ranked=ranked)
+    return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, int(network.get(PARAMETERS, 0)), ranked=ranked)

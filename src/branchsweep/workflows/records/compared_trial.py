@@ -58,7 +58,7 @@ def trial_facts(compared: ComparedTrial) -> dict[str, Value]:
         "reason": score.reason or None,
         "epochs": round(score.epochs, 1),
         "networks": score.lanes,
-        "parameters": recipe_for(compared.experiment, trial.params).parameters(inputs),
+        "parameters": recipe_for(compared.experiment, trial.params).parameters(inputs) or None,
         "seconds": round(score.seconds, 1),
         "table": f"{record.table.location}, {record.table.rows:,} rows ({record.table.digest[:12]})",
         "split": record.split_digest[:12],

@@ -26,13 +26,13 @@ class RankedTrialJson:
         trial: The trial with its score.
         objective: By which trials are ranked, the highest first; None for a trial that is not complete.
         eligible: Whether it meets the constraints.
-        counted: `parameters`, where weights and biases were counted.
+        counted: `parameters`, where weights and biases were counted; null where a builder fails.
     """
 
     trial: Inline[TrialJson]
     objective: float | None
     eligible: bool
-    counted: Inline[Mapping[str, int]]
+    counted: Inline[Mapping[str, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Leaderboard:
         evaluator: The objective with bounds from all trials of the sweep.
         shown: The trials, in order.
         run_ids: The trials' runs by trial number.
-        parameters: Weights and biases by trial number; empty if not counted.
+        parameters: Weights and biases by trial number, 0 where a builder fails; empty if not counted.
         matching: How many trials pass the filter, shown or not.
         recorded: How many trials the sweep has.
         status: Of the sweep, in small letters.
@@ -112,7 +112,7 @@ class Leaderboard:
                 trial=TrialJson.of(result, self.run_ids[result.trial.number], self.score_metrics),
                 objective=_ranked_by(self.evaluator, result),
                 eligible=self.evaluator.is_eligible(result),
-                counted={"parameters": self.parameters[result.trial.number]} if self.parameters else {},
+                counted={"parameters": self.parameters[result.trial.number] or None} if self.parameters else {},
             )
             for result in self.shown
         ]
@@ -193,7 +193,7 @@ def _sort_key(
     if sort == SECONDS:
         return False, False, score.seconds, number
     if sort == PARAMETERS:
-        return False, False, counted[number], number
+        return False, not counted[number], counted[number], number
     if sort == OBJECTIVE:
         value = -evaluator.rank(score) if score.is_complete else 0.0
         return not evaluator.is_eligible(result), not score.is_complete, value, number

@@ -35,7 +35,7 @@ class TrialDetailsJson:
     heads: Mapping[str, str]
     fixed: Params
     recipe: Recipe
-    parameters: int
+    parameters: int | None
     picture: Sequence[str]
     lane_scores: Mapping[str, Mapping[str, float]]
     rungs: Mapping[int, Sequence[float]]
@@ -57,7 +57,7 @@ class TrialDetails:
         fixed: The params that the space fixes.
         recipe: The recipe that was trained.
         picture: A drawing of the network as lines of text.
-        parameters: The number of its weights and biases.
+        parameters: The number of its weights and biases; None where a builder fails.
         lanes: By the lane's name, its scores by head; empty if they were not recorded.
         curves: Learning curves by head, as far as they were recorded.
         replay: The command that trains the trial again.
@@ -72,7 +72,7 @@ class TrialDetails:
     fixed: Params
     recipe: Recipe
     picture: Sequence[str]
-    parameters: int
+    parameters: int | None
     lanes: Mapping[str, Mapping[str, float]]
     curves: Mapping[str, Points]
     replay: str
@@ -138,7 +138,7 @@ def trial_details(
         fixed=experiment.space.fixed,
         recipe=recipe,
         picture=draw_network(recipe.architecture, list(inputs), columns, recipe.encoded_width(inputs.values())),
-        parameters=recipe.parameters(inputs.values()),
+        parameters=recipe.parameters(inputs.values()) or None,
         lanes=_lanes(result.score, experiment.phase_of(result.score).seeds),
         curves=trial.curves,
         replay=f"branchsweep replay {trial.run_id[:12]}{where}",
