@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import _measure
-from branchsweep import api
+from branchsweep.api.running import cross_validate
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.runtime import temporary_folder
 
@@ -47,7 +47,7 @@ def main() -> None:
         file.write_text(EXPERIMENT, encoding="utf-8")
         experiment = load_experiment(file, QUICK if options.quick else ())
         table, store = str(options.data or options.tables / "enb.arff"), f"sqlite:///{folder / 'mlflow.db'}"
-        result = api.cross_validate(experiment, table, tracking_uri=store)
+        result = cross_validate(experiment, table, tracking_uri=store)
     rrmse = result.scores["rrmse"]
     _measure.conclude(
         {

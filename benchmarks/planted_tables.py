@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import _measure
-from branchsweep import api
+from branchsweep.api.running import sweep
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.loading import load_dataset
 from branchsweep.runtime import temporary_folder
@@ -86,7 +86,7 @@ def swept(name: str, frame: pd.DataFrame, written: dict[str, Any], options: Name
             "promotion": {"model": name, "gate": {"first": "any"}},
         }
     )
-    result = api.sweep(experiment, frame, tracking_uri=f"sqlite:///{store}", verbose=False)
+    result = sweep(experiment, frame, tracking_uri=f"sqlite:///{store}", verbose=False)
     summary = result.summary
     assert summary is not None
     confirmed = next(trial for trial in summary.confirmed if summary.finalist and trial.trial == summary.finalist.trial)

@@ -171,6 +171,9 @@ class TestSweepOnADataFrame:
     def test_the_best_model_is_the_registered_one(self, result: Sweep, store: str) -> None:
         predicted = result.best_model.predict(boiler())
         assert list(predicted.columns) == ["heat", "steam"]
+        for rows in (boiler().to_numpy(), boiler()["load"], [1.0, 2.0]):
+            with pytest.raises(UserError, match="DataFrame of pandas with the columns load, wind"):
+                result.best_model.predict(rows)  # type: ignore[arg-type]  # what is refused
         registered = branchsweep.load_model("models:/boiler@champion", store)
         pd.testing.assert_frame_equal(predicted, registered.predict(boiler()))
         assert (registered.inputs, registered.units) == (["load", "wind"], {"heat": "MW", "steam": ""})

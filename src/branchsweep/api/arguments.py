@@ -44,9 +44,25 @@ def check_file_model(value: object, expected: type[FileModel], parameter: str) -
 
 def check_table(data: object, parameter: str = "data") -> None:
     """Raise UserError where this is neither the path of a table nor a DataFrame."""
-    is_frame = hasattr(data, "columns") and hasattr(data, "reset_index")  # pandas is not imported for what is no DataFrame
-    if not (is_frame or isinstance(data, (str, Path))):
+    if not (_is_frame(data) or isinstance(data, (str, Path))):
         raise UserError(f"got {described(data)}, expected the path of a table, or a DataFrame of pandas", parameter)
+
+
+def check_frame(data: object, inputs: Iterable[str]) -> None:
+    """Raise UserError where rows for a model are no DataFrame.
+
+    Args:
+        data: What was given.
+        inputs: The columns that the model reads.
+    """
+    if not _is_frame(data):
+        columns = ", ".join(inputs)
+        raise UserError(f"got {described(data)}, expected a DataFrame of pandas with the columns {columns:.200}", "data")
+
+
+def _is_frame(data: object) -> bool:
+    """Whether this is a DataFrame; pandas is not imported for what is none."""
+    return hasattr(data, "columns") and hasattr(data, "reset_index")
 
 
 def check_text(value: object, parameter: str, example: str) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from branchsweep.api.arguments import check_text
+from branchsweep.api.arguments import check_frame, check_text
 from branchsweep.api.notebook import history_html, model_html
 from branchsweep.api.sessions import address
 from branchsweep.data.files.written_table import make_dataframe
@@ -87,8 +87,10 @@ class Model:
             joint: Whether that is the share of rows in which the actual values of all heads lie inside at once.
 
         Raises:
+            UserError: The data are no DataFrame.
             ValueError: A column is missing, or holds values that are not numbers; or the model has no such intervals.
         """
+        check_frame(data, self.inputs)
         with silence_stderr():
             return self._predictor.predict(data, warn=warn, interval=interval, joint=joint)
 
@@ -103,9 +105,10 @@ class Model:
             confidence interval.
 
         Raises:
-            UserError: Too few rows have a target.
+            UserError: Too few rows have a target, or the data are no DataFrame.
             ValueError: As of `predict`.
         """
+        check_frame(data, self.inputs)
         with silence_stderr():
             found = explain_files(self._files, data, "data")
         rows = [
@@ -124,9 +127,10 @@ class Model:
             changed; `heads` with the scores of those whose targets are there.
 
         Raises:
-            UserError: There are no rows.
+            UserError: There are no rows, or the data are no DataFrame.
             ValueError: As of `predict`.
         """
+        check_frame(data, self.inputs)
         if not len(data):
             raise UserError("got a table without rows, expected one or more", "data")
         with silence_stderr():

@@ -196,4 +196,4 @@ def _links(report: SweepReport) -> list[tuple[str, str]]:
            if registered else {}),
         **{f"comparison {name}": page for name, page in links.comparisons.items()},
     }  # fmt: skip
-        interactive_command=interactive_command(report),
+    return [(name, address) for name, page in pages.items() if (address := page_address(report, page))]
