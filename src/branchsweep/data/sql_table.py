@@ -100,34 +100,41 @@ def _parts(result: sqlalchemy.CursorResult[Any], chosen: dict[int, str], where: 
 @contextmanager
 def _result(query: Query) -> Generator[sqlalchemy.CursorResult[Any]]:
     """Context with the result of a query, whose rows are not yet fetched."""
-    where = query.location
     url = _url(query)
     address = Address(url.render_as_string(hide_password=False))
+    with _connection(query, url, address) as connection:
+        try:
+            options = {"postgresql_readonly": True} if connection.dialect.name == "postgresql" else {}
+            statement = sqlalchemy.text(sql_statement(query.text))
+            result = connection.execution_options(stream_results=True, **options).execute(statement)
+            if not result.returns_rows:
+                raise DataError("the query returns no rows; expected one that reads (table.query)", query.location)
+            yield result
+        except SQLAlchemyError as error:
+            message = f"the query fails: {_reason(error, address)}; correct it (table.query)"
+            raise DataError(message, query.location) from error
 
-    def reason(error: BaseException) -> str:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        return address.remove_secrets(first_line(cause))
 
+@contextmanager
+def _connection(query: Query, url: sqlalchemy.URL, address: Address) -> Generator[sqlalchemy.Connection]:
+    """Context with a connection to the database of a query."""
     engine = _engine(query, url)
     try:
         try:
             connection = engine.connect()
         except (SQLAlchemyError, OSError) as error:
-            message = f"the database cannot be reached ({reason(error)}); is it running, and is the URL right?"
-            raise DataError(message, where) from error
+            message = f"the database cannot be reached ({_reason(error, address)}); is it running, and is the URL right?"
+            raise DataError(message, query.location) from error
         with connection:
-            try:
-                if engine.dialect.name == "postgresql":
-                    connection = connection.execution_options(postgresql_readonly=True)
-                statement = sqlalchemy.text(sql_statement(query.text))
-                result = connection.execution_options(stream_results=True).execute(statement)
-                if not result.returns_rows:
-                    raise DataError("the query returns no rows; expected one that reads (table.query)", where)
-                yield result
-            except SQLAlchemyError as error:
-                raise DataError(f"the query fails: {reason(error)}; correct it (table.query)", where) from error
+            yield connection
     finally:
         engine.dispose()
+
+
+def _reason(error: BaseException, address: Address) -> str:
+    """What the database's driver says, without what is secret in the address."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return address.remove_secrets(first_line(cause))
 
 
 def _url(query: Query) -> sqlalchemy.URL:

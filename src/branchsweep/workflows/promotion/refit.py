@@ -182,33 +182,62 @@ def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: Tr
         experiment: Of all of them that have none of their own.
         training: Trains them.
     """
-    experiments = [request.experiment or experiment for request in requests]
-    members: list[list[ModelMember]] = [[] for _ in requests]
-    collapsed: list[list[_ScoredMember]] = [[] for _ in requests]
-    sentences: list[list[str]] = [[] for _ in requests]
+    refits = [_RequestedRefits(request, request.experiment or experiment) for request in requests]
+    experiments = [own.experiment for own in refits]
     for is_spare in (False, True):
         lanes = {
-            index: refit_lanes(request.recipe, experiments[index], request.seeds(is_spare), request.epochs)
-            for index, request in enumerate(requests)
-            if len(members[index]) < request.count
+            index: refit_lanes(own.request.recipe, own.experiment, own.request.seeds(is_spare), own.request.epochs)
+            for index, own in enumerate(refits)
+            if len(own.members) < own.request.count
         }
         for index, found in _train_on_all_rows(lanes, requests, experiments, training).items():
-            request = requests[index]
-            scored = _scored(found, experiments[index], training)
-            for candidate in scored:
-                collapse = _collapse(candidate, scored, request)
-                if not collapse:
-                    members[index].append(candidate.member)
-                    continue
-                collapsed[index].append(candidate)
-                remedy = "no seed is left" if is_spare else "it is trained again from another seed"
-                sentences[index].append(f"a refit of {request.name} collapsed ({collapse}); {remedy}")
-                training.progress.on_message(sentences[index][-1])
-            del members[index][request.count :]
-    for own, fallen in zip(members, collapsed, strict=True):
-        if not own and fallen:
-            own.append(max(fallen, key=lambda candidate: mean_score(candidate.scores)).member)
-    return Refits(members, sentences)
+            refits[index].take(found, training, "no seed is left" if is_spare else "it is trained again from another seed")
+    return Refits([own.standing for own in refits], [own.sentences for own in refits])
+
+
+@dataclass(slots=True, eq=False)
+class _RequestedRefits:
+    """What has become of one request so far.
+
+    Args:
+        request: The request.
+        experiment: How it is trained.
+        members: The networks that neither diverged nor collapsed.
+        collapsed: Those that collapsed.
+        sentences: What became of these.
+    """
+
+    request: RefitRequest
+    experiment: Experiment
+    members: list[ModelMember] = field(default_factory=list)
+    collapsed: list[_ScoredMember] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+
+    def take(self, found: Sequence[ModelMember], training: TrainingContext, remedy: str) -> None:
+        """Keep networks that did not diverge, apart from those that collapsed and from more than are requested.
+
+        Args:
+            found: The networks.
+            training: Scores them on the training rows, and reports what collapsed.
+            remedy: What is done about one that collapsed.
+        """
+        scored = _scored(found, self.experiment, training)
+        for candidate in scored:
+            collapse = _collapse(candidate, scored, self.request)
+            if not collapse:
+                self.members.append(candidate.member)
+                continue
+            self.collapsed.append(candidate)
+            self.sentences.append(f"a refit of {self.request.name} collapsed ({collapse}); {remedy}")
+            training.progress.on_message(self.sentences[-1])
+        del self.members[self.request.count :]
+
+    @property
+    def standing(self) -> list[ModelMember]:
+        """The networks, or the best of those that collapsed where all did."""
+        if self.members or not self.collapsed:
+            return self.members
+        return [max(self.collapsed, key=lambda candidate: mean_score(candidate.scores)).member]
 
 
 @dataclass(frozen=True, slots=True)
