@@ -143,7 +143,7 @@ def cold_cache() -> Iterator[None]:
 
 
 def import_tensorflow(threads: int | None = None) -> float:
-    """Imports TensorFlow and Keras without their first words, and returns the seconds.
+    """Imports TensorFlow and Keras without what they log meanwhile, and returns the seconds.
 
     Args:
         threads: Of TensorFlow, whose own choice (one per core) stands if None.
@@ -251,7 +251,7 @@ def proportional_megabytes(process: int) -> float:
 
 
 def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Every way in turn, several times: the medians of what they return. A machine's moods thus meet all of them alike."""
+    """Every way in turn, several times: the medians of what they return. What else the machine does slows all of them alike."""
     measured: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, run in ways.items():
@@ -270,7 +270,7 @@ def note(line: str) -> None:
 
 
 def conclude(measurements: Mapping[str, Any], as_json: bool) -> None:
-    """The last word: one JSON object, or a line for each figure."""
+    """Prints the figures of a benchmark: one JSON object, or a line for each."""
     print(json.dumps(measurements) if as_json else "\n".join(_lines(measurements)))
 
 

@@ -7,7 +7,7 @@ started and waited for, in turn, the files in the system's cache: the medians, a
 machine changes little.
 
 - `list`, `leaderboard`, `sorted`, `json`: what `branchsweep show` answers, without and with options;
-- `mlflow_client`: a script that imports MLflow and searches the same runs, which is what one would write without us;
+- `mlflow_client`: a script that imports MLflow and searches the same runs, which is what one would write without this package;
 - `python`: an interpreter that does nothing, below which no command gets.
 """
 

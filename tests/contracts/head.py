@@ -20,7 +20,7 @@ from branchsweep.metrics.functions import METRIC_FUNCTIONS, metric_function
 from branchsweep.metrics.output_columns import of_head
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.head import Head, null_deviances
-from branchsweep.models.serving import estimated
+from branchsweep.models.serving import estimator_predictions
 from branchsweep.types import Floats
 
 
@@ -201,7 +201,7 @@ class HeadContract:
             units = head.units if len(estimators) == 1 else 1
             for estimator in estimators:
                 estimator.fit(x, targets[:, 0])
-                predicted = estimated(estimator, x, units)
+                predicted = estimator_predictions(estimator, x, units)
                 assert np.isfinite(predicted).all()
                 assert predicted.shape == ((len(x), units) if units > 1 else (len(x),))
 

@@ -18,7 +18,7 @@ from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.heads.regression import MSE
 from branchsweep.models.metric_learning import LearnedMetric, learned_map
-from branchsweep.models.serving import ESTIMATOR_TYPES, estimated
+from branchsweep.models.serving import ESTIMATOR_TYPES, estimator_predictions
 from branchsweep.types import Floats
 
 HEADS: dict[str, Head] = {"PE": MSE, "V": MSE}
@@ -120,4 +120,4 @@ def test_a_file_of_neighbors_holds_parts_of_scikit_learn_alone(tmp_path: Path) -
     [file] = tmp_path.iterdir()
     assert not [name for name in skops.io.get_untrusted_types(file=file) if "branchsweep" in name]
     read = skops.io.load(file, trusted=list(ESTIMATOR_TYPES))
-    np.testing.assert_array_equal(np.column_stack([estimated(own, x) for own in read]), trained.predict(x))
+    np.testing.assert_array_equal(np.column_stack([estimator_predictions(own, x) for own in read]), trained.predict(x))

@@ -30,7 +30,7 @@ from branchsweep.errors import ConfigError, DataError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
-from branchsweep.models.serving import estimated
+from branchsweep.models.serving import estimator_predictions
 from branchsweep.trial import Params
 from branchsweep.types import Floats
 
@@ -102,7 +102,7 @@ class FittedBaseline:
     def estimators(self) -> tuple[Estimator | list[Any], ...]:
         """Those of scikit-learn, whose predictions from encoded inputs are the heads' columns, side by side.
 
-        Of a head with several quantiles a list, as `estimated` of `models/serving.py` takes it.
+        Of a head with several quantiles a list, as `estimator_predictions` of `models/serving.py` takes it.
         """
         if isinstance(self.model, _EstimatorChain):
             raise TypeError("the estimators of a chain read each other's predictions")
@@ -128,7 +128,7 @@ class ClassEstimator:
 
     def predict(self, X: Floats) -> Floats:
         """The probabilities `(n, classes)`."""
-        return estimated(self.estimator, X, self.classes)
+        return estimator_predictions(self.estimator, X, self.classes)
 
 
 def _of_scikit_learn(estimator: Any) -> Any:
@@ -261,7 +261,7 @@ class _EstimatorChain:
         for position, column in enumerate(self.order):
             before = [own for other in self.order[:position] for own in columns[other]]
             read = np.column_stack([X, predicted[:, before]])
-            predicted[:, columns[column]] = estimated(self.estimators[column], read).reshape(len(X), -1)
+            predicted[:, columns[column]] = estimator_predictions(self.estimators[column], read).reshape(len(X), -1)
         return predicted
 
 
@@ -273,7 +273,7 @@ class _SeparateEstimators:
 
     def predict(self, X: Floats) -> Floats:
         """Predictions `(n, O)`."""
-        return np.column_stack([estimated(estimator, X) for estimator in self.estimators])
+        return np.column_stack([estimator_predictions(estimator, X) for estimator in self.estimators])
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +325,7 @@ def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Float
             values, known = (values[:, None] == np.arange(own.classes)).astype(np.float64), known[:, None]
         elif isinstance(own, EstimatorsOfUnits):
             values, known = np.repeat(values[:, None], len(own.estimators), axis=1), known[:, None]
-        read = np.column_stack([read, values if known.all() else np.where(known, values, estimated(own, read))])
+        read = np.column_stack([read, values if known.all() else np.where(known, values, estimator_predictions(own, read))])
     return _EstimatorChain(estimators, order)
 
 

@@ -1,4 +1,4 @@
-"""Writes a model as a script in plain Keras, in the manner of a tutorial: whoever has the table trains it anew, without us.
+"""Writes a model as a script in plain Keras, as a tutorial has it: whoever has the table trains it anew, without this package.
 
 The script is a Jinja template, `templates/script.py.jinja`. One network is written from top to bottom; a mean of several has a
 function for each distinct recipe and calls it as often as the recipe is among the members. What the kinds of encoders, layers

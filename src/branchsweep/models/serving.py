@@ -178,7 +178,7 @@ def with_estimators(
         for member, own in zip(described["members"], estimators, strict=True):
             of_each = list(units.values()) if len(own) == len(units) else [1]  # one estimator may predict all heads, of numbers
             parts = zip(own, of_each, strict=True)
-            of_heads = np.column_stack([estimated(estimator, encoded[known], count) for estimator, count in parts])
+            of_heads = np.column_stack([estimator_predictions(estimator, encoded[known], count) for estimator, count in parts])
             _sort_quantiles(of_heads, manifest)
             predictions[known] += of_heads * _by_output(member["shares"], units)
     return predictions
@@ -210,7 +210,7 @@ def _by_output(shares: Mapping[str, float], units: Mapping[str, int]) -> Floats:
     return np.repeat([shares[head] for head in units], list(units.values()))
 
 
-def estimated(estimator: Any, values: Floats, units: int = 1) -> Floats:
+def estimator_predictions(estimator: Any, values: Floats, units: int = 1) -> Floats:
     """What a fitted estimator predicts for encoded inputs: of a classifier of 0 and 1 the probability of a 1.
 
     Args:

@@ -1,4 +1,4 @@
-"""How processes are started beside this one: by spawn, without its main module, deaf to Ctrl-C, and not outliving it."""
+"""How processes are started beside this one: by spawn, without its main module, ignoring Ctrl-C, and ending with it."""
 
 from __future__ import annotations
 

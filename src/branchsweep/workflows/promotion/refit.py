@@ -263,7 +263,8 @@ def _collapse(candidate: _ScoredMember, siblings: Sequence[_ScoredMember], reque
     for head, measured in candidate.scores.items():
         confirmed = list(request.confirmed.get(head, ()))
         trained = [sibling.scores[head].score for sibling in siblings]
-        for others, where in ((confirmed, "when confirmed"), (trained if len(trained) >= FEWEST else [], "of its siblings")):
+        beside = trained if len(trained) >= FEWEST else []
+        for others, where in ((confirmed, "when confirmed"), (beside, "among all refits of it")):
             if is_far_below(measured.score, others):
                 median = float(np.median(others))
                 return f"{head} {measured.score:.4f} on the training rows, a median of {median:.4f} {where}"
