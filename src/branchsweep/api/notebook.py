@@ -93,7 +93,8 @@ def _escaped(text: str) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    return frame.to_html(border=0, na_rep="", float_format="{:.4g}".format)
+    """The table with four digits of each number, zeros among them."""
+    return frame.to_html(border=0, na_rep="", float_format="{:#.4g}".format)
 
 
 def _block(parts: Iterable[str]) -> str:
