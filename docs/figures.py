@@ -126,9 +126,7 @@ def main() -> None:
     if comparison is None:
         sys.exit("the comparison compare has not finished: branchsweep compare experiments/compare.yaml")
     rows = [
-        model_row(
-            "sixteen networks and estimators of scikit-learn, stacked (`experiments/ensemble.yaml`, six minutes)", ensemble
-        ),
+        model_row("sixteen networks and estimators of scikit-learn, stacked (`experiments/ensemble.yaml`)", ensemble),
         model_row("eight networks of a search of 64 trials, stacked with estimators (`make sweep`)", branched),
         baseline_row(
             "15 nearest neighbors with a learned metric, for each head",
