@@ -1,7 +1,8 @@
 """The deployed model: a table of raw inputs in, a table with one column per head in natural units out.
 
 This file travels with every registered model: MLflow imports it where the model is loaded, and calls `_load_pyfunc`. So it
-imports nothing of this package, and neither MLflow, Keras nor pandas before they are needed. Beside it lies a folder with
+imports nothing of this package, and neither MLflow, Keras nor pandas before they are needed; and it is one file, however long,
+because `branchsweep export` writes it beside a network, to be copied to where that predicts. Beside it lies a folder with
 `model.keras`, an ordinary Keras model over encoded inputs whose outputs are a dict by head, `encoder_KIND.py` for each kind of
 encoder that the model has, and `serving.json`:
 
