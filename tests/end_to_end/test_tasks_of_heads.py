@@ -14,9 +14,9 @@ from sklearn.metrics import d2_log_loss_score, r2_score
 
 import branchsweep
 from branchsweep.config.addresses import Address
-from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.config.yaml.loading import load_comparison, load_experiment
 from branchsweep.tracking.mlflow.model import download_model, save_model
-from branchsweep.workflows.launch import launch_sweep
+from branchsweep.workflows.launch import launch_comparison, launch_replay, launch_sweep
 from branchsweep.workflows.session import Session, load_rows
 
 YAML = """
@@ -106,3 +106,47 @@ def test_heads_of_five_tasks_are_swept_promoted_and_served(tmp_path: Path, monke
     pd.testing.assert_frame_equal(
         pd.DataFrame(json.loads(answered.response)["predictions"]), predicted.reset_index(drop=True), rtol=1e-5
     )
+
+    replayed = launch_replay("mixed", Session(tracking_uri=store), trial=summary.finalist.trial if summary.finalist else 0)
+    assert replayed.agrees
+
+
+COMPARISON = """
+name: one_or_several
+experiment: three.yaml
+contestants:
+  branched: {kind: network}
+  single: {kind: single}
+  linear: {kind: estimator, estimator: linear_regression}
+reference: branched
+budget: {trials: 3}
+tuning: once
+networks: 1
+"""
+
+THREE = """
+name: three
+table: {source: plant.csv, inputs: [a, b]}
+heads: {load: {unit: MW}, trip: {}, state: {}}
+space: {dimensions: {learning_rate: {type: float, low: 3.0e-3, high: 3.0e-2, log: true}}}
+fit: {epochs: 20}
+"""
+
+
+@pytest.mark.slow
+def test_one_network_for_heads_of_three_tasks_is_compared_with_one_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plant(600).to_csv("plant.csv", index=False)
+    Path("three.yaml").write_text(THREE, encoding="utf-8")
+    Path("compare.yaml").write_text(COMPARISON, encoding="utf-8")
+    store = Address(f"sqlite:///{tmp_path}/mlflow.db")
+    comparison = load_comparison(Path("compare.yaml"))
+    result, _ = launch_comparison(comparison, Session(tracking_uri=store), lambda *_: {})
+    assert [gain.head for gain in result.transfer if gain.head != "mean"] == ["load", "trip", "state"]
+    assert {(test.head, test.test.value) for test in result.transfer_tests} == {
+        ("trip", "mcnemar"), ("trip", "delong"), ("state", "mcnemar"),
+    }  # fmt: skip
+    for contestant in result.contestants:
+        assert min(np.mean(contestant.scores[head]) for head in ("load", "trip", "state")) > 0.2, contestant.name

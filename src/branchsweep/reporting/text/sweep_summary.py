@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from branchsweep.config.metric_names import LATENCY, MEAN
+from branchsweep.config.metric_names import LATENCY, MEAN, MIXED
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
 from branchsweep.metrics.prediction_intervals import CheckedIntervals
@@ -27,6 +27,7 @@ from branchsweep.reporting.formatting import (
     format_score,
     format_share,
     promotion_outcome,
+    score_explained,
     shift_sentence,
     stages_sentence,
     uncapitalized,
@@ -194,7 +195,9 @@ def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str
         for index, row in enumerate(models)
     ]
     ranking = models[0].test_scores or models[0].scores.values
-    return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
+    table = ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
+    what = [Text(f"  {score_explained(result.score_metrics)}", style="dim")] if result.metric == MIXED else []
+    return Group(table, *what)
 
 
 def _best_baselines(result: SweepSummary) -> RenderableType:
