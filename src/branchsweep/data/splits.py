@@ -113,13 +113,14 @@ class _Parts:
     def must_vary(self, experiment: Experiment) -> dict[str, Positions]:
         """The parts in which every target must vary, by their names: where one value says nothing of a network.
 
-        Those are all that is learned from, and a single set of rows that alone gives a score: of a hold-out, and the test rows.
-        One fold of several may have a single value, where the score is 0 for every network, as `metrics/scores.py` has it; so
-        may the test rows of an outer cross-validation, in which every row is tested once.
+        Those are all that is learned from, and a set of rows that alone gives a score: of a hold-out, and the test rows. One
+        fold of several may have a single value, where the score is 0 for every network, as `metrics/scores.py` has it; so may
+        all that is scored in an outer cross-validation, in which every row is tested once.
         """
-        alone = {name: rows for name, rows in self.searched.items() if name == "test" and experiment.test.folds is None}
-        if len(self.folds) == 1:
-            alone |= {name: rows for name, rows in self.searched.items() if name.startswith("validation")}
+        if experiment.test.folds is not None:
+            return self.learned
+        is_alone = ("test", "validation") if len(self.folds) == 1 else ("test",)
+        alone = {name: rows for name, rows in self.searched.items() if name.startswith(is_alone)}
         return self.learned | alone
 
 
