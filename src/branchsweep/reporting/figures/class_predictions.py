@@ -65,6 +65,8 @@ def draw_classes(panels: Sequence[Axes], predictions: HeadPredictions, kind: Hea
         The metrics that go into the titles of the panels.
     """
     curves = list(_curves(predictions, classes))
+    for panel in (panels[0], panels[2]):
+        panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
     for panel, draw in zip(panels, (_roc, _precision_recall, _reliability), strict=False):
         for actual, probability, style in curves:
             draw(panel, actual, probability, style)
@@ -101,7 +103,6 @@ def _roc(panel: Axes, actual: Floats, probability: Floats, style: dict[str, Any]
     """One ROC curve; none where there are no rows of one of both."""
     counts = thresholds(actual, probability)
     found, wrong = counts.true_positives, counts.false_positives
-    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
     if found[-1] > 0 and wrong[-1] > 0:
         panel.plot(np.append(0.0, wrong / wrong[-1]), np.append(0.0, found / found[-1]), **style)
 
@@ -125,7 +126,6 @@ def _reliability(panel: Axes, actual: Floats, probability: Floats, style: dict[s
     predicted = [float(probability[group].mean()) for group in groups]
     shares = np.array([float(actual[group].mean()) for group in groups])
     errors = np.sqrt(shares * (1 - shares) / [len(group) for group in groups])
-    panel.plot([0, 1], [0, 1], color=INK, alpha=0.6, linewidth=1)
     panel.errorbar(predicted, shares, yerr=errors, marker="o", markersize=5, **style)
 
 
