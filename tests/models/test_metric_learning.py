@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import skops.io
 from scipy.optimize import check_grad
 from sklearn.metrics import r2_score
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from branchsweep.models import metric_learning
 from branchsweep.models.baselines import FittedBaseline, fit, make_estimators
@@ -85,6 +87,54 @@ def test_few_rows_and_equal_rows_have_a_map(rows: int) -> None:
         for y in (random.normal(size=(rows, 1)), np.zeros((rows, 1))):
             found = learned_map(x, y)
             assert found.shape == (3, 3) and np.isfinite(found).all()
+
+
+def test_a_table_of_many_columns_learns_a_map_of_its_principal_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_learning, "COLUMNS", 6)
+    narrow, y = along_one_direction(300)
+    x = np.column_stack([3.0 * narrow, 0.01 * np.random.default_rng(8).normal(size=(300, 90)), np.zeros(300)])
+    found = learned_map(x, y[:, None])
+    assert found.shape == (95, 6)
+    assert np.linalg.norm(found[0] - found[1]) > 3 * np.linalg.norm(found[0] + found[1])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_few_rows_and_equal_rows_of_many_columns_have_a_map(rows: int) -> None:
+    random = np.random.default_rng(2)
+    for x in (random.normal(size=(rows, 200)), np.zeros((rows, 200))):
+        found = learned_map(x, random.normal(size=(rows, 1)))
+        assert len(found) == 200
+        assert np.isfinite(found).all()
+
+
+def test_a_map_is_learned_on_one_thread_of_blas_as_sums_of_several_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    real = metric_learning._nearest
+
+    def nearest(*arguments: Any) -> Any:
+        threads.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return real(*arguments)
+
+    monkeypatch.setattr(metric_learning, "_nearest", nearest)
+    x, y = along_one_direction(50)
+    with threadpool_limits(2, "blas"):
+        LearnedMetric().fit(x, y)
+    assert set(threads) == {1}
+
+
+def test_many_targets_use_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = metric_learning._nearest
+
+    def nearest(x: Floats, sample: Any, neighbors: int) -> Any:
+        asked.append(len(sample))
+        return real(x, sample, neighbors)
+
+    monkeypatch.setattr(metric_learning, "_nearest", nearest)
+    monkeypatch.setattr(metric_learning, "VALUES", 30 * 50 * 20)
+    x, y = along_one_direction(300)
+    learned_map(x, np.repeat(y[:, None], 50, axis=1))
+    assert set(asked) == {20}
 
 
 def test_targets_of_other_units_give_the_same_map() -> None:

@@ -7,6 +7,7 @@ between rounds.
 
 n    rows
 D    input columns
+R    the columns of the map: D, or `COLUMNS` if there are more
 H    targets
 Q    rows whose error is minimised
 K    neighbors of each
@@ -21,8 +22,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import FunctionTransformer
+from threadpoolctl import threadpool_limits
 
 from branchsweep.types import Floats
 
@@ -39,7 +42,12 @@ ROWS = 4000
 """Whose error is minimised, at most: a sample, whose neighbors are found among all rows."""
 
 VALUES = 4_000_000
-"""Numbers in the differences between those rows and their neighbors, at most: 32 MB. Tables of many columns use fewer rows."""
+"""Numbers in the differences between those rows and their neighbors, at most: 32 MB. Tables of many columns or targets use fewer
+rows."""
+
+COLUMNS = 128
+"""Input columns whose map is learned, at most: its elements, and the time that they take, grow with the square. Of more columns
+so many principal components are mapped."""
 
 
 class LearnedMetric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -57,11 +65,12 @@ class LearnedMetric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         targets = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
         if self.of_classes:
             targets = np.concatenate([column[:, None] == np.unique(column) for column in targets.T], axis=1)
-        self.map_ = learned_map(np.asarray(X, dtype=np.float64), targets)
+        with threadpool_limits(1, "blas"):  # several threads round differently, and wait for each other on a busy machine
+            self.map_ = learned_map(np.asarray(X, dtype=np.float64), targets)
         return self
 
     def transform(self, X: Floats) -> Floats:
-        """Mapped inputs `(n, D)`."""
+        """Mapped inputs `(n, R)`."""
         mapped: Floats = np.dot(X, self.map_)
         return mapped
 
@@ -100,25 +109,40 @@ def of_scikit_learn_alone(estimator: Any) -> Any:
 
 
 def learned_map(x: Floats, targets: Floats) -> Floats:
-    """The map `(D, D)`: rows `x @ map` are as near as their targets are alike. The same for the same rows.
+    """The map `(D, R)`: rows `x @ map` are as near as their targets are alike. The same for the same rows.
 
     Args:
         x: Inputs `(n, D)` of like scale.
         targets: `(n, H)`; those that do not vary count nothing.
     """
     rows, columns = x.shape
+    if columns > COLUMNS and rows > 2:
+        directions = _principal_directions(x)
+        return directions @ learned_map(x @ directions, targets)
     neighbors = min(NEIGHBORS, rows - 1)
     spread = targets.std(axis=0)
     scaled = (targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     if neighbors < 2 or not spread.any():
         return np.eye(columns)
-    asked = min(rows, ROWS, max(1, VALUES // (neighbors * columns)))
-    sample = np.sort(np.random.default_rng(0).permutation(rows)[:asked])
+    sample = _sample(rows, min(ROWS, VALUES // (neighbors * max(scaled.shape[1], columns))))
     found = np.eye(columns)
     for first in (True, *[False] * (ROUNDS - 1)):
         near = _nearest(x @ found, sample, neighbors)
         problem = _LeaveOneOut(x[sample][:, None] - x[near], scaled[near], scaled[sample])
         found = problem.minimised(problem.start() if first else found)
+    return found
+
+
+def _sample(rows: int, most: int) -> Any:
+    """The numbers of some rows, in ascending order: `most` of them, but one at least."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[: max(1, most)])
+
+
+def _principal_directions(x: Floats) -> Floats:
+    """`(D, R)` the directions, orthogonal and of length 1, in which a sample of the rows varies most."""
+    sample = x[_sample(len(x), VALUES // x.shape[1])]
+    with np.errstate(divide="ignore", invalid="ignore"):  # of the variance that each explains, where no row differs
+        found: Floats = PCA(min(COLUMNS, len(sample)), random_state=0).fit(sample).components_.T
     return found
 
 
