@@ -7,9 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
+from branchsweep.runtime import LOCK
 from branchsweep.training import shared_rows
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
@@ -51,7 +53,7 @@ def test_a_file_is_deleted_where_others_take_its_place_and_at_the_end(file_of_ro
     with closing(SharedRows()) as shared:
         first = read_rows(shared.replace(rows))
         assert np.array_equal(read_rows(shared.replace(others)).y, others.y)
-        assert len([path for path in file_of_rows.rglob("*") if path.is_file()]) == 1
+        assert len(list(file_of_rows.rglob("rows-*"))) == 1
         assert np.array_equal(first.y, rows.y)  # what is mapped stays
     assert list(file_of_rows.iterdir()) == []
 
@@ -60,6 +62,29 @@ def test_a_disk_without_room_is_done_without(file_of_rows: Path, monkeypatch: py
     monkeypatch.setattr(tempfile, "tempdir", str(file_of_rows / "missing"))
     rows = tiny_rows()
     assert SharedRows().replace(rows) is rows
+
+
+def test_a_disk_that_fills_is_done_without_and_keeps_no_part_of_the_file(
+    file_of_rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fills(rows: object, path: Path) -> None:
+        path.write_bytes(b"part")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(joblib, "dump", fills)
+    rows = tiny_rows()
+    with closing(SharedRows()) as shared:
+        assert shared.replace(rows) is rows
+        assert not [path for path in file_of_rows.rglob("rows-*")]
+
+
+def test_a_file_that_a_killed_process_has_left_is_deleted_by_the_next(file_of_rows: Path) -> None:
+    shared = SharedRows()
+    shared.replace(tiny_rows())
+    (folder,) = file_of_rows.iterdir()
+    assert (folder / LOCK).is_file()  # by which the next process sees that nobody uses the folder: see test_runtime.py
+    shared.close()
+    assert not folder.exists()
 
 
 @pytest.mark.slow

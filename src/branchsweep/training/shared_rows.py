@@ -5,11 +5,11 @@ So they are in memory once, however many processes there are, and are not sent t
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.runtime import temporary_folder
 
 LARGE_BYTES = 1 << 26
 """The bytes of inputs and targets from which on a file is worth it."""
@@ -22,7 +22,8 @@ class SharedRows:
     """
 
     def __init__(self) -> None:
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._opened = ExitStack()
         self._handed_over: TrainingRows | Path | None = None
         self._count = 0
 
@@ -45,24 +46,32 @@ class SharedRows:
             with suppress(OSError):
                 self._handed_over = self._written(rows)
         if isinstance(before, Path):
-            with suppress(OSError):
-                before.unlink()
+            _delete(before)
         return self._handed_over
 
     def _written(self, rows: TrainingRows) -> Path:
         import joblib  # noqa: PLC0415  # small tables do without
 
-        self._folder = self._folder or TemporaryDirectory(prefix="branchsweep-rows-", ignore_cleanup_errors=True)
+        # such a folder is deleted by the next process if this one is killed
+        self._folder = self._folder or self._opened.enter_context(temporary_folder())
         self._count += 1
-        path = Path(self._folder.name, f"rows-{self._count}")
-        joblib.dump(rows, path)
+        path = self._folder / f"rows-{self._count}"
+        try:
+            joblib.dump(rows, path)
+        except BaseException:  # a full disk, an interrupt: part of a file would take room for as long as processes train
+            _delete(path)
+            raise
         return path
 
     def close(self) -> None:
         """Delete what was written."""
-        if self._folder:
-            self._folder.cleanup()
+        self._opened.close()
         self._folder = self._handed_over = None
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):  # on Windows a file that is mapped stays until its folder is deleted
+        path.unlink(missing_ok=True)
 
 
 def read_rows(handed_over: TrainingRows | Path) -> TrainingRows:
