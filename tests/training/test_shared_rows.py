@@ -75,7 +75,7 @@ def test_a_disk_that_fills_is_done_without_and_keeps_no_part_of_the_file(
     rows = tiny_rows()
     with closing(SharedRows()) as shared:
         assert shared.replace(rows) is rows
-        assert not [path for path in file_of_rows.rglob("rows-*")]
+        assert not list(file_of_rows.rglob("rows-*"))
 
 
 def test_a_file_that_a_killed_process_has_left_is_deleted_by_the_next(file_of_rows: Path) -> None:

@@ -42,8 +42,8 @@ ROWS = 4000
 """Whose error is minimised, at most: a sample, whose neighbors are found among all rows."""
 
 VALUES = 4_000_000
-"""Numbers in the differences between those rows and their neighbors, at most: 32 MB. Tables of many columns or targets use fewer
-rows."""
+"""Numbers in the differences between those rows and their neighbors, at most: 32 MB. Tables of many columns or targets use
+fewer rows."""
 
 COLUMNS = 128
 """Input columns whose map is learned, at most: its elements, and the time that they take, grow with the square. Of more columns
