@@ -11,11 +11,13 @@ import pytest
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from branchsweep.config.estimator_names import ESTIMATORS
+from branchsweep.config.estimator_names import ESTIMATORS, is_joint
+from branchsweep.config.estimator_parameters import estimator_parameters
 from branchsweep.config.sections.columns import Column
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import serving
 from branchsweep.models.baselines import FittedBaseline, fit, make_estimators
+from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import EstimatorMember, ExportedModel, ModelMember
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.heads.regression import MAE, MSE
@@ -62,6 +64,31 @@ def exported(folder: Path, networks: list[ModelMember], estimators: list[Estimat
 
 def networks_alone(folder: Path, member: ModelMember) -> np.ndarray:
     return exported(folder, [ModelMember(member.recipe, member.weights)], []).predict_array(ROWS.x)
+
+
+WORDS = [
+    pytest.param(
+        name,
+        {parameter: word, **({"n_estimators": 2} if "forest" in name or "trees" in name else {})},
+        id=f"{name}-{parameter}-{word}",
+        marks=() if name == "k_nearest_neighbors" else pytest.mark.slow,
+    )
+    for name in ESTIMATORS
+    for parameter, known in estimator_parameters(name).items()
+    for word in (*known.words, *({"p": (1.0, 3.0)}.get(parameter, ())))
+]
+
+
+@pytest.mark.parametrize(("name", "params"), WORDS)
+def test_an_estimator_with_any_word_among_its_hyperparameters_is_read_from_its_file(
+    tmp_path: Path, name: str, params: dict[str, str | float]
+) -> None:
+    x, heads = ROWS.x[:40], HEADS if is_joint(name) else {"PE": MSE}
+    trained = fit(make_estimators(name, heads, params={"": params}), x, ROWS.y[:40, : len(heads)])
+    write_estimators(tmp_path, [EstimatorMember("", name, {"": params}, trained, dict.fromkeys(heads, 1.0))])
+    (read,) = (skops.io.load(file, trusted=list(serving.ESTIMATOR_TYPES)) for file in tmp_path.iterdir())
+    predicted = np.column_stack([serving.estimator_predictions(one, x) for one in read])
+    np.testing.assert_array_equal(predicted, trained.predict(x))
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -197,7 +197,7 @@ def _with_params(estimator: Any, name: str, params: Params) -> Any:
         from branchsweep.models.metric_learning import with_learned_metric  # noqa: PLC0415  # imports scikit-learn
 
         estimator = with_learned_metric(estimator)
-        del of_scikit_learn[METRIC]
+        of_scikit_learn[METRIC] = "euclidean"  # of the mapped inputs, whatever p is
     _last_step(estimator)[0].set_params(
         **{key: parameters[key].for_scikit_learn(value) for key, value in of_scikit_learn.items()}
     )
