@@ -3,11 +3,10 @@
 It minimises the leave-one-out squared error of a kernel regression (Weinberger and Tesauro 2007, "Metric Learning for Kernel
 Regression"): the prediction for a row is the mean of the targets of its nearest rows, weighted by exp(-d²), where d is the
 Euclidean distance of the mapped inputs. The gradient is exact; L-BFGS follows it, and the neighbors are looked up again
-between rounds.
+between rounds. Of many columns the map is a factor for each of them alone.
 
 n    rows
 D    input columns
-R    the columns of the map: D, or `COLUMNS` if there are more
 H    targets
 Q    rows whose error is minimised
 K    neighbors of each
@@ -22,9 +21,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
 from threadpoolctl import threadpool_limits
 
 from branchsweep.types import Floats
@@ -45,9 +43,12 @@ VALUES = 4_000_000
 """Numbers in the differences between those rows and their neighbors, at most: 32 MB. Tables of many columns or targets use
 fewer rows."""
 
-COLUMNS = 128
-"""Input columns whose map is learned, at most: its elements, and the time that they take, grow with the square. Of more columns
-so many principal components are mapped."""
+COLUMNS = 50
+"""Input columns whose map is learned, at most: its elements grow with the square, and of many some fit by chance. Of more
+columns each has a factor."""
+
+SMALLEST_FACTOR = 1e-9
+"""Of a column, as a share of the largest one."""
 
 
 class LearnedMetric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -70,13 +71,16 @@ class LearnedMetric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         return self
 
     def transform(self, X: Floats) -> Floats:
-        """Mapped inputs `(n, R)`."""
-        mapped: Floats = np.dot(X, self.map_)
+        """Mapped inputs `(n, D)`."""
+        mapped: Floats = self.of_scikit_learn().transform(X)
         return mapped
 
-    def of_scikit_learn(self) -> FunctionTransformer:
+    def of_scikit_learn(self) -> FunctionTransformer | MaxAbsScaler:
         """A transformer that does the same and is scikit-learn's, for files that are read where this package is not."""
-        return FunctionTransformer(np.dot, kw_args={"b": self.map_})
+        if self.map_.ndim == 2:
+            return FunctionTransformer(np.dot, kw_args={"b": self.map_})
+        factors = np.abs(self.map_)
+        return MaxAbsScaler().fit(1.0 / np.maximum(factors, SMALLEST_FACTOR * factors.max())[None])  # which it divides by
 
 
 def with_learned_metric(estimator: Any) -> Any:
@@ -109,27 +113,26 @@ def of_scikit_learn_alone(estimator: Any) -> Any:
 
 
 def learned_map(x: Floats, targets: Floats) -> Floats:
-    """The map `(D, R)`: rows `x @ map` are as near as their targets are alike. The same for the same rows.
+    """The map `(D, D)`: rows `x @ map` are as near as their targets are alike. The same for the same rows.
+
+    Of more than `COLUMNS` columns it is their factors `(D,)`, for rows `x * factors`.
 
     Args:
         x: Inputs `(n, D)` of like scale.
         targets: `(n, H)`; those that do not vary count nothing.
     """
     rows, columns = x.shape
-    if columns > COLUMNS and rows > 2:
-        directions = _principal_directions(x)
-        return directions @ learned_map(x @ directions, targets)
     neighbors = min(NEIGHBORS, rows - 1)
     spread = targets.std(axis=0)
     scaled = (targets - targets.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    found = np.eye(columns) if columns <= COLUMNS else np.ones(columns)
     if neighbors < 2 or not spread.any():
-        return np.eye(columns)
+        return found
     sample = _sample(rows, min(ROWS, VALUES // (neighbors * max(scaled.shape[1], columns))))
-    found = np.eye(columns)
     for first in (True, *[False] * (ROUNDS - 1)):
-        near = _nearest(x @ found, sample, neighbors)
+        near = _nearest(_mapped(x, found), sample, neighbors)
         problem = _LeaveOneOut(x[sample][:, None] - x[near], scaled[near], scaled[sample])
-        found = problem.minimised(problem.start() if first else found)
+        found = problem.minimised(found * problem.scale if first else found)
     return found
 
 
@@ -138,12 +141,9 @@ def _sample(rows: int, most: int) -> Any:
     return np.sort(np.random.default_rng(0).permutation(rows)[: max(1, most)])
 
 
-def _principal_directions(x: Floats) -> Floats:
-    """`(D, R)` the directions, orthogonal and of length 1, in which a sample of the rows varies most."""
-    sample = x[_sample(len(x), VALUES // x.shape[1])]
-    with np.errstate(divide="ignore", invalid="ignore"):  # of the variance that each explains, where no row differs
-        found: Floats = PCA(min(COLUMNS, len(sample)), random_state=0).fit(sample).components_.T
-    return found
+def _mapped(x: Floats, found: Floats) -> Floats:
+    """Rows `(n, D)` by a map, or by factors of their columns."""
+    return x @ found if found.ndim == 2 else x * found
 
 
 def _nearest(x: Floats, sample: Any, neighbors: int) -> Any:
@@ -158,7 +158,7 @@ def _nearest(x: Floats, sample: Any, neighbors: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _LeaveOneOut:
-    """The mean squared error of predicting each row of the sample by its neighbors, as a function of the map.
+    """The mean squared error of predicting each row of the sample by its neighbors, as a function of the map or the factors.
 
     Args:
         differences: Between inputs of a row and of its neighbors `(Q, K, D)`.
@@ -170,11 +170,11 @@ class _LeaveOneOut:
     of_neighbors: Floats
     actual: Floats
 
-    def start(self) -> Floats:
-        """The unit map, scaled so that the mean squared distance of neighbors is 1."""
-        columns = self.differences.shape[-1]
+    @property
+    def scale(self) -> float:
+        """Of the unit map, so that the mean squared distance of neighbors is 1."""
         mean = float((self.differences**2).sum(axis=-1).mean())
-        return np.eye(columns) / math.sqrt(mean or 1.0)
+        return 1.0 / math.sqrt(mean or 1.0)
 
     def minimised(self, start: Floats) -> Floats:
         """The map at the end of L-BFGS."""
@@ -184,10 +184,10 @@ class _LeaveOneOut:
         return np.asarray(found.x, dtype=np.float64).reshape(start.shape)
 
     def value_and_gradient(self, flat: Floats) -> tuple[float, Floats]:
-        """The error, and its slopes by the elements of the map."""
+        """The error, and its slopes by the elements of the map, or by the factors."""
         queries, neighbors, columns = self.differences.shape
-        differences = self.differences.reshape(-1, columns)
-        mapped = differences @ flat.reshape(columns, columns)
+        differences, is_map = self.differences.reshape(-1, columns), len(flat) > columns or columns == 1
+        mapped = _mapped(differences, flat.reshape(columns, columns) if is_map else flat)
         nearness = -np.einsum("rd,rd->r", mapped, mapped).reshape(queries, neighbors)
         weights = np.exp(nearness - nearness.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
@@ -195,5 +195,6 @@ class _LeaveOneOut:
         error = predicted - self.actual
         by_nearness = np.einsum("qkh,qh->qk", self.of_neighbors, error) - (predicted * error).sum(axis=1, keepdims=True)
         by_nearness *= weights * (2.0 / queries)
-        gradient = -2.0 * differences.T @ (mapped * by_nearness.reshape(-1, 1))
+        mapped *= -2.0 * by_nearness.reshape(-1, 1)
+        gradient = differences.T @ mapped if is_map else np.einsum("rd,rd->d", differences, mapped)
         return float((error**2).sum() / queries), gradient.ravel()
