@@ -15,6 +15,7 @@ import numpy as np
 from branchsweep.config.codec import to_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import LATENCY
+from branchsweep.data.columns import count_noun
 from branchsweep.metrics.comparison_result import LATENCY_ROWS
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.initial_weights import initial_weights
@@ -62,7 +63,7 @@ class SearchLatencies:
         recipes = {trial.number: recipe_for(self.experiment, trial.params) for trial in trials}
         missing = {shape: recipe for recipe in recipes.values() if (shape := _shape(recipe)) not in self._by_shape}
         if missing:
-            self.training.progress.on_message(f"measuring the latency of {len(missing)} kinds of networks")
+            self.training.progress.on_message(f"measuring the latency of {count_noun(len(missing), 'kind')} of networks")
         for shape, recipe in missing.items():
             self._by_shape[shape] = measure_latency(recipe, self.experiment, self.training)
         return {number: self._by_shape[_shape(recipe)] for number, recipe in recipes.items()}
