@@ -53,6 +53,10 @@ def test_metrics_of_the_network_stand_beside_a_score_or_in_constraints(metric: s
     assert list(messages({"maximize": ["mean_score", metric], "choose": metric})) == ["objective.choose"]
 
 
+def test_metrics_of_the_network_alone_are_no_objective() -> None:
+    assert list(messages(["latency", "parameters"])) == ["objective.maximize.0", "objective.maximize.1"]
+
+
 def test_latency_is_measured_of_every_trial_where_it_is_an_objective() -> None:
     bounded, optimized = experiment({"constraints": ["latency <= 0.01"]}), experiment(["mean_score", "latency"])
     assert (bounded.objective.constrains_latency, bounded.objective.optimizes_latency) == (True, False)

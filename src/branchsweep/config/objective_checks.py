@@ -86,11 +86,12 @@ def _metric_mistakes(
     named += [(("constraints", index), constraint.metric) for index, constraint in constraints]
     of_heads = {head: [metric_of_head(metric, head) for metric in own] for head, own in metrics.items()}
     every = [*scores, *(name for own in of_heads.values() for name in own)]
+    is_of_network_alone = set(objective.maximize) <= set(MEASURED_NETWORK_METRICS)
     for path, name in named:
         if name in every:
             continue
         parsed, of_network = _parsed(name), _network_metrics(path, objective.is_multi_objective)
-        if name in of_network:
+        if name in of_network and not (path[0] == "maximize" and is_of_network_alone):
             if experiment.space.builder and name in (MULTIPLICATIONS, LATENCY):
                 message = f"got '{name}', which is known of built-in networks alone: expected {PARAMETERS} or {SIZE}"
                 yield ("objective", *path), f"{message} beside space.builder"

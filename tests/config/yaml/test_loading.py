@@ -575,6 +575,17 @@ class TestAnObjectiveThatMinimizes:
         assert locations(error) == [("x.yaml:33", "objective.minimize")]
         assert f"'{metric}'" in error.message and "maximize" in error.message
 
+    @pytest.mark.parametrize("given", ["", "3", "{PE: rmse}"])
+    def test_it_is_a_metric_or_a_list_of_them(self, given: str) -> None:
+        error = error_of(GOOD + f"objective:\n  maximize: r2/PE\n  minimize: {given}\n")
+        assert locations(error) == [("x.yaml:32", "objective.minimize")]
+
+    @pytest.mark.parametrize("key", ["minimise", "Minimize", "minimizes"])
+    def test_a_key_that_is_nearly_it_is_answered_by_it(self, key: str) -> None:
+        error = error_of(GOOD + f"objective:\n  {key}: rmse/PE\n")
+        assert locations(error) == [("x.yaml:31", "objective")]
+        assert "did you mean 'minimize'?" in error.message
+
     def test_a_wrong_metric_has_its_line(self) -> None:
         error = error_of(GOOD + "objective:\n  maximize: r2/PE\n  minimize:\n    - rmsee/V\n")
         assert locations(error) == [("x.yaml:33", "objective.maximize[1]")]

@@ -16,15 +16,15 @@ from branchsweep.config.config_model import KeyPath, dotted
 from branchsweep.config.metric_names import more_is_better
 from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
 from branchsweep.config.sections.heads import is_named_by_column, name_from_column
-from branchsweep.config.sections.objective import MINIMIZE
+from branchsweep.config.sections.objective import MINIMIZE, Objective
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, expand_user, find_file, missing_file_message
 from branchsweep.config.yaml.messages import ConfigMistake
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value
 from branchsweep.config.yaml.yaml_parser import read_document
-from branchsweep.errors import HeadNameWarning, did_you_mean
+from branchsweep.errors import HeadNameWarning, did_you_mean, nearest
 
 
 def resolve_experiment(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
@@ -124,6 +124,8 @@ def _resolve_objective(document: Document, path: KeyPath, value: Any) -> list[Co
     if not isinstance(value, dict):
         return []
     maximized, minimized = value.get("maximize"), value.get(MINIMIZE)
+    if mistakes := _minimize_mistakes(path, value):
+        return mistakes
     if isinstance(minimized, (str, list)) and isinstance(maximized, (str, list, type(None))):
         before, metrics = _metrics_at(document, maximize), _metrics_at(document, minimize)
         document.remove(minimize)
@@ -136,6 +138,22 @@ def _resolve_objective(document: Document, path: KeyPath, value: Any) -> list[Co
     if isinstance(maximized, str):
         _put_metrics(document, maximize, _metrics_at(document, maximize))
     return []
+
+
+def _minimize_mistakes(path: KeyPath, value: dict[str, Any]) -> list[ConfigMistake]:
+    """What is wrong with `minimize`, which the models do not know, and with keys that are meant to be it; removes them."""
+    known, mistakes = (*Objective.model_fields, MINIMIZE), []
+    for key, given in list(value.items()):
+        if key == MINIMIZE and not isinstance(given, (str, list)):
+            message = f"got {describe_value(given)}, expected a metric of which less is better, or a list of such"
+            mistakes.append(ConfigMistake((*path, key), (*path, key), message))
+        elif key not in known and nearest(str(key), known) == MINIMIZE:
+            message = f"unknown key '{key}', expected one of {', '.join(known)}{did_you_mean(str(key), known)}"
+            mistakes.append(ConfigMistake((*path, key), path, message, intended_key=MINIMIZE))
+        else:
+            continue
+        del value[key]
+    return mistakes
 
 
 def _metrics_at(document: Document, path: KeyPath) -> list[tuple[Any, SourceLocation]]:
