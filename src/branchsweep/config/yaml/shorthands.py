@@ -123,21 +123,20 @@ def _resolve_objective(document: Document, path: KeyPath, value: Any) -> list[Co
         _put_metrics(document, maximize, metrics)
     if not isinstance(value, dict):
         return []
+    mistakes = _minimize_mistakes(path, value)
     maximized, minimized = value.get("maximize"), value.get(MINIMIZE)
-    if mistakes := _minimize_mistakes(path, value):
-        return mistakes
     if isinstance(minimized, (str, list)) and isinstance(maximized, (str, list, type(None))):
         before, metrics = _metrics_at(document, maximize), _metrics_at(document, minimize)
         document.remove(minimize)
         _put_metrics(document, maximize, [*before, *metrics])
-        return [
+        mistakes += [
             ConfigMistake((*maximize, index), minimize, f"got '{metric}', of which more is better: write it under maximize")
             for index, (metric, _) in enumerate(metrics, start=len(before))
             if isinstance(metric, str) and more_is_better(metric)
         ]
-    if isinstance(maximized, str):
+    elif isinstance(maximized, str):
         _put_metrics(document, maximize, _metrics_at(document, maximize))
-    return []
+    return mistakes
 
 
 def _minimize_mistakes(path: KeyPath, value: dict[str, Any]) -> list[ConfigMistake]:
