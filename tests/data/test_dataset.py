@@ -596,6 +596,23 @@ def test_a_target_that_is_constant_in_a_hold_out_is_refused(tmp_path: Path) -> N
     assert "heads.heat" in error.message and "validation (fold 1)" in error.message and "stratify: heat loss" in error.message
 
 
+def test_a_target_too_rare_for_every_fold_is_answered_by_a_split_in_which_it_varies_where_it_must(tmp_path: Path) -> None:
+    table = small_table(100)
+    path = write(table, tmp_path / "table.csv")
+    folds: dict[str, Any] = {"validation": {"method": "k_fold", "folds": 8}, "confirmation": {"folds": 2}}
+    experiment = make_experiment(path, **folds)
+    dataset = with_rare_target(path, experiment, in_validation=())
+    heat = np.zeros(100)
+    heat[split_rows(experiment, dataset).folds[0][0][:3]] = 1.0
+    write(table.assign(**{"heat loss": heat}), path)
+    error = error_of(split_rows, experiment, load_dataset(experiment))
+    found = re.search(r"seed: (\d+) and test.seed", error.message)
+    assert found
+    other = make_experiment(path, **folds, seed=int(found[1]), test={"seed": int(found[1])})
+    (warning,) = split_rows(other, load_dataset(other)).warnings
+    assert "validation (fold" in warning
+
+
 @pytest.mark.needs_table
 def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> None:
     experiment = make_experiment(**PLANT)

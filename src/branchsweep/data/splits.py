@@ -183,29 +183,40 @@ def outer_splits(experiment: Experiment, dataset: Dataset) -> tuple[Split, ...]:
 
 
 def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
-    """How rows are divided so that every target varies in every part, as a remedy for messages; empty if no way is found."""
+    """How rows are divided so that every target varies in every part, as a remedy for messages; empty if no way is found.
+
+    Of a target that is too rare for every part: so that it varies where it must.
+    """
+    return _found_split(experiment, dataset, is_everywhere=True) or _found_split(experiment, dataset, is_everywhere=False)
+
+
+def _found_split(experiment: Experiment, dataset: Dataset, *, is_everywhere: bool) -> str:
+    """As of `_varying_split`, for every part, or else for those in which every target must vary."""
     shuffled = experiment.split.kind == "shuffle" and experiment.table.duplicates != "together"
     if shuffled and experiment.test.folds is None:
         for head, column in enumerate(experiment.columns.values()):
             values = pd.Series(dataset.y[:, head])
-            if values.nunique() <= _MOST_CLASSES and _varies(experiment, replace(dataset, splitter=by_classes(values, column))):
+            if values.nunique() <= _MOST_CLASSES and _varies(
+                experiment, replace(dataset, splitter=by_classes(values, column)), is_everywhere=is_everywhere
+            ):
                 return f"with split: {{stratify: {column}}} every part has its share of each value"
     is_tried = dataset.splitter.is_random and dataset.rows <= _MOST_ROWS_TRIED
     is_tried = is_tried and experiment.test.folds is None  # the targets would have to vary in all folds
     for seed in range(1, _SEEDS_TRIED + 1 if is_tried else 1):
         other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
-        if _varies(other, dataset):
-            return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
+        if _varies(other, dataset, is_everywhere=is_everywhere):
+            where = "in all of them" if is_everywhere else "where it must"
+            return f"with seed: {seed} and test.seed: {seed} it varies {where}"
     return ""
 
 
-def _varies(experiment: Experiment, dataset: Dataset) -> bool:
-    """Whether every target varies in every part that the experiment divides the rows into."""
+def _varies(experiment: Experiment, dataset: Dataset, *, is_everywhere: bool) -> bool:
+    """Whether every target varies in every part that the experiment divides the rows into, or in those where it must."""
     try:
         parts = _parts(experiment, dataset)
     except DataError:  # classes with too few rows for so many folds
         return False
-    return not _constant_parts(dataset, parts.named | parts.learned)
+    return not _constant_parts(dataset, parts.named | parts.learned if is_everywhere else parts.must_vary(experiment))
 
 
 def _constant_warnings(dataset: Dataset, parts: Mapping[str, Positions], remedy: str) -> list[str]:
