@@ -162,8 +162,21 @@ def test_rare_values_of_a_head_are_spread_over_all_parts() -> None:
     experiment, dataset = dataset_of("t.yaml")
     assert experiment.split.stratify == "class"
     assert all(np.ptp(dataset.y[validation, 0]) > 0 for _, validation in split_rows(experiment, dataset).folds)
+    frame.loc[1:2, "rare"] = 0
+    frame.to_csv("t.csv", index=False)
     init(Path("t.csv"), heads="class,rare", force=True)
     assert load_experiment(Path("t.yaml"), []).split.stratify is None
+
+
+@pytest.mark.parametrize("rare", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("rows", [20, 60, 201])
+def test_a_rare_value_of_few_rows_has_as_many_folds_as_it_can_be_in(rare: int, rows: int) -> None:
+    pd.DataFrame({"x": np.sin(range(rows)), "trip": ["yes"] * rare + ["no"] * (rows - rare)}).to_csv("t.csv", index=False)
+    init(Path("t.csv"), heads="trip", force=True)
+    experiment, dataset = dataset_of("t.yaml")
+    split = split_rows(experiment, dataset)
+    parts = [split.test, *(part for fold in (*split.folds, *split.confirmation) for part in fold)]
+    assert all(np.ptp(dataset.y[part, 0]) > 0 for part in parts)
 
 
 def test_columns_of_words_are_heads_of_classes_with_their_rare_ones_in_all_parts() -> None:

@@ -23,7 +23,14 @@ from branchsweep.config.sections.validation import TEST_FRACTION
 from branchsweep.data.columns import count_noun
 from branchsweep.data.table_outline import ColumnOutline, TableOutline
 from branchsweep.errors import DataError, did_you_mean
-from branchsweep.workflows.starting_point import Budget, budget_for, default_trial, starting_dimensions, starting_values
+from branchsweep.workflows.starting_point import (
+    MOST_FOLDS,
+    Budget,
+    budget_for,
+    default_trial,
+    starting_dimensions,
+    starting_values,
+)
 
 SCHEMA_FILE = "experiment.schema.json"
 """The file beside the experiment with which editors complete and check it."""
@@ -75,13 +82,15 @@ def experiment_text(file: NewFile, outline: TableOutline, heads: Sequence[str], 
         heads: The columns that are predicted.
         warnings: What a user should know about the rows, as sentences.
     """
-    budget, names = budget_for(outline.rows), head_names(heads)
+    names, rarest = head_names(heads), _rarest(outline, heads)
+    folds = _possible_folds(rarest) if rarest else MOST_FOLDS
+    budget = budget_for(outline.rows, most_folds=folds if 2 <= folds < MOST_FOLDS else MOST_FOLDS)
     parts = [
         _beginning(file, names),
         f"name: {file.name}\nseed: 1",
         _table(outline, heads, file),
         _heads(outline, names),
-        _rows(budget, outline, names, warnings),
+        _rows(budget, outline, warnings, _rare_classes(rarest, names, outline.rows) if rarest else []),
         _space(list(names.values()), budget),
         _search(list(names.values()), budget),
         _fit(budget),
@@ -229,8 +238,8 @@ def _heads(outline: TableOutline, names: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _rows(budget: Budget, outline: TableOutline, names: Mapping[str, str], warnings: Sequence[str]) -> str:
-    lines = [*map(_comment, warnings), *_rare_classes(budget, outline, names)]
+def _rows(budget: Budget, outline: TableOutline, warnings: Sequence[str], split: Sequence[str]) -> str:
+    lines = [*map(_comment, warnings), *split]
     test = math.ceil(outline.rows * TEST_FRACTION)
     lines.append(f"test: {{fraction: {TEST_FRACTION}, seed: 1}}    # {count_noun(test, 'row')}, which the search never sees")
     if budget.folds == 1:
@@ -240,15 +249,23 @@ def _rows(budget: Budget, outline: TableOutline, names: Mapping[str, str], warni
     return "\n".join(lines)
 
 
-def _rare_classes(budget: Budget, outline: TableOutline, names: Mapping[str, str]) -> list[str]:
-    """The split where a head has hardly any rows but those of one value: cut at random, some fold has none of them."""
-    rare = [column for column in names if (sizes := outline[column].classes) and sum(sizes[1:]) < _FEW_OTHERS]
-    if not rare:
-        return []
-    column = min(rare, key=lambda name: sum(outline[name].classes[1:]))
-    sizes, head = outline[column].classes, names[column]
-    few = f"{count_noun(sum(sizes[1:]), 'row')} of {outline.rows:,} {'has' if sum(sizes[1:]) == 1 else 'have'} another value"
-    if sizes[-1] * (1 - TEST_FRACTION) < max(budget.folds, budget.confirmed[1]):
+def _rarest(outline: TableOutline, heads: Sequence[str]) -> ColumnOutline | None:
+    """The head that has hardly any rows but those of one value, the fewest if there are several; None if there is none."""
+    rare = [outline[head] for head in heads if (sizes := outline[head].classes) and sum(sizes[1:]) < _FEW_OTHERS]
+    return min(rare, key=lambda column: sum(column.classes[1:]), default=None)
+
+
+def _possible_folds(column: ColumnOutline) -> int:
+    """The most folds of the training rows that each have a row of the column's rarest value, where the test rows have some."""
+    rarest = column.classes[-1]
+    return rarest - math.ceil(rarest * TEST_FRACTION)
+
+
+def _rare_classes(column: ColumnOutline, names: Mapping[str, str], rows: int) -> list[str]:
+    """The split for a head of rare values: cut at random, some part has none of them."""
+    others, head = sum(column.classes[1:]), names[column.name]
+    few = f"{count_noun(others, 'row')} of {rows:,} {'has' if others == 1 else 'have'} another value"
+    if _possible_folds(column) < 2:
         return [_comment(f"Only {few} of {head} than its most frequent one: it can hardly be learned or scored; leave it out.")]
     return [
         _comment(f"Only {few} of {head} than its most frequent one: every part of the rows gets its share of them."),

@@ -19,6 +19,9 @@ from branchsweep.trial import Params
 STEPS = 3000
 """Steps that a network trains, about: from here on the learning curves of small tables are flat."""
 
+MOST_FOLDS = 5
+"""Folds of a small table, and of a confirmation."""
+
 _STEPS_PER_EPOCH = 48  # about, which decide the size of a batch
 _BATCHES, _EPOCHS = (16, 1024), (10, 500)  # the smallest and the largest
 _LARGE, _VERY_LARGE = 6_000, 100_000  # training rows from which one hold-out is enough, and from which trials are long
@@ -54,15 +57,16 @@ class Budget:
         return math.ceil(self.training / self.batch_size)
 
 
-def budget_for(rows: int, test_fraction: float = TEST_FRACTION) -> Budget:
+def budget_for(rows: int, test_fraction: float = TEST_FRACTION, most_folds: int = MOST_FOLDS) -> Budget:
     """The budget for a table.
 
     Args:
         rows: Its rows.
         test_fraction: The share of them that is set aside as test rows.
+        most_folds: The most folds, from 2: fewer where a class has not enough rows for one in each.
     """
     left = rows - math.ceil(rows * test_fraction)
-    folds = 1 if left >= _LARGE else 3 if left >= _SMALL else 5
+    folds = 1 if left >= _LARGE else min(most_folds, 3 if left >= _SMALL else MOST_FOLDS)
     training = left - math.ceil(left / (folds if folds > 1 else _HOLD_OUT))
     power = round(math.log2(max(training / _STEPS_PER_EPOCH, 1)))
     batch_size = min(max(2**power, _BATCHES[0]), _BATCHES[1])
@@ -74,7 +78,7 @@ def budget_for(rows: int, test_fraction: float = TEST_FRACTION) -> Budget:
         batch_size,
         min(max(epochs, _EPOCHS[0]), _EPOCHS[1]),
         trials=32 if is_long else 64,
-        confirmed=(2, 2) if is_long else (4, 5),
+        confirmed=(2, 2) if is_long else (4, most_folds),
     )
 
 
