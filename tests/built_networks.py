@@ -54,6 +54,19 @@ def other_units(_: Any, inputs: int, heads: Mapping[str, int]) -> keras.Model:
     return keras.Model(columns, _heads(columns, dict.fromkeys(heads, 2)))
 
 
+def sigmoids(_: Any, inputs: int, heads: Mapping[str, int]) -> keras.Model:
+    """Has outputs that are probabilities."""
+    columns = keras.Input((inputs,))
+    ends = [keras.layers.Dense(1, "sigmoid"), keras.layers.Dense(1)]
+    return keras.Model(columns, {head: end(columns) for head, end in zip(heads, ends, strict=True)})
+
+
+def softmax_last(_: Any, inputs: int, heads: Mapping[str, int]) -> keras.Model:
+    """Has outputs with a layer that makes probabilities of them."""
+    columns = keras.Input((inputs,))
+    return keras.Model(columns, {head: keras.layers.Softmax()(keras.layers.Dense(1)(columns)) for head in heads})
+
+
 class Doubled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
     """A layer of the user's own."""
 

@@ -127,6 +127,8 @@ WRONG = {
     "one_head": "outputs level; expected level, high",
     "other_inputs": r"input \(None, 3\); expected \(None, 2\)",
     "other_units": r"output level is \(None, 2\); expected \(None, 1\)",
+    "sigmoids": "output level ends with sigmoid; expected a linear",
+    "softmax_last": "output level ends with softmax",
     "own_layer": "your class Doubled",
     "absent": "has no function absent",
     "failing": "ZeroDivisionError: always for",

@@ -214,6 +214,11 @@ def _problem(model: Any, inputs: int, units: Mapping[str, int]) -> str:
     for head, tensor in model.output.items():
         if tuple(tensor.shape) != (None, units[head]):
             return f"a model whose output {head} is {tuple(tensor.shape)}; expected (None, {units[head]})"
+        if activation := _probabilities_of(tensor):
+            return (
+                f"a model whose output {head} ends with {activation}; expected a linear output, for {activation} of a head with"
+                " classes is added: leave it out"
+            )
     for layer in model._flatten_layers(include_self=False):  # noqa: SLF001  # layers of layers are listed nowhere else
         if not type(layer).__module__.startswith("keras.") or isinstance(layer, keras.layers.Lambda):
             what = "a Lambda" if isinstance(layer, keras.layers.Lambda) else f"of your class {type(layer).__name__}"
@@ -222,3 +227,14 @@ def _problem(model: Any, inputs: int, units: Mapping[str, int]) -> str:
                 "so compose Keras's own layers"
             )
     return ""
+
+
+def _probabilities_of(output: Any) -> str:
+    """The activation that makes probabilities of an output, by its Keras name; empty where its last layer has none.
+
+    Args:
+        output: Of a functional model.
+    """
+    last = output._keras_history.operation  # noqa: SLF001  # which layer an output comes from is said nowhere else
+    names = type(last).__name__.lower(), getattr(getattr(last, "activation", None), "__name__", "")
+    return next((name for name in names if name in ("sigmoid", "softmax")), "")
