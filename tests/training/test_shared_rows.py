@@ -11,8 +11,9 @@ import joblib
 import numpy as np
 import pytest
 
+from branchsweep.errors import BackendError
 from branchsweep.runtime import LOCK
-from branchsweep.training import shared_rows
+from branchsweep.training import shared_rows, worker_process
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.shared_rows import SharedRows, read_rows
@@ -85,6 +86,21 @@ def test_a_file_that_a_killed_process_has_left_is_deleted_by_the_next(file_of_ro
     assert (folder / LOCK).is_file()  # by which the next process sees that nobody uses the folder: see test_runtime.py
     shared.close()
     assert not folder.exists()
+
+
+def test_a_worker_that_cannot_read_its_rows_says_so_and_does_not_train_on_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "_make_trainer", PopulationTrainer)
+    monkeypatch.setattr(worker_process, "_trainer", None)
+    monkeypatch.setattr(worker_process, "_unreadable", None)
+    population = tiny_populations()[0]
+    worker_process.use_rows(tiny_rows())
+    worker_process.use_rows(tmp_path / "missing")
+    with pytest.raises(BackendError, match="missing"):
+        worker_process.train_population(population, keep_weights=False)
+    worker_process.use_rows(tiny_rows())
+    assert worker_process._started_trainer().rows.x.shape == tiny_rows().x.shape
 
 
 @pytest.mark.slow

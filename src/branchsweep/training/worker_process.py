@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.errors import BackendError
+from branchsweep.errors import BackendError, first_line
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
 from branchsweep.runtime import rare_garbage_collection, silence_stderr
@@ -67,6 +67,9 @@ _make_trainer: Callable[[TrainingRows], PopulationTrainer] | BackendError | None
 _trainer: PopulationTrainer | None = None
 """The worker's own, made when it gets its first rows."""
 
+_unreadable: BackendError | None = None
+"""Why the rows that it was handed last cannot be read. It must not train on those before them."""
+
 
 def initialize(setup: ProcessSetup, counters: Any) -> None:
     """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and start TensorFlow.
@@ -112,10 +115,12 @@ def _started_trainer() -> PopulationTrainer:
     """In a worker: its trainer.
 
     Raises:
-        BackendError: It could not be made.
+        BackendError: It could not be made, or has no rows.
     """
     if isinstance(_make_trainer, BackendError):
         raise _make_trainer
+    if _unreadable is not None:
+        raise _unreadable
     assert _trainer is not None, "the first task of a worker is `use_rows`"
     return _trainer
 
@@ -194,8 +199,15 @@ def import_export() -> None:
 
 def use_rows(handed_over: TrainingRows | Path) -> None:
     """Train on these rows from now on; see `shared_rows.py`."""
-    global _trainer  # noqa: PLW0603  # as above
-    rows = read_rows(handed_over)
+    global _trainer, _unreadable  # noqa: PLW0603  # as above
+    try:
+        rows, _unreadable = read_rows(handed_over), None
+    except (OSError, MemoryError, EOFError, ValueError) as error:  # nobody awaits this task, so the next one says it
+        _unreadable = BackendError(
+            f"a worker cannot read the training rows, which are in {handed_over} ({first_line(error)}):"
+            " was the folder for temporary files emptied? Run the command again, with TMPDIR=FOLDER for another one"
+        )
+        return
     if _trainer is not None:
         _trainer.use_rows(rows)
     elif _make_trainer is not None and not isinstance(_make_trainer, BackendError):  # else `_started_trainer` says why
