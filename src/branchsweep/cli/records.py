@@ -44,7 +44,7 @@ def show(
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort", metavar="KEY", help="objective, METRIC/mean, METRIC/HEAD (r2/PE), number, seconds or parameters."
+            "--sort", metavar="KEY", help="objective, METRIC/mean, METRIC/HEAD (r2/PE), number, seconds, parameters, latency, …"
         ),
     ] = None,
     status: Annotated[

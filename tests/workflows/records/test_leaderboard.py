@@ -22,6 +22,7 @@ from branchsweep.reporting.text.trials import render_leaderboard, render_trial_d
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.records.leaderboard import Leaderboard, SweepTrials, leaderboard
+from branchsweep.workflows.records.report_tables import leaderboard_table
 from branchsweep.workflows.records.trial_details import RecordedTrial, TrialDetails, find_trial, trial_details
 from branchsweep.workflows.records.trial_filter import Condition, TrialFilter, sorts, value_of
 from scores import SCORE_METRICS, head_score
@@ -96,6 +97,20 @@ def rendered(renderable: RenderableType, width: int = 100) -> str:
 def test_trials_are_sorted_by_a_metric(sort: str, expected: list[int]) -> None:
     assert sort in sorts(SCORE_METRICS)
     assert numbers(sort=sort) == expected
+
+
+def test_trials_are_sorted_by_a_measured_metric_of_their_networks_those_without_last() -> None:
+    measured = {0: 0.02, 1: 0.03, 4: 0.01}
+    results = [
+        replace(one, score=replace(one.score, network={"latency": measured[one.number]} if one.number in measured else {}))
+        for one in RESULTS
+    ]
+    board = leaderboard_of(results, sort="latency")
+    assert [one.number for one in board.shown] == [4, 0, 1, 2, 3]
+    assert "20 ms" in rendered(render_leaderboard(board))
+    header, rows = leaderboard_table(small(), results)
+    column = {row[1]: row[header.index("latency")] for row in rows}
+    assert (column[4], math.isnan(column[3])) == (0.01, True)
 
 
 def test_trials_that_break_a_constraint_are_sorted_after_eligible_ones() -> None:

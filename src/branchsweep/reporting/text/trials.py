@@ -9,10 +9,11 @@ from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, MEASURED_NETWORK_METRICS, PARAMETERS, common_metric
 from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import (
+    format_metric,
     format_param,
     format_parameters,
     format_score,
@@ -24,7 +25,8 @@ from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, KeyValueTable
 from branchsweep.reporting.text.responsive_table import Items, ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
-from branchsweep.trial import Score
+from branchsweep.trial import Result, Score
+from branchsweep.workflows.records.trial_filter import SECONDS
 
 if TYPE_CHECKING:
     from branchsweep.workflows.records.leaderboard import Leaderboard
@@ -57,7 +59,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
     """The trials with the scores of these heads, or with the mean and each trial's worst and best head if None."""
     names = score_names(board.score_metrics)
     objective = [] if board.objective.ranking_metric == DEFAULT_OBJECTIVE else [board.objective.ranking_description]
-    sorted_by = [board.sort] if board.sort in {"seconds", "parameters"} else []
+    sorted_by = [board.sort] if board.sort in {SECONDS, *MEASURED_NETWORK_METRICS} else []
     *head_names, mean = names.values()
     by_head = [TableColumn(name, right=True) for name in head_names]
     extremes = [TableColumn("worst head", priority=1, right=True), TableColumn("best head", priority=2, right=True)]
@@ -77,10 +79,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
         else:
             cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
         cells += [format_score(board.evaluator.ranked_by(score)) if score.is_complete else "-" for _ in objective]
-        cells += [
-            f"{score.seconds:.1f}" if key == "seconds" else format_parameters(board.parameters[trial.number])
-            for key in sorted_by
-        ]
+        cells += [_sort_cell(board, result) for _ in sorted_by]
         cells.append(f"{score.epochs:.0f}")  # the mean over lanes, which early stopping may end apart
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
@@ -88,6 +87,16 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
         params = Items([f"{violates}{name}{first}", *others])
         rows.append(TableRow((f"{trial.number}", *cells, score.reason or params)))
     return ResponsiveTable(columns, rows)
+
+
+def _sort_cell(board: Leaderboard, result: Result) -> str:
+    """The seconds of a trial, or the metric of its network, that the leaderboard is sorted by."""
+    if board.sort == SECONDS:
+        return f"{result.score.seconds:.1f}"
+    if board.sort == PARAMETERS:
+        return format_parameters(board.parameters[result.number])
+    measured = result.score.network.get(board.sort)
+    return "-" if measured is None else format_metric(board.sort, measured)
 
 
 def _extreme_heads(score: Score) -> list[str]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import MEASURED_NETWORK_METRICS, PARAMETERS
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.models.recipe import recipe_for
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Status
-from branchsweep.workflows.records.trial_filter import NUMBER, OBJECTIVE, PARAMETERS, SECONDS, TrialFilter, value_of
+from branchsweep.workflows.records.trial_filter import NUMBER, OBJECTIVE, SECONDS, TrialFilter, value_of
 from branchsweep.workflows.records.trial_json import TrialJson
 
 
@@ -194,6 +195,9 @@ def _sort_key(
         return False, False, score.seconds, number
     if sort == PARAMETERS:
         return False, not counted[number], counted[number], number
+    if sort in MEASURED_NETWORK_METRICS:
+        known = score.network.get(sort, math.inf)
+        return False, math.isinf(known), known, number
     if sort == OBJECTIVE:
         value = -evaluator.rank(score) if score.is_complete else 0.0
         return not evaluator.is_eligible(result), not score.is_complete, value, number

@@ -19,7 +19,7 @@ import numpy as np
 
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
+from branchsweep.config.metric_names import MEAN, MEASURED_NETWORK_METRICS, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
 from branchsweep.errors import reading_record
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
@@ -73,7 +73,22 @@ def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tupl
     metrics = [
         name for head in heads for name in (names[head], errors[head], *(metric_of_head(other, head) for other in others))
     ]
-    fixed = ["place", "trial", "known", "status", names[MEAN], errors[MEAN], *metrics, "epochs", "seconds", "lanes", "reason"]
+    recorded = {name for result in results for name in result.score.network} - set(dimensions)
+    network = [name for name in MEASURED_NETWORK_METRICS if name in recorded]
+    fixed = [
+        "place",
+        "trial",
+        "known",
+        "status",
+        names[MEAN],
+        errors[MEAN],
+        *metrics,
+        *network,
+        "epochs",
+        "seconds",
+        "lanes",
+        "reason",
+    ]
     missing = HeadScore(math.nan, math.nan)
 
     def values(measured: HeadScore) -> list[float]:
@@ -82,7 +97,8 @@ def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tupl
     def row(rank: int, result: Result) -> list[Any]:
         score, trial = result.score, result.trial
         by_head = [value for head in heads for value in values(score.heads.get(head, missing))]
-        numbers = [score.value, score.value_se, *by_head, score.epochs, score.seconds]
+        of_network = [score.network.get(name, math.nan) for name in network]
+        numbers = [score.value, score.value_se, *by_head, *of_network, score.epochs, score.seconds]
         params = [trial.params.get(name, "") for name in dimensions]
         return [rank, trial.number, trial.known, score.status.value, *numbers, score.lanes, score.reason, *params]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from branchsweep.config.builders import own_problem
 from branchsweep.config.hyperparameters import find_hyperparameter, unknown_name_problem
-from branchsweep.config.metric_names import MEAN
+from branchsweep.config.metric_names import MEAN, MEASURED_NETWORK_METRICS, PARAMETERS
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.metrics.names import score_names
 from branchsweep.trial import Params, ParamValue, Status
 
-OBJECTIVE, NUMBER, SECONDS, PARAMETERS = "objective", "number", "seconds", "parameters"
-"""Sort keys beside the scores by head (`r2/HEAD`) and their mean (`r2/mean`)."""
+OBJECTIVE, NUMBER, SECONDS = "objective", "number", "seconds"
+"""Sort keys beside the scores by head (`r2/HEAD`), their mean (`r2/mean`), and the metrics of networks."""
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -146,7 +146,7 @@ class TrialFilter:
 def sorts(score_metrics: Mapping[str, str]) -> list[str]:
     """The sort keys. By scores and by the objective the highest comes first, by others the lowest."""
     names = dict(score_names(score_metrics))
-    return [OBJECTIVE, names.pop(MEAN), *names.values(), NUMBER, SECONDS, PARAMETERS]
+    return [OBJECTIVE, names.pop(MEAN), *names.values(), NUMBER, SECONDS, *MEASURED_NETWORK_METRICS]
 
 
 def value_of(name: str, params: Params, fixed: Params, heads: Sequence[str]) -> ParamValue | None:
