@@ -563,7 +563,7 @@ print(json.dumps(report))
 
 class TestModelFiles:
     def test_card_and_evidence_are_stored_with_the_version(self, mlflow_store: Address, tmp_path: Path) -> None:
-        card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
+        card, evidence = "# plant\n\n![of PE](plots/predictions.png)\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         candidate = Network(tmp_path / "model").candidate(
             "plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"}
@@ -571,7 +571,8 @@ class TestModelFiles:
         register(tracker.tracking, candidate, replace(PROMOTED, evidence=evidence))
         client = client_of(mlflow_store)
         version = client.get_model_version_by_alias("plant", "champion")
-        assert version.description == f"{PROMOTED.because}\n\n{card}".strip()
+        shown = f"![of PE](get-artifact?run_uuid={tracker.run_id}&path=plots/predictions.png)"  # as MLflow's pages address it
+        assert version.description == f"{PROMOTED.because}\n\n# plant\n\n{shown}"
         with tracker.tracking.registry.model_files("plant", 1) as folder:
             assert json.loads((folder / "evidence.json").read_text(encoding="utf-8")).items() >= evidence.items()
         run = client.get_run(tracker.run_id)
@@ -600,10 +601,13 @@ class TestModelFiles:
 
     def test_texts_too_long_for_the_registry_are_in_the_files(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
-        candidate = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
+        picture = "![](plots/predictions.png)"
+        card = picture + "x" * (5000 - len(picture))
+        candidate = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": card})
         register(tracker.tracking, candidate, replace(PROMOTED, evidence={"rows": list(range(4000))}))
         version = client_of(mlflow_store).get_model_version("plant", "1")
-        assert version.description == PROMOTED.because
+        shown = f"![](get-artifact?run_uuid={tracker.run_id}&path=plots/predictions.png)"
+        assert version.description == f"{PROMOTED.because}\n\n{shown}"
         assert "branchsweep.evidence" not in version.tags
         with tracker.tracking.registry.model_files("plant", 1) as folder:
             assert len((folder / "MODEL_CARD.md").read_text(encoding="utf-8")) == 5000

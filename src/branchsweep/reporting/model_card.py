@@ -28,6 +28,7 @@ from branchsweep.reporting.formatting import (
 )
 from branchsweep.reporting.markdown_table import markdown_table
 from branchsweep.reporting.paired_test_rows import PAIRED_TEST_TITLE, paired_test_markdown
+from branchsweep.reporting.plot_files import IN_CARD
 from branchsweep.workflows.explanation import Explanation
 from branchsweep.workflows.promotion.gate import paired_tests_of
 from branchsweep.workflows.records.baseline_result import BestBaseline, best_baselines
@@ -82,6 +83,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield from _class_lines(model)
     yield from _paired_test_lines(paired_tests_of(model.decision))
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
+    yield ""
+    yield f"![Predictions of every head for the test rows, among the files of the sweep]({IN_CARD})"
     yield ""
     yield "## Data"
     yield ""

@@ -26,6 +26,7 @@ from typing import Any, cast
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import thumbnail
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
@@ -198,6 +199,13 @@ def png(figure: Figure) -> bytes:
         dots = UNITS_PER_INCH * PIXELS_PER_UNIT
         _save(_with_final_layout(figure), drawn, format="png", facecolor="white", dpi=dots, metadata={"Software": None})
     return drawn.getvalue()
+
+
+def in_page_width(picture: bytes) -> bytes:
+    """A PNG that `png` made, with one pixel for each of a page."""
+    smaller = io.BytesIO()
+    thumbnail(io.BytesIO(picture), smaller, scale=1 / PIXELS_PER_UNIT, interpolation="hanning")
+    return smaller.getvalue()
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS, draw_fig
 from branchsweep.reporting.figures.trials import SweepFigure
 from branchsweep.reporting.pages.drawn_figures import DrawnFigure
 from branchsweep.reporting.pages.sweep_page import render_sweep_page
+from branchsweep.reporting.plot_files import IN_CARD, PLOTS, PREDICTIONS
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
-PAGE, INTERACTIVE, PLOTS = "report.html", "interactive.html", "plots"
+PAGE, INTERACTIVE = "report.html", "interactive.html"
 """Names of the pages, and of the folder of the figures."""
 
 VALIDATION_ROWS = "validation rows"
@@ -38,6 +39,8 @@ def draw_report(report: SweepReport, optional: OptionalOutputs) -> Callable[[Swe
     """Draw the figures; what makes the files of `report_files` with them, from the report with its final times."""
     figures = _drawn_figures(report, optional, as_files=True)
     pictures = {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
+    if PREDICTIONS in pictures:
+        pictures[IN_CARD] = plot_style.in_page_width(pictures[PREDICTIONS])
 
     def files(timed: SweepReport) -> Files:
         return {PAGE: render_sweep_page(timed, figures, has_plotly()), **report_tables(timed), **pictures}
@@ -81,9 +84,7 @@ def _drawn(draw: Callable[[SweepReport], SweepFigure], report: SweepReport, as_f
 def trial_figures(report: SweepReport) -> Mapping[int, Files]:
     """By trial, predicted against actual values of each finalist as PNG, on rows of the confirmation's validation folds."""
     return {
-        trial: {
-            f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(report, predictions, VALIDATION_ROWS))
-        }
+        trial: {PREDICTIONS: plot_style.png(prediction_figure(report, predictions, VALIDATION_ROWS))}
         for trial, predictions in report.finalists.items()
     }
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
@@ -65,6 +67,12 @@ CARD = "MODEL_CARD.md"
 
 LONGEST_DESCRIPTION = 5000
 """Characters of a description in MLflow's database."""
+
+_PICTURE = re.compile(r"!\[([^]]*)]\(([\w./-]+\.png)\)")
+"""A picture in Markdown among the files of the sweep."""
+
+_PICTURE_OF_RUN = re.compile(r"!\[[^]]*]\(get-artifact\?[^)\s]*\)")
+"""One whose address MLflow's pages know."""
 
 
 def _ignore(_result: RollbackResult) -> None:
@@ -140,7 +148,8 @@ class MlflowRegistry:
             if math.isfinite(value)
         ]
         self._client.log_batch(candidate.sweep, metrics)
-        uploads.create_version(decision, _description(decision.because, candidate.files.get(CARD, "")), location, model_id)
+        card = _with_pictures(candidate.files.get(CARD, ""), candidate.sweep)
+        uploads.create_version(decision, _description(decision.because, card), location, model_id)
 
     def rollback(self, model: str, report: Callable[[RollbackResult], None] = _ignore) -> RollbackResult:
         """Make the previous champion the champion again; the present one becomes the challenger.
@@ -313,9 +322,15 @@ def open_registry(tracking_uri: Address | None = None) -> MlflowRegistry:
 
 
 def _description(because: str, card: str) -> str:
-    """The description of a version: the reason of the decision, and the model card where both fit."""
-    text = f"{because}\n\n{card}".strip()
-    return text if len(text) <= LONGEST_DESCRIPTION else because[:LONGEST_DESCRIPTION]
+    """The description of a version: the reason of the decision, and the model card where both fit, else its pictures."""
+    pictures = "\n\n".join(picture[0] for picture in _PICTURE_OF_RUN.finditer(card))
+    texts = (f"{because}\n\n{more}".strip() for more in (card, pictures))
+    return next((text for text in texts if len(text) <= LONGEST_DESCRIPTION), because[:LONGEST_DESCRIPTION])
+
+
+def _with_pictures(card: str, run: str) -> str:
+    """The card with the addresses by which MLflow's pages show the pictures, which are artifacts of a run."""
+    return _PICTURE.sub(lambda found: f"![{found[1]}](get-artifact?run_uuid={run}&path={quote(found[2])})", card)
 
 
 def _champion_of(state: ModelState | None) -> Champion | None:
