@@ -19,6 +19,7 @@ from branchsweep.metrics.paired_tests import mcnemar
 from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.model_card import _class_lines, model_card_lines
 from branchsweep.reporting.paired_test_rows import paired_test_rows
+from branchsweep.reporting.plot_files import IN_CARD
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.workflows.context import SweepContext, TrainingContext
@@ -75,6 +76,7 @@ def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> 
         cells = [f"{by_head[head].value:.4f} ± {by_head[head].high - by_head[head].value:.4f}" for head in model.test]
         assert f"| {name} | {' | '.join(cells)} |" in lines
     text = "\n".join(model_card_lines(model))
+    assert f"({IN_CARD})" in text
     assert model.dataset.digest in text and model.split.digest in text and escape_markdown(model.decision.because) in text
 
 

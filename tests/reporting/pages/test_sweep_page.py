@@ -42,6 +42,7 @@ from branchsweep.reporting.pages.sweep_files import (
 )
 from branchsweep.reporting.pages.sweep_page import dimension_rows
 from branchsweep.reporting.pages.sweep_sentences import answer_sentence
+from branchsweep.reporting.plot_files import IN_CARD
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -473,7 +474,8 @@ def test_report_files_have_figures_as_png_and_the_interactive_page_on_demand_alo
     assert INTERACTIVE not in files
     pictures = {name: content for name, content in files.items() if name.endswith(".png")}
     assert len(pictures) >= 8
-    assert {Path(name).stem for name in pictures} <= SECTIONS
+    assert {Path(name).stem for name in pictures} <= SECTIONS | {"model_card"}
+    assert IN_CARD in pictures
     for content in pictures.values():
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG\r\n")

@@ -26,9 +26,9 @@ from typing import Any, cast
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import thumbnail
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
+from PIL import Image
 
 from branchsweep.errors import CONTROL, escape_controls
 
@@ -204,7 +204,8 @@ def png(figure: Figure) -> bytes:
 def in_page_width(picture: bytes) -> bytes:
     """A PNG that `png` made, with one pixel for each of a page."""
     smaller = io.BytesIO()
-    thumbnail(io.BytesIO(picture), smaller, scale=1 / PIXELS_PER_UNIT, interpolation="hanning")
+    with Image.open(io.BytesIO(picture)) as drawn:
+        drawn.reduce(PIXELS_PER_UNIT).save(smaller, format="png", optimize=True)
     return smaller.getvalue()
 
 
