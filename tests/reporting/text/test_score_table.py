@@ -35,7 +35,7 @@ def score_table(models: int, heads: int, name: str = "gradient boosting {}") -> 
 def lines_at(table: ScoreTable, width: int) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=False).print(table)
-    return out.getvalue().splitlines()
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -57,9 +57,17 @@ def test_heads_are_columns_where_they_fit() -> None:
     assert len(lines) == 4
 
 
-def test_heads_are_rows_where_columns_do_not_fit() -> None:
-    lines = lines_at(score_table(2, 2), 60)
-    assert [line.split()[0] for line in lines if line.startswith("h0")] == ["h00", "h01"] * len(KINDS)
+def test_heads_are_rows_where_columns_do_not_fit_and_models_are_fewer() -> None:
+    lines = lines_at(score_table(2, 3), 60)
+    assert [line.split()[0] for line in lines if line.startswith("h0")] == ["h00", "h01", "h02"] * len(KINDS)
+
+
+def test_long_names_of_models_take_several_lines_before_there_is_a_table_for_each_kind() -> None:
+    table = score_table(3, 2, "{} extremely randomised trees of a hundred leaves each")
+    whole, of_kinds = lines_at(table, 100), lines_at(table, 66)
+    assert whole[1].split() == ["h00", "confirmed", "h01", "confirmed", "h00", "test", "h01", "test"]
+    assert [line for line in of_kinds if not line.split() or line.startswith("R²")] == ["R², confirmed", "", "R², test"]
+    assert sum("trees" in line for line in of_kinds) == 3 * len(KINDS)
 
 
 def test_of_many_heads_the_worst_and_the_best_come_first() -> None:

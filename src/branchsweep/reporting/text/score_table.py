@@ -1,8 +1,9 @@
 """Tables of scores by head that fit the terminal: with many heads a row is a head, else a column is one.
 
-A table of models has a column per head and kind of score (confirmed, test). Where these columns are wider than the terminal,
-the table is turned: a row per head, a column per model, and a table per kind. With more than `MOST_HEADS` heads the worst and
-the best ones come first.
+A table of models has a column per head and kind of score (confirmed, test). Where it is wider than the terminal, long names of
+models take several lines, then there is a table per kind. Where that does not suffice, or there are more heads than models, the
+table is turned: a row per head, a column per model, and a table per kind. With more than `MOST_HEADS` heads the worst and the
+best ones come first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from branchsweep.reporting.text.responsive_table import ResponsiveTable
 
 MOST_HEADS = 12
 """Heads that a turned table lists in their order; of more, the worst and the best come first."""
+
+NAME_WIDTH = 24
+"""Characters of a line of a model's name, at least, where it takes several."""
 
 UNLIMITED = 10_000
 """A terminal as wide as any table, by which the width that a table needs is measured."""
@@ -68,31 +72,54 @@ class ScoreTable:
     ranking: Mapping[str, float]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table with heads as columns if it fits, else turned and, if it still does not fit, cut between its columns."""
-        wide = self._wide()
-        if _needed(wide, console, options).maximum <= options.max_width:
-            yield wide
-            return
+        """Tables with a row per model if they fit, else turned and, if they still do not fit, cut between their columns."""
+        tables = self._by_model_tables(console, options)
         for index, kind in enumerate(self.kinds):
-            if index:
+            if index and len(tables) != 1:
                 yield Text()
-            yield from self._turned(kind, console, options)
+            if not tables:
+                yield from self._turned(kind, console, options)
+            elif index < len(tables):
+                yield tables[index]
 
-    def _wide(self) -> Table:
-        table = plain_table(self.title or None)
-        table.add_column("", no_wrap=True)
-        for kind in self.kinds:
-            for head in self.heads:
-                table.add_column(f"{head} {kind}".strip(), justify="right", no_wrap=True)
-        for row in self.rows:
-            cells = [row.cells[kind].get(head, "-") for kind in self.kinds for head in self.heads]
-            table.add_row(Text(escape_controls(row.name)), *cells, style=row.style)
+    def _by_model_tables(self, console: Console, options: ConsoleOptions) -> Sequence[Table]:
+        """The table of all kinds, or one for each; none where they do not fit."""
+        whole = [self._by_model(self.title, self.kinds)]
+        if _needed(whole[0], console, options).maximum <= options.max_width:
+            return whole
+        if len(self.rows) < len(self.heads):
+            return []
+        forms = (whole, [self._by_model(self._titled(kind), [kind]) for kind in self.kinds])
+
+        def fit(tables: Sequence[Table]) -> bool:
+            return all(_needed(table, console, options).minimum <= options.max_width for table in tables)
+
+        return next(filter(fit, forms), [])
+
+    def _titled(self, kind: str) -> str:
+        return f"{self.title}, {kind}" if kind else self.title
+
+    def _by_model(self, title: str, kinds: Sequence[str]) -> Table:
+        """A table with a row per model, whose name takes several lines where the terminal is narrow."""
+        table = plain_table(title or None)
+        names = [Text(escape_controls(row.name)) for row in self.rows]
+        table.add_column("", min_width=min(NAME_WIDTH, max((name.cell_len for name in names), default=0)))
+        columns = {
+            f"{head} {kind if len(kinds) > 1 else ''}".strip(): [row.cells[kind].get(head, "-") for row in self.rows]
+            for kind in kinds
+            for head in self.heads
+        }
+        for header, cells in columns.items():
+            widest = max(cell_len(line) for cell in (header, *cells) for line in cell.splitlines() or [""])
+            table.add_column(header, justify="right", no_wrap=True, min_width=widest)
+        for row, name, *cells in zip(self.rows, names, *columns.values(), strict=True):
+            table.add_row(name, *cells, style=row.style)
         return table
 
     def _turned(self, kind: str, console: Console, options: ConsoleOptions) -> Iterator[Table]:
         """Tables with a row per head, each with as many models as fit."""
         rest = list(self.rows)
-        title = f"{self.title}, {kind}" if kind else self.title
+        title = self._titled(kind)
         while rest:
             count = len(rest)
             while count > 1 and _needed(self._by_head(title, kind, rest[:count]), console, options).maximum > options.max_width:
