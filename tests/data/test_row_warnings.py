@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.codec import to_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
 from branchsweep.config.sections.columns import NUMERIC
@@ -237,17 +238,17 @@ def test_an_input_may_be_a_group() -> None:
 # --- rare targets ---
 
 
-def test_a_rare_target_is_answered_with_seeds_that_work() -> None:
+def test_a_rare_target_is_answered_with_a_split_that_works() -> None:
     frame = rows().assign(g=0.0)
     frame.loc[np.arange(0, ROWS, 40), "g"] = 1.0
     messages = []
-    for seed in range(1, 30):
-        chosen = experiment().model_copy(update={"seed": seed})
+    for seed in range(1, 60):
+        chosen = experiment().model_copy(update={"seed": seed, "test": experiment().test.model_copy(update={"seed": seed})})
         dataset = load_dataset(chosen, frame)
         try:
             split_rows(chosen, dataset)
         except DataError as error:
             messages.append(error.message)
-    assert messages and all("all but 10 rows" in message for message in messages)
-    seed = int(messages[0].partition("with seed: ")[2].partition(" ")[0])
-    split_rows(chosen.model_copy(update={"seed": seed, "test": chosen.test.model_copy(update={"seed": seed})}), dataset)
+            stratified = Experiment.model_validate({**to_data(chosen), "split": {"stratify": "g"}})
+            assert not split_rows(stratified, load_dataset(stratified, frame)).warnings
+    assert messages and all("all but 10 rows" in message and "stratify: g" in message for message in messages)
