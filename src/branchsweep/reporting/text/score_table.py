@@ -73,14 +73,11 @@ class ScoreTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Tables with a row per model if they fit, else turned and, if they still do not fit, cut between their columns."""
-        tables = self._by_model_tables(console, options)
-        for index, kind in enumerate(self.kinds):
-            if index and len(tables) != 1:
+        by_model = [[table] for table in self._by_model_tables(console, options)]
+        for index, tables in enumerate(by_model or [self._turned(kind, console, options) for kind in self.kinds]):
+            if index:
                 yield Text()
-            if not tables:
-                yield from self._turned(kind, console, options)
-            elif index < len(tables):
-                yield tables[index]
+            yield from tables
 
     def _by_model_tables(self, console: Console, options: ConsoleOptions) -> Sequence[Table]:
         """The table of all kinds, or one for each; none where they do not fit."""

@@ -71,9 +71,6 @@ LONGEST_DESCRIPTION = 5000
 _PICTURE = re.compile(r"!\[([^]]*)]\(([\w./-]+\.png)\)")
 """A picture in Markdown among the files of the sweep."""
 
-_PICTURE_OF_RUN = re.compile(r"!\[[^]]*]\(get-artifact\?[^)\s]*\)")
-"""One whose address MLflow's pages know."""
-
 
 def _ignore(_result: RollbackResult) -> None:
     pass
@@ -148,8 +145,8 @@ class MlflowRegistry:
             if math.isfinite(value)
         ]
         self._client.log_batch(candidate.sweep, metrics)
-        card = _with_pictures(candidate.files.get(CARD, ""), candidate.sweep)
-        uploads.create_version(decision, _description(decision.because, card), location, model_id)
+        description = _description(decision.because, candidate.files.get(CARD, ""), candidate.sweep)
+        uploads.create_version(decision, description, location, model_id)
 
     def rollback(self, model: str, report: Callable[[RollbackResult], None] = _ignore) -> RollbackResult:
         """Make the previous champion the champion again; the present one becomes the challenger.
@@ -321,16 +318,18 @@ def open_registry(tracking_uri: Address | None = None) -> MlflowRegistry:
     return MlflowRegistry(connect(resolve_tracking_uri(tracking_uri), create=False))
 
 
-def _description(because: str, card: str) -> str:
-    """The description of a version: the reason of the decision, and the model card where both fit, else its pictures."""
-    pictures = "\n\n".join(picture[0] for picture in _PICTURE_OF_RUN.finditer(card))
-    texts = (f"{because}\n\n{more}".strip() for more in (card, pictures))
+def _description(because: str, card: str, run: str) -> str:
+    """The description of a version: the reason of the decision, and the model card where both fit, else its pictures.
+
+    Pictures, which are artifacts of a run, get the addresses by which MLflow's pages show them.
+    """
+
+    def shown(picture: re.Match[str]) -> str:
+        return f"![{picture[1]}](get-artifact?run_uuid={run}&path={quote(picture[2])})"
+
+    pictures = "\n\n".join(map(shown, _PICTURE.finditer(card)))
+    texts = (f"{because}\n\n{more}".strip() for more in (_PICTURE.sub(shown, card), pictures))
     return next((text for text in texts if len(text) <= LONGEST_DESCRIPTION), because[:LONGEST_DESCRIPTION])
-
-
-def _with_pictures(card: str, run: str) -> str:
-    """The card with the addresses by which MLflow's pages show the pictures, which are artifacts of a run."""
-    return _PICTURE.sub(lambda found: f"![{found[1]}](get-artifact?run_uuid={run}&path={quote(found[2])})", card)
 
 
 def _champion_of(state: ModelState | None) -> Champion | None:
