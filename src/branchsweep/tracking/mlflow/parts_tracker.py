@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from branchsweep.tracking.run_records import END_MARK, PARTS
 Record = TypeVar("Record", SweepRecord, ComparisonRecord)
 
 
-class PartsTracker(RunTracker, Generic[Record]):
+class PartsTracker(RunTracker, ABC, Generic[Record]):
     """A `RunTracker` that keeps finished parts as artifacts of its run. Made by `open` to write.
 
     Args:
@@ -104,9 +105,9 @@ class PartsTracker(RunTracker, Generic[Record]):
             self._client.log_text(self.run_id, text + END_MARK, f"{PARTS}/{part}.json")
 
     @classmethod
+    @abstractmethod
     def _start_tags(cls, record: Record) -> dict[str, str]:
         """The tags of the run when it starts."""
-        raise NotImplementedError
 
     def _log_setup(self) -> None:
         """Log what is written down when the run starts, and what MLflow's pages show of it."""
