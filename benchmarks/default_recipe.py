@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass, field
 
 from benchmarks import _measure, _tables
 from benchmarks._tables import POWER_PLANT, setting_of
@@ -26,29 +27,57 @@ from branchsweep.workflows.starting_point import budget_for, default_recipe
 
 DROPOUTS = ("trunk.dropout", "branch.dropout")
 
-CHANGES: dict[str, Params] = {
-    "recipe": {},
-    "no dropout": {"trunk.dropout": 0.0},
-    "dropout 0.2": dict.fromkeys(DROPOUTS, 0.2),
-    "dropout 0.3": dict.fromkeys(DROPOUTS, 0.3),
-    "weight_decay 0.1": {"weight_decay": 0.1},
-    "weight_decay 0.3": {"weight_decay": 0.3},
-    "weight_decay 0.3, dropout 0.2": {"weight_decay": 0.3, **dict.fromkeys(DROPOUTS, 0.2)},
-    "weight_decay 0.3, trunk.dropout 0.2": {"weight_decay": 0.3, "trunk.dropout": 0.2},
-    "weight_decay 0.5": {"weight_decay": 0.5},
-    "weight_decay 1": {"weight_decay": 1.0},
-    "weight_decay 1, dropout 0.2": {"weight_decay": 1.0, **dict.fromkeys(DROPOUTS, 0.2)},
-    "learning_rate 0.002": {"learning_rate": 2e-3},
-    "learning_rate 0.01": {"learning_rate": 1e-2},
-    "quantile": {"input_scaling": "quantile"},
-    "quantile, weight_decay 1": {"input_scaling": "quantile", "weight_decay": 1.0},
-    "without clipping": {"output_clipping": "none"},
-    "target_noise 0.3": {"target_noise": 0.3},
+
+@dataclass(frozen=True)
+class Change:
+    """What a network has in place of a value of the recipe.
+
+    Args:
+        params: Other values, by the names of hyperparameters.
+        epochs: The share of the table's epochs that it trains; its learning rate falls over these.
+    """
+
+    params: Params = field(default_factory=dict)
+    epochs: float = 1.0
+
+
+LEAKY = {"activation": "leaky_relu"}
+
+CHANGES: dict[str, Change] = {
+    "recipe": Change(),
+    "no dropout": Change({"trunk.dropout": 0.0}),
+    "dropout 0.2": Change(dict.fromkeys(DROPOUTS, 0.2)),
+    "dropout 0.3": Change(dict.fromkeys(DROPOUTS, 0.3)),
+    "weight_decay 0.1": Change({"weight_decay": 0.1}),
+    "weight_decay 0.3": Change({"weight_decay": 0.3}),
+    "weight_decay 0.3, dropout 0.2": Change({"weight_decay": 0.3, **dict.fromkeys(DROPOUTS, 0.2)}),
+    "weight_decay 0.3, trunk.dropout 0.2": Change({"weight_decay": 0.3, "trunk.dropout": 0.2}),
+    "weight_decay 0.5": Change({"weight_decay": 0.5}),
+    "weight_decay 1": Change({"weight_decay": 1.0}),
+    "weight_decay 1, dropout 0.2": Change({"weight_decay": 1.0, **dict.fromkeys(DROPOUTS, 0.2)}),
+    "learning_rate 0.002": Change({"learning_rate": 2e-3}),
+    "learning_rate 0.01": Change({"learning_rate": 1e-2}),
+    "quantile": Change({"input_scaling": "quantile"}),
+    "quantile, weight_decay 1": Change({"input_scaling": "quantile", "weight_decay": 1.0}),
+    "without clipping": Change({"output_clipping": "none"}),
+    "target_noise 0.3": Change({"target_noise": 0.3}),
+    "half the epochs": Change(epochs=0.5),
+    "a quarter of the epochs": Change(epochs=0.25),
+    "silu": Change({"activation": "silu"}),
+    "relu": Change({"activation": "relu"}),
+    "leaky_relu": Change(LEAKY),
+    "leaky_relu, half the epochs": Change(LEAKY, epochs=0.5),
+    "leaky_relu, a quarter of the epochs": Change(LEAKY, epochs=0.25),
+    "leaky_relu, learning_rate 0.002": Change({**LEAKY, "learning_rate": 2e-3}),
+    "leaky_relu, learning_rate 0.01": Change({**LEAKY, "learning_rate": 1e-2}),
+    "leaky_relu, weight_decay 0.3": Change({**LEAKY, "weight_decay": 0.3}),
+    "leaky_relu, weight_decay 0.3, half the epochs": Change({**LEAKY, "weight_decay": 0.3}, epochs=0.5),
+    "leaky_relu, trunk.dropout 0.3": Change({**LEAKY, "trunk.dropout": 0.3}),
 }
 """The first one is what the others are compared with."""
 
 
-def of_seed(name: str, seed: int, changes: dict[str, Params], options: argparse.Namespace) -> dict[str, float]:
+def of_seed(name: str, seed: int, changes: dict[str, Change], options: argparse.Namespace) -> dict[str, float]:
     """By change, the mean score on the validation rows; -1 where a network diverged."""
     experiment, rows = setting_of(name, seed, options)
     recipe = default_recipe(list(experiment.heads), budget_for(len(rows.x), test_fraction=0.0))
@@ -58,7 +87,11 @@ def of_seed(name: str, seed: int, changes: dict[str, Params], options: argparse.
             "pruning": experiment.pruning_schedule.model_copy(update={"rungs": []}),
         }
     )
-    trials = [Trial(number, {**recipe, **params}) for number, params in enumerate(changes.values())]
+    epochs = experiment.fit.epochs
+    trials = [
+        Trial(number, {**recipe, **change.params, "epochs": max(1, round(change.epochs * epochs))})
+        for number, change in enumerate(changes.values())
+    ]
     with LocalWorkers(rows, cache_folder=cache_folder()) as trainer:
         results = list(_measure.run_trials(trials, experiment, TrainingContext(trainer, rows, NoProgress())))
     names = list(changes)
