@@ -41,7 +41,7 @@ class Change:
     epochs: float = 1.0
 
 
-LEAKY = {"activation": "leaky_relu"}
+LEAKY: Params = {"activation": "leaky_relu"}
 
 CHANGES: dict[str, Change] = {
     "recipe": Change(),

@@ -53,6 +53,7 @@ def test_the_nearest_value_is_of_the_dimension_and_nearer_than_any_other(varied:
         ({"type": "choice", "choices": [0.0, 0.2, 0.4]}, 0.1, 0.0),
         ({"type": "choice", "choices": [16, 64]}, math.inf, 64),
         ({"type": "choice", "choices": ["tanh", "relu"]}, "silu", "relu"),
+        ({"type": "choice", "choices": ["tanh", "silu", "relu"]}, "leaky_relu", "relu"),
         ({"type": "choice", "choices": ["min_max", "quantile"]}, "standard", "quantile"),
         ({"type": "choice", "choices": ["gradient_norm", "uncertainty"]}, "static", "gradient_norm"),
         ({"type": "int", "low": 4, "high": 11, "step": 3}, 9, 10),

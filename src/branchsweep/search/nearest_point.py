@@ -15,6 +15,7 @@ _ZERO_IS_NO_LIMIT = frozenset({"branch.exit", "clipnorm", "epochs"})
 """Hyperparameters whose 0 stands for the largest value, and not for the smallest."""
 
 _ALIKE: Mapping[str, Sequence[str]] = {
+    "leaky_relu": ("relu", "silu", "mish", "gelu", "tanh"),
     "silu": ("gelu", "mish", "leaky_relu", "relu", "tanh"),
     "standard": ("robust", "quantile", "min_max"),
     "piecewise_linear": ("piecewise_linear_tree", "quantile", "standard", "robust", "min_max"),
