@@ -155,7 +155,7 @@ def export_network(folder: Path, network: Network, sizes: Sequence[int], epochs:
         feed.epochs(0, epochs),
     )
     counted = (*arguments[:3], arguments[3]._replace(count=tf.constant(CHECKED_EPOCHS)))
-    reached, scores = compiled(network.wide)(*counted)
+    reached, scores, _ = compiled(network.wide).train(*counted)
     numbers = {id(tensor): number for number, tensor in enumerate(tensors((reached, scores)))}
     recorded = {
         numbers[id(tensor)]: tensor for tensor in tensors((reached.weights, reached.lanes, reached.predictions, scores))
@@ -234,7 +234,8 @@ def stable_hlo(program: Program, arguments: Any, specs: Sequence[Any]) -> bytes:
 
     def flat(*inputs: Any) -> Any:
         given = iter(inputs)
-        return compiled(program)(*tf.nest.map_structure(lambda leaf: None if leaf is None else next(given), arguments))
+        own = tf.nest.map_structure(lambda leaf: None if leaf is None else next(given), arguments)
+        return compiled(program).train(*own)[:2]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the device's name is deprecated; without it, a random number finds one

@@ -101,6 +101,20 @@ def test_a_network_that_pauses_at_a_rung_ends_as_one_that_does_not() -> None:
 
 
 @pytest.mark.slow
+def test_the_metric_that_the_objective_names_chooses_the_epoch() -> None:
+    chosen, last = (
+        experiment(objective={"maximize": ["mae/level"]}, fit={"epochs": 4, "keep": keep}) for keep in ("best", "last")
+    )
+    lane, own = lane_of(chosen), rows(chosen)
+    actual = own.y[own.fold_rows(0)[1], 0]
+    predicted = [trained(last, replace(lane, stop=epoch)).predictions for epoch in range(1, 5)]
+    errors = [float(np.abs(values[:, 0] - actual).mean()) for values in predicted]
+    outcome = trained(chosen, lane)
+    assert outcome.epochs == 1 + int(np.argmin(errors))
+    np.testing.assert_array_equal(outcome.predictions, predicted[outcome.epochs - 1])
+
+
+@pytest.mark.slow
 def test_the_exported_network_predicts_what_was_scored(tmp_path: Path) -> None:
     chosen = experiment(fit={"epochs": 3, "keep": "last"})
     trainer, lane = PopulationTrainer(rows(chosen)), lane_of(chosen)

@@ -17,7 +17,7 @@ from branchsweep.config.config_model import LONG_TEXT, Name, Seed, dotted
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter, value_problem
-from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.metric_names import ObjectiveMetric, is_score_order
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import MAX_BATCH, SEQUENTIAL_ALGORITHMS
@@ -218,6 +218,18 @@ class Experiment(FileModel):
     def score_metrics(self) -> Mapping[str, str]:
         """The name of the metric that is the head's score, by head."""
         return {name: head.score_metric for name, head in self.heads.items()}
+
+    @property
+    def epoch_metric(self) -> ObjectiveMetric | None:
+        """The metric of a head by which epochs are chosen; None where scores choose them, or nothing does.
+
+        It is the metric by which trials are ranked. Where that is a score, or orders epochs as the head's score does, scores
+        choose them.
+        """
+        ranked = ObjectiveMetric.parsed(self.objective.ranking_metric)
+        if not self.fit.chooses_epochs or ranked.head not in self.heads:
+            return None
+        return None if is_score_order(ranked.metric, self.heads[ranked.head].score_metric) else ranked
 
     @property
     def algorithm(self) -> str:

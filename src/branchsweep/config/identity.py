@@ -46,16 +46,18 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
             "test": {"path"},
         }
     )
-    return _with_first_names(fields) | ({"epochs_kept_by": "objective"} if _keeps_epochs_by_other_rule(experiment) else {})
+    return _with_first_names(fields) | _epoch_fields(experiment)
 
 
-def _keeps_epochs_by_other_rule(experiment: Experiment) -> bool:
-    """Whether early stopping or `keep: best` follow an objective other than the mean, by which the first versions chose epochs.
+def _epoch_fields(experiment: Experiment) -> dict[str, str]:
+    """By what epochs are chosen, where the first versions did it by another rule: what they recorded is then not resumed.
 
-    What these recorded of such a sweep was trained by another rule, so it is not resumed.
+    These chose epochs by the mean of the scores whatever the objective, and later ones by a head's score whatever its metric.
     """
-    chooses = experiment.fit.keep == "best" or experiment.fit.early_stopping is not None
-    return chooses and experiment.objective.ranking_metric != DEFAULT_OBJECTIVE
+    if experiment.epoch_metric:
+        return {"epochs_kept_by": "metric"}
+    is_other = experiment.fit.chooses_epochs and experiment.objective.ranking_metric != DEFAULT_OBJECTIVE
+    return {"epochs_kept_by": "objective"} if is_other else {}
 
 
 def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:

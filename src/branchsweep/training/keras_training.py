@@ -20,6 +20,7 @@ from branchsweep.models.built_network import BuildError, build_predictor, seeded
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.keras_fit import keras_optimizer
+from branchsweep.training.epoch_metric import EpochMetric
 from branchsweep.training.lane_score import MEAN, MIN, score_weights
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 from branchsweep.training.population import Population
@@ -31,12 +32,15 @@ PREDICTED_ROWS = 8192
 """Rows that are predicted at a time."""
 
 
-def train_built(population: Population, stream: Stream, keep_weights: bool, progress: Callable[[float], None]) -> LaneOutcome:
+def train_built(
+    population: Population, stream: Stream, metric: EpochMetric | None, keep_weights: bool, progress: Callable[[float], None]
+) -> LaneOutcome:
     """Train the one lane of a population to its stop.
 
     Args:
         population: Of one lane, whose network a builder builds.
         stream: Its rows.
+        metric: What chooses the epoch that is kept; None where the scores do.
         keep_weights: Whether the outcome has the kept weights.
         progress: Called after each epoch with 1.
 
@@ -50,7 +54,7 @@ def train_built(population: Population, stream: Stream, keep_weights: bool, prog
     keras.backend.clear_session()
     try:
         with seeded(lane.weight_seed):
-            return _Training(population, stream).train(keep_weights, progress)
+            return _Training(population, stream, metric).train(keep_weights, progress)
     except BuildError:
         raise
     except Exception as error:  # noqa: BLE001  # a user's function and its layers may raise anything for some values
@@ -82,10 +86,11 @@ class _Training:
     Args:
         population: See `train_built`.
         stream: Likewise.
+        metric: Likewise.
     """
 
-    def __init__(self, population: Population, stream: Stream) -> None:
-        self._population, self._stream = population, stream
+    def __init__(self, population: Population, stream: Stream, metric: EpochMetric | None) -> None:
+        self._population, self._stream, self._metric = population, stream, metric
         self._lane: Lane = population.lanes[0]
         recipe, self._kinds = self._lane.recipe, kinds_of(population.program.losses)
         heads, inputs = list(recipe.architecture.branches), population.program.inputs
@@ -121,8 +126,9 @@ class _Training:
             outputs = self._outputs()
             scores = self._scores(outputs)
             curve = np.concatenate([curve, scores[None]])
-            if finite and np.isfinite(scores).all() and np.isfinite(outputs).all():
-                kept = self._after_epoch(epoch, kept, outputs, self._lane_score(scores))
+            score = self._lane_score(outputs, scores)
+            if finite and np.isfinite(scores).all() and np.isfinite(outputs).all() and np.isfinite(score):
+                kept = self._after_epoch(epoch, kept, outputs, score)
             else:
                 failed_at = epoch
             progress(1)
@@ -179,11 +185,13 @@ class _Training:
             scores[column] = 1.0 - total / self._stream.null_deviance[column]
         return scores
 
-    def _lane_score(self, scores: Floats) -> float:
+    def _lane_score(self, outputs: Floats32, scores: Floats) -> float:
         """The score by which epochs are chosen; 0 without validation rows."""
         population = self._population
         if not len(self._stream.validation):
             return 0.0
+        if self._metric:
+            return self._metric.value(self._stream, outputs.astype(np.float64), scores)
         if population.program.score_rule == MEAN:
             return float(scores.mean())
         if population.program.score_rule == MIN:

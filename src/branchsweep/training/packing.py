@@ -235,7 +235,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         branch_depth=bounds.branch_depth,
         layers=bounds.layers,
         reads_heads=bounds.reads_heads,
-        score_rule=score_rule(experiment.objective, list(experiment.heads)),
+        score_rule=score_rule(experiment),
         options=bounds.options,
     )
     return program if device.kind == "cpu" else widened_for_gpu(program, experiment, device)
@@ -297,7 +297,7 @@ def _alone(lane: Lane, experiment: Experiment) -> Population:
         balancing=(lane.recipe.loss_balancing,),
         trunk_depth=1,
         branch_depth=0,
-        score_rule=score_rule(experiment.objective, list(experiment.heads)),
+        score_rule=score_rule(experiment),
     )
     return make_population(program, [lane], experiment)
 

@@ -20,6 +20,7 @@ from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.model_files import LoadedEstimators
+from branchsweep.training.epoch_metric import EpochMetric
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
@@ -35,6 +36,7 @@ from branchsweep.training.program.batches import (
 from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
+from branchsweep.training.program.program_arrays import Plan, Rows, State
 from branchsweep.training.program.shapes import ArrayShapes, array_shapes
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
@@ -163,7 +165,7 @@ class PopulationTrainer:
         rows = self.rows.for_heads(population.heads)
         stream = self._stream(rows, population.program.losses, population.lanes[0].stream)
         self._forget_streams(1)
-        return train_built(population, stream, keep_weights, self.progress)
+        return train_built(population, stream, EpochMetric.of(population, self.rows), keep_weights, self.progress)
 
     def _with_weights(self, population: Population) -> Population:
         """The population with a program that weighs targets, where these rows need one for its heads."""
@@ -185,7 +187,7 @@ class PopulationTrainer:
         arguments = (state, plan, feed.rows(), feed.epochs(0, 0))
         with program_cache.recorded_checksums():
             try:
-                compiled(population.program)(*arguments)
+                compiled(population.program).compile(*arguments)
             except tf.errors.OpError as error:
                 if not program_cache.used_folder():
                     raise
@@ -230,19 +232,43 @@ class PopulationTrainer:
         """Train until all lanes have stopped, or at most `REPACK_SHARE` of them still trains."""
         feed, schedule = self._prepared(population)
         plan, rows, state = make_plan(population, feed, schedule), feed.rows(), initial_state(population, feed, schedule)
-        train = compiled(population.program)
+        metric = EpochMetric.of(population, self.rows)
         curves: list[Floats32] = []
         last, lanes, epoch = max(population.stops), len(population.lanes), population.start
         trained, going = lanes * epoch, lanes
         while epoch < last and going > lanes * REPACK_SHARE:
-            count = min(feed.shapes.epochs, last - epoch)
-            state, curve = train(state, plan, rows, feed.epochs(epoch, count))
-            curves.append(curve.numpy()[:count])
-            epoch += count
+            state, curve = _train_epochs(population, feed, (state, plan, rows), epoch, metric)
+            curves.append(curve)
+            epoch += len(curve)
             before, trained = trained, int(state.lanes.epoch.numpy()[:lanes].sum())
             self.progress(trained - before)
             going = int(state.lanes.going.numpy().sum())
         return lane_outcomes(population, feed, schedule, LaneResults(state, np.concatenate(curves), keep_weights))
+
+
+def _train_epochs(
+    population: Population, feed: BatchFeed, arrays: tuple[State, Plan, Rows], epoch: int, metric: EpochMetric | None
+) -> tuple[State, Floats32]:
+    """Train by one call of the compiled program.
+
+    Args:
+        population: The lanes.
+        feed: Their batches.
+        arrays: Their state, and what stays the same.
+        epoch: The epochs that they have been trained for.
+        metric: What chooses their epochs; None where the program does so itself, and goes on for several epochs.
+
+    Returns:
+        The state, and the scores after each epoch `(epochs, H*K)`.
+    """
+    program, (_, plan, rows) = compiled(population.program), arrays
+    count = min(feed.shapes.epochs if metric is None else 1, max(population.stops) - epoch)
+    state, curve, latest = program.train(*arrays, feed.epochs(epoch, count))
+    scores = curve.numpy()[:count]
+    if metric is None:
+        return state, scores
+    measured = metric.values(feed, latest.numpy(), scores[0], state.lanes.going.numpy())
+    return program.choose(state, plan, rows, tf.constant(measured), latest), scores
 
 
 def _give_back_memory() -> None:

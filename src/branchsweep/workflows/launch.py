@@ -35,7 +35,6 @@ from branchsweep.tracking.open import (
 )
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.tracking.protocols import OuterRun, SweepRecord
-from branchsweep.training.lane_score import epoch_rule
 from branchsweep.trial import Result
 from branchsweep.workflows.builder_check import check_builder
 from branchsweep.workflows.comparison.compare import compare
@@ -100,7 +99,7 @@ def _launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     _check_places(session)
     dataset, split = load_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, split)
-    _check_networks(experiment, session)
+    check_builder(experiment, session.interface.message)
     stages.begin("store")
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -141,7 +140,7 @@ def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossV
         session.interface.message(f"promotion: {message}", "warning")
     dataset, splits = load_outer_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, splits[0])
-    _check_networks(experiment, session)
+    check_builder(experiment, session.interface.message)
     record = new_cross_validation_record(experiment, baselines, dataset, splits)
     tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = recorded_result(tracker.conclusion)
@@ -163,17 +162,6 @@ def _launch_cross_validation(experiment: Experiment, session: Session) -> CrossV
 
         describe = partial(_nested_description, reporter, show)
         return cross_validate(OuterContext(experiment, dataset, splits, opened, tracker, run_fold, describe))
-
-
-def _check_networks(experiment: Experiment, session: Session) -> None:
-    """Check what builds the networks, and say how their epochs are chosen where users may not expect it."""
-    check_builder(experiment, session.interface.message)
-    _show_epoch_rule(experiment, session)
-
-
-def _show_epoch_rule(experiment: Experiment, session: Session) -> None:
-    if rule := epoch_rule(experiment):
-        session.interface.message(rule)
 
 
 def _nested_description(reporter: SweepReporter, on_message: Callable[[str], None], result: CrossValidationResult) -> str:
@@ -201,7 +189,7 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     else:
         dataset, split = load_rows(experiment, session)
     experiment = resolved_by_split(experiment, dataset, split)
-    _check_networks(experiment, session)
+    check_builder(experiment, session.interface.message)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
@@ -310,7 +298,6 @@ def launch_comparison(
     in_fold = comparison.validation.fewest_trained_on(tuned_on)
     comparison = comparison.with_experiments(lambda experiment: resolved_by_rows(experiment, dataset, tuned_on, in_fold))
     comparison.with_experiments(checked)
-    _show_epoch_rule(comparison.experiment, session)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:

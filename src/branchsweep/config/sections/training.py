@@ -32,11 +32,14 @@ MAX_RUNGS = 100
 
 
 class EarlyStopping(ConfigModel):
-    """A lane stops when its score has not improved for `patience` epochs."""
+    """A lane stops when its score has not improved for `patience` epochs, or the metric that the objective names."""
 
     patience: int = Field(ge=1, le=MAX_EPOCHS, description="Epochs without an improvement.")
     min_delta: float = Field(
-        0.0, ge=0, le=MAX_DELTA, description="The smallest change of the score that counts as an improvement."
+        0.0,
+        ge=0,
+        le=MAX_DELTA,
+        description="The smallest change that is an improvement, of the score or of the metric that the objective names.",
     )
 
 
@@ -64,6 +67,11 @@ class Fit(ConfigModel):
             )
             self._raise_mistakes([(("steps",), message)])
         return self
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether what is measured after each epoch decides how long a network trains, or which of its weights are scored."""
+        return self.keep == "best" or self.early_stopping is not None
 
     @model_serializer(mode="wrap")
     def _without_the_other(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from branchsweep.training.lane_score import MEAN, MIN
+from branchsweep.training.lane_score import MEAN, METRIC, MIN
 from branchsweep.training.population import Program
 from branchsweep.training.program import program_cache
 from branchsweep.training.program.networks import Networks
@@ -75,17 +75,41 @@ def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor
     return state._replace(kept=kept, predictions=kept_predictions)
 
 
-@lru_cache(maxsize=64)
-def compiled(program: Program) -> Any:
-    """The function `(state, plan, rows, epochs) -> (state, scores)` that trains up to E epochs; scores are (E, H*K).
+class CompiledProgram(NamedTuple):
+    """The functions of one program. Each is compiled by XLA at its first call with arrays of new shapes, and then kept.
 
-    It is compiled by XLA at its first call with arrays of new shapes, and then kept.
+    Args:
+        train: `(state, plan, rows, epochs) -> (state, scores, latest)` trains up to E epochs; scores are (E, H*K). In a program
+            by the rule `metric` that is one epoch, `latest` are the raw outputs (V, U*H*K, B) after it, and no lane has ended
+            yet, nor kept its weights; elsewhere `latest` is None.
+        choose: `(state, plan, rows, score, latest) -> state` ends such an epoch by the lanes' scores (K,).
     """
+
+    train: Any
+    choose: Any
+
+    def compile(self, state: State, plan: Plan, rows: Rows, epochs: Epochs) -> None:
+        """Call each function that the program needs once, with arrays of the shapes that it will be called with.
+
+        Args:
+            state: Of the lanes; it stays as it is.
+            plan: Theirs.
+            rows: Theirs.
+            epochs: None, with room for as many as there will be.
+        """
+        state, _, latest = self.train(state, plan, rows, epochs)
+        if latest is not None:
+            self.choose(state, plan, rows, tf.zeros(state.lanes.going.shape), latest)
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> CompiledProgram:
+    """The functions of a program."""
     networks = Networks(program)
     W, B, K, F, H, N = networks.W, networks.B, networks.K, networks.F, networks.H, networks.N
 
     @tf.function(jit_compile=True, autograph=False)
-    def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
+    def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor, Tensor | None]:
         R = rows.table.shape[0]
         buffers = (
             with_ones(tf.zeros([R, F, B]), plan.infinity),
@@ -105,16 +129,26 @@ def compiled(program: Program) -> Any:
 
             state, buffers = repeat(rows.train_steps, step, state, buffers)
             scores, now, buffers = networks.validate(state.predicting, plan, rows, buffers, now)
+            if program.score_rule == METRIC:
+                return state, buffers, now, write_rows(curve, e, scores[None])
             score = _lane_scores(program.score_rule, plan, tf.reshape(scores, [H, K]))
             lanes, keep = _after_epoch(state.lanes, score, plan)
             state = _keep(networks, state._replace(lanes=lanes), plan, rows, keep, now)
             return state, buffers, now, write_rows(curve, e, scores[None])
 
-        state, _, _, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([epochs.order.shape[0], H * K]))
-        return state, curve
+        state, _, now, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([epochs.order.shape[0], H * K]))
+        return state, curve, now if program.score_rule == METRIC else None
 
-    def numbered(*arguments: Any) -> Any:
-        with program_cache.deterministic_names(program):
-            return train(*arguments)
+    @tf.function(jit_compile=True, autograph=False)
+    def choose(state: State, plan: Plan, rows: Rows, score: Tensor, latest: Tensor) -> State:
+        lanes, keep = _after_epoch(state.lanes, score, plan)
+        return _keep(networks, state._replace(lanes=lanes), plan, rows, keep, latest)
 
-    return numbered
+    def numbered(function: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            with program_cache.deterministic_names(program):
+                return function(*arguments)
+
+        return call
+
+    return CompiledProgram(numbered(train), numbered(choose))

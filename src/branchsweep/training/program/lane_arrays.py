@@ -302,7 +302,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     program, fit = population.program, population.fit
     state, curve, keep_weights = results
     K, heads = program.lanes, len(program.losses)
-    predictions = state.predictions.numpy().reshape(-1, program.output_units, heads, K, program.batch_size)
+    predictions = state.predictions.numpy()
     lanes = Lanes(*(array.numpy() for array in state.lanes))
     patience = fit.early_stopping.patience if fit.early_stopping else NEVER
     ends = population.epochs if population.pauses else population.stops
@@ -317,7 +317,7 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
 
     def outcome(lane: int, recipe: Recipe, before: LaneState | None) -> LaneOutcome:
         stream = feed.streams[feed.stream_of_lane[lane]]
-        scaled = _of_heads(program, predictions[:, :, :, lane])[: len(stream.validation)]
+        scaled = raw_outputs(program, predictions, lane)[: len(stream.validation)]
         epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
         whole_curve = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
 
@@ -356,9 +356,11 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     return [outcome(lane, recipe, population.states[lane]) for lane, recipe in enumerate(population.recipes)]
 
 
-def _of_heads(program: Program, predictions: Floats32) -> Floats32:
-    """A lane's raw outputs `(rows, outputs)` from `(V, U, H, B)`, without the units that a head lacks."""
-    by_row = predictions.transpose(0, 3, 2, 1).reshape(-1, len(program.losses), program.output_units)
+def raw_outputs(program: Program, predictions: Floats32, lane: int) -> Floats32:
+    """A lane's raw outputs `(rows, outputs)` from `(V, U*H*K, B)`, without the units that a head lacks."""
+    heads, units = len(program.losses), program.output_units
+    of_lane = predictions.reshape(-1, units, heads, program.lanes, program.batch_size)[:, :, :, lane]
+    by_row = of_lane.transpose(0, 3, 2, 1).reshape(-1, heads, units)
     if program.output_units == 1:
         return by_row[:, :, 0]
     kinds = kinds_of(program.losses)
