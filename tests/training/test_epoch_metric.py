@@ -105,14 +105,15 @@ def test_a_lane_that_pauses_continues_as_if_it_had_not_to_the_last_bit() -> None
 
 
 @pytest.mark.slow
-def test_where_the_rows_have_no_such_metric_the_score_of_the_head_chooses() -> None:
-    """The ROC AUC of validation rows of one class."""
+def test_where_the_rows_have_no_such_metric_the_log_loss_of_the_head_chooses() -> None:
+    """The ROC AUC of validation rows of one class; the score is 0 after every epoch there."""
     experiment = experiment_with(HEADS, 4, "roc_auc/trip")
     rows = make_rows(HEADS)
     negative = np.flatnonzero(rows.y[:, 2] == 0.0)[:50]
     one_class = replace(rows, folds=((np.setdiff1d(np.arange(len(rows.y)), negative), negative),))
     lane = train([make_lane(experiment, PARAMS)], experiment, one_class).lanes[0]
-    assert (lane.failed_at, lane.epochs) == (0, 1)
+    assert not lane.curve[:, 2].any()
+    assert (lane.failed_at, lane.epochs) == (0, 4)
 
 
 @pytest.mark.slow
@@ -125,9 +126,9 @@ def test_a_lane_that_diverges_fails_and_leaves_the_others_unchanged() -> None:
     assert_same_outcome(train([lanes[2]], experiment), replace(together, lanes=together.lanes[2:]))
 
 
-@pytest.mark.slow
-def test_a_refit_without_validation_rows_ends_at_its_stop() -> None:
-    experiment = experiment_with(HEADS, 4, "accuracy/trip")
+@pytest.mark.parametrize("objective", ["accuracy/trip", pytest.param("mean_score", marks=pytest.mark.slow)])
+def test_a_refit_has_no_validation_rows_to_stop_it_early(objective: str) -> None:
+    experiment = experiment_with(HEADS, 4, objective, early_stopping={"patience": 1})
     lane = make_lane(experiment, PARAMS)
     refit = replace(lane, key=replace(lane.key, fold=-1), stop=3)
     (population,) = packing.pack([refit], experiment)
@@ -139,3 +140,9 @@ def test_where_nothing_chooses_epochs_the_program_does_not_wait() -> None:
     assert score_rule(experiment_with(HEADS, EPOCHS, "accuracy/trip", keep="last")) != METRIC
     for objective in ("d2_log_loss/trip", "log_loss/trip", "rmse/load", "mean_score", None):
         assert score_rule(experiment_with(HEADS, EPOCHS, objective)) != METRIC
+
+
+def test_a_least_improvement_is_one_of_the_metric() -> None:
+    for objective, waits in (("rmse/load", True), ("log_loss/trip", True), ("r2/load", False), ("mean_score", False)):
+        experiment = experiment_with(HEADS, EPOCHS, objective, early_stopping={"patience": 2, "min_delta": 0.5})
+        assert (score_rule(experiment) == METRIC) is waits

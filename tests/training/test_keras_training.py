@@ -19,7 +19,7 @@ import built_networks
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
-from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.data.training_rows import ALL_ROWS, TrainingRows, training_rows
 from branchsweep.errors import BackendError
 from branchsweep.models import serving
 from branchsweep.models.built_network import BuildError, BuiltNetwork, build
@@ -98,6 +98,14 @@ def test_a_network_that_pauses_at_a_rung_ends_as_one_that_does_not() -> None:
     assert second.state is None
     assert whole.curve.shape == (4, 2)
     assert np.isfinite(whole.predictions).all()
+
+
+@pytest.mark.slow
+def test_a_refit_has_no_validation_rows_to_stop_it_early() -> None:
+    chosen = experiment(fit={"epochs": 4, "early_stopping": {"patience": 1}})
+    lane = lane_of(chosen)
+    outcome = trained(chosen, replace(lane, key=replace(lane.key, fold=ALL_ROWS), stop=4))
+    assert (outcome.epochs, outcome.failed_at) == (4, 0)
 
 
 @pytest.mark.slow

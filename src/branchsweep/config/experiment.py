@@ -224,12 +224,15 @@ class Experiment(FileModel):
         """The metric of a head by which epochs are chosen; None where scores choose them, or nothing does.
 
         It is the metric by which trials are ranked. Where that is a score, or orders epochs as the head's score does, scores
-        choose them.
+        choose them; the latter not where the size of a difference counts (`min_delta`), which is then one of the metric.
         """
         ranked = ObjectiveMetric.parsed(self.objective.ranking_metric)
         if not self.fit.chooses_epochs or ranked.head not in self.heads:
             return None
-        return None if is_score_order(ranked.metric, self.heads[ranked.head].score_metric) else ranked
+        score, stopping = self.heads[ranked.head].score_metric, self.fit.early_stopping
+        if ranked.metric == score or (is_score_order(ranked.metric, score) and not (stopping and stopping.min_delta)):
+            return None
+        return ranked
 
     @property
     def algorithm(self) -> str:

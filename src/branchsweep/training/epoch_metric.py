@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.metric_names import SAME_ORDER, ObjectiveMetric
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.functions import MetricFunction, metric_function
 from branchsweep.metrics.objectives import to_maximize
@@ -23,6 +23,9 @@ from branchsweep.training.population import Population, Program
 from branchsweep.training.program.batches import BatchFeed, Floats32, Stream
 from branchsweep.training.program.lane_arrays import natural_predictions, raw_outputs
 from branchsweep.types import Floats
+
+LARGEST = float(np.finfo(np.float32).max)
+"""What stands for an infinite metric: the lane trains on, for its network has not diverged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ class EpochMetric:
             scores: `(heads,)` the scores after the epoch.
 
         Returns:
-            0 without validation rows, NaN where the network has diverged, and the head's score where the metric is not defined
-            on these rows, as the ROC AUC of rows of one class.
+            0 without validation rows, NaN where the network has diverged. Where the metric is not defined on these rows, as the
+            ROC AUC of rows of one class, what orders epochs as the head's score does: of classes the log loss, for their score
+            is 0 after every epoch where all rows are of one class.
         """
         if not len(stream.validation):
             return 0.0
@@ -81,7 +85,13 @@ class EpochMetric:
         own = output_columns(kinds_of(self.program.losses))[self.head]
         known = self.rows.actual.rows(stream.validation).head(self.head, of_head(predicted, own))
         value = self.function(*known) if len(known[0]) else np.nan
-        return to_maximize(self.name, value) if np.isfinite(value) else float(scores[self.head])
+        if not np.isnan(value):
+            return to_maximize(self.name, float(np.clip(value, -LARGEST, LARGEST)))
+        kind = kinds_of(self.program.losses)[self.head]
+        loss = SAME_ORDER.get(kind.score, "")
+        if loss not in kind.metrics or not len(known[0]):
+            return float(scores[self.head])
+        return -metric_function(kind, loss)(*known)
 
     def values(self, feed: BatchFeed, outputs: Floats32, scores: Floats32, going: NDArray[np.bool_]) -> Floats32:
         """The metric of every lane of the population after an epoch, as `value`: `(K,)`.

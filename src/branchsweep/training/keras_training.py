@@ -117,7 +117,7 @@ class _Training:
     def train(self, keep_weights: bool, progress: Callable[[float], None]) -> LaneOutcome:
         """Train to the stop, or until the network stops early or diverges."""
         population, lane, fit = self._population, self._lane, self._population.fit
-        patience = fit.early_stopping.patience if fit.early_stopping else 0
+        patience = fit.early_stopping.patience if fit.early_stopping and len(self._stream.validation) else 0
         kept, curve = self._resumed()
         epoch, failed_at = lane.start, 0
         while epoch < lane.stop and not failed_at and not (patience and kept.waited >= patience):

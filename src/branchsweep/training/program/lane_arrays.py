@@ -95,7 +95,7 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         dropout=tf.constant(_dropout_rates(population, schedule)) if DROPOUT in program.options else None,
         number=tf.constant(_layer_numbers(population, schedule)) if DROPOUT in program.options else None,
         stop=tf.constant(per_lane([float(stop) for stop in population.stops]).astype(np.int32)),
-        patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
+        patience=tf.constant(np.where(validates, stopping.patience if stopping else NEVER, NEVER).astype(np.int32)),
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
         keep_last=tf.constant(keep_last),
         validates=tf.constant(validates),
@@ -304,10 +304,11 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
     K, heads = program.lanes, len(program.losses)
     predictions = state.predictions.numpy()
     lanes = Lanes(*(array.numpy() for array in state.lanes))
-    patience = fit.early_stopping.patience if fit.early_stopping else NEVER
+    patience = [fit.early_stopping.patience if fit.early_stopping and validates else NEVER for validates in feed.validates]
     ends = population.epochs if population.pauses else population.stops
     goes_on = [
-        not lanes.failed_at[lane] and lanes.waited[lane] < patience and lanes.epoch[lane] < end for lane, end in enumerate(ends)
+        not lanes.failed_at[lane] and lanes.waited[lane] < patience[lane] and lanes.epoch[lane] < end
+        for lane, end in enumerate(ends)
     ]
     kept = _arrays(state.kept) if keep_weights or (any(goes_on) and fit.keep == "best") else None
     weights, first_moment, second_moment, average = (
