@@ -707,7 +707,7 @@ class TestPromotion:
         assert promoted.registered is not None and promoted.registered.promoted and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"\b7\b") as caught:
             promote_recorded(sweep.context, number=7, dry_run=True)
-        assert caught.value.where == "--trial"
+        assert caught.value.where == "trial"
 
     def test_the_score_of_a_baseline_does_not_change_when_there_is_a_champion(self) -> None:
         known = {"only": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}

@@ -215,7 +215,7 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
         complete = {result.trial.number: result for result in results if result.score.is_complete}
         if number not in complete:
             numbers = ", ".join(map(str, sorted(complete)[:20])) + ", …" * (len(complete) > 20)
-            raise ConfigError(f"got {number}, expected a complete trial of this sweep ({numbers})", "--trial")
+            raise ConfigError(f"got {number}, expected a complete trial of this sweep ({numbers})", "trial")
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
     summary = SweepSummary.of_conclusion(tracker.conclusion)
     evaluated = summary.baselines if summary else ()
