@@ -34,7 +34,10 @@ def _normal(values: Floats, knots: Floats) -> Floats:
     from scipy.special import ndtri  # noqa: PLC0415  # takes a third of a second, and showing a sweep does not need it
 
     positions = np.linspace(0.0, 1.0, len(knots))
-    left = np.interp(values, knots, positions)
-    right = -np.interp(-values, -knots[::-1], -positions[::-1])
-    clipped: Floats = ndtri(np.clip((left + right) / 2.0, QUANTILE_CLIP, 1.0 - QUANTILE_CLIP))
-    return clipped
+    order = np.argsort(values)
+    ascending = values[order]  # one after the other in the same interval: several times as fast as in any order
+    left = np.interp(ascending, knots, positions)
+    right = -np.interp(-ascending, -knots[::-1], -positions[::-1])
+    quantiles = np.empty_like(left)
+    quantiles[order] = ndtri(np.clip((left + right) / 2.0, QUANTILE_CLIP, 1.0 - QUANTILE_CLIP))
+    return quantiles
