@@ -297,3 +297,11 @@ def test_populations_of_a_gpu_are_larger_and_not_divided_among_workers() -> None
     assert sum(len(members.lanes) for members in on_gpus) == 600
     seconds = [cost_model.relative_cost(members) for members in on_gpus]
     assert seconds == sorted(seconds, reverse=True)
+
+
+def test_populations_of_a_large_table_are_divided_earlier() -> None:
+    (trial,) = open_driver(EXPERIMENT).ask(1)
+    (ordinary,) = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=5_000)
+    large = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=100_000_000)
+    assert sorted(len(members.lanes) for members in large) == [1, 2]
+    assert {members.program for members in large} == {ordinary.program}

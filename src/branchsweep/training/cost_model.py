@@ -142,9 +142,14 @@ def estimated_seconds(members: Population, train_rows: int, validation_rows: int
 
 
 ROWS = 5000
-"""The number of training rows that `relative_cost` assumes."""
+"""The number of training rows that `relative_cost` assumes, and of which it takes a multiple for a large table."""
 
 
-def relative_cost(members: Population) -> float:
-    """The estimated seconds by which populations are ordered, so that no worker starts a long one at the end."""
-    return estimated_seconds(members, ROWS, 0)
+def relative_cost(members: Population, rows: int = ROWS) -> float:
+    """The estimated seconds by which populations are ordered, so that no worker starts a long one at the end.
+
+    Args:
+        members: The population.
+        rows: All training rows of the table, those of all folds.
+    """
+    return estimated_seconds(members, ROWS, 0) * max(1, rows // ROWS)

@@ -96,9 +96,9 @@ class LocalWorkers:
         cards: Sequence[Gpu] = (),
     ) -> None:
         self._count, self._callbacks, self._cache_folder, self._cards = count, callbacks, cache_folder, cards
-        self._rows = SharedRows()
+        self._rows, self._row_count = SharedRows(), 0
         if rows is not None:
-            self._rows.replace(rows)
+            self._share(rows)
         self._workers: list[LocalWorker] = []
         self._repeated = 0.0  # lane-epochs that were reported, and are trained again as their worker was lost
         self._polled = 0.0
@@ -165,9 +165,14 @@ class LocalWorkers:
 
     def use_rows(self, rows: TrainingRows) -> None:
         """Train on other rows of the same columns from now on, in all workers and those that replace them."""
-        handed_over = self._rows.replace(rows)
+        handed_over = self._share(rows)
         for worker in self._workers:
             worker.submit(worker_process.use_rows, handed_over)  # a worker does what it is handed in this order
+
+    def _share(self, rows: TrainingRows) -> TrainingRows | Path:
+        """Share these rows with the workers, see `SharedRows.replace`."""
+        self._row_count = len(rows.x)
+        return self._rows.replace(rows)
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops, those of lost workers again; yields (position, outcome) as they finish.
@@ -184,7 +189,8 @@ class LocalWorkers:
             idle = [worker for worker in self._workers if worker.index not in busy]
             while idle and queue:
                 compiled_by_any = set[Program]().union(*(worker.programs for worker in self._workers))
-                worker, position = next_assignment({worker: worker.programs for worker in idle}, queue.next, compiled_by_any)
+                programs = {worker: worker.programs for worker in idle}
+                worker, position = next_assignment(programs, queue.next, compiled_by_any, len(self._workers), self._row_count)
                 idle.remove(worker)
                 worker = self._with_room(worker, queue, position)
                 task = LocalTask(worker, position, queue.take(position), worker.trained)

@@ -255,16 +255,22 @@ def widened_for_gpu(program: Program, experiment: Experiment, device: Device) ->
     return replace(program, lanes=lanes, slots=lanes)
 
 
-def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = SINGLE_CORE) -> list[Population]:
+def pack(
+    lanes: Sequence[Lane],
+    experiment: Experiment,
+    resources: Resources = SINGLE_CORE,
+    rows: int = cost_model.ROWS,
+) -> list[Population]:
     """Distribute lanes over populations, the costliest population first.
 
     Lanes of one program at the same epoch are distributed evenly over as few populations as possible. For CPU cores,
-    populations are then halved while that keeps the workers busier; on a GPU half a wave takes as long as a whole one.
+    populations are then halved while that ends the training sooner; on a GPU half a wave takes as long as a whole one.
 
     Args:
         lanes: What is to be trained.
         experiment: The lanes' experiment. Programs support every trial that its search may ask, and all of these lanes.
         resources: The workers that train.
+        rows: All training rows, those of all folds.
     """
     if experiment.space.builder:
         return [_alone(lane, experiment) for lane in sorted(lanes, key=lambda lane: lane.start - lane.stop)]
@@ -279,7 +285,7 @@ def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = S
     ]
     if resources.device.kind == "gpu":
         return sorted(populations, key=cost_model.relative_cost, reverse=True)
-    return _balanced(populations, resources.workers)
+    return _balanced(populations, resources.workers, rows)
 
 
 def _alone(lane: Lane, experiment: Experiment) -> Population:
@@ -302,25 +308,45 @@ def _alone(lane: Lane, experiment: Experiment) -> Population:
     return make_population(program, [lane], experiment)
 
 
-def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
-    """The populations, the costliest first and halved while that shortens the time by `WORTH_SPLITTING` or more."""
-    ordered = sorted(populations, key=cost_model.relative_cost, reverse=True)
-    while ordered and len(ordered[0].lanes) > 1:
-        costliest, *others = ordered
-        middle = len(costliest.lanes) // 2
-        halves = [replace(costliest, lanes=part) for part in (costliest.lanes[:middle], costliest.lanes[middle:])]
-        split = sorted([*halves, *others], key=cost_model.relative_cost, reverse=True)
-        if _makespan(ordered, workers) - _makespan(split, workers) < WORTH_SPLITTING:
+Costed = tuple[float, Population]
+"""A population behind its relative cost."""
+
+
+def _balanced(populations: Sequence[Population], workers: int, rows: int) -> list[Population]:
+    """The populations, the costliest first, and some halved, while halving one saves `WORTH_SPLITTING` seconds or more."""
+
+    def costed(members: Population) -> Costed:
+        return cost_model.relative_cost(members, rows), members
+
+    ordered = _costliest_first([costed(members) for members in populations])
+    seconds = _makespan(ordered, workers)
+    while seconds - sum(cost for cost, _ in ordered) / workers >= WORTH_SPLITTING:  # else no division can be worth it
+        divisions = [
+            _costliest_first([*ordered[:index], *map(costed, _halves(members)), *ordered[index + 1 :]])
+            for index, (_, members) in enumerate(ordered)
+            if len(members.lanes) > 1
+        ]
+        best = min(divisions, key=lambda division: _makespan(division, workers), default=ordered)
+        if seconds - _makespan(best, workers) < WORTH_SPLITTING:
             break
-        ordered = split
-    return ordered
+        ordered, seconds = best, _makespan(best, workers)
+    return [members for _, members in ordered]
 
 
-def _makespan(populations: Sequence[Population], workers: int) -> float:
+def _costliest_first(populations: Sequence[Costed]) -> list[Costed]:
+    return sorted(populations, key=lambda costed: costed[0], reverse=True)
+
+
+def _halves(members: Population) -> list[Population]:
+    middle = len(members.lanes) // 2
+    return [replace(members, lanes=part) for part in (members.lanes[:middle], members.lanes[middle:])]
+
+
+def _makespan(populations: Sequence[Costed], workers: int) -> float:
     """Seconds until all workers are done, if each takes the next population when it is idle (Graham 1969)."""
     busy = [0.0] * workers
-    for members in populations:
-        busy[busy.index(min(busy))] += cost_model.relative_cost(members)
+    for cost, _ in populations:
+        busy[busy.index(min(busy))] += cost
     return max(busy)
 
 

@@ -112,7 +112,7 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     planned: list[tuple[Population, float]] = []
 
     def plan(lanes: Sequence[Lane], owner: Experiment, share: float = 1.0) -> None:
-        populations = packing.pack(distinct_lanes(lanes), owner, resources)
+        populations = packing.pack(distinct_lanes(lanes), owner, resources, train + validation)
         planned.extend((members, share * cost_model.estimated_seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:

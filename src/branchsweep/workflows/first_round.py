@@ -32,6 +32,6 @@ def first_populations(
     for _ in range(2 if experiment.first_batch < experiment.batch else 1):
         trials = driver.ask(min(experiment.batch, total))  # at most to the end of a round
         total -= len(trials)
-        batch = LaneBatch(queue, resources, lambda *_: None)
+        batch = LaneBatch(queue, resources, lambda *_: None, len(rows.x))
         SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch).start()
     return [population for _, population in queue.next] if queue else []

@@ -185,8 +185,9 @@ class _Search:
         missing = [trial for trial in trials if trial.number not in self._recorded]
         latencies = self._latencies.of(missing)
         group = TrialGroup(missing, range(self._experiment.folds), recorded, latencies=latencies)
-        batch = LaneBatch(self._queue, self._training.trainer.resources, progress.on_training_planned, turn)
-        halving = SuccessiveHalving([group], self._experiment, self._training.rows, batch, self._why_stop_early)
+        rows = self._training.rows
+        batch = LaneBatch(self._queue, self._training.trainer.resources, progress.on_training_planned, len(rows.x), turn)
+        halving = SuccessiveHalving([group], self._experiment, rows, batch, self._why_stop_early)
         halving.start()
         self.rounds.append(_Round(halving, recorded))
         self._asked += len(trials)

@@ -72,7 +72,7 @@ def simulate_search(
             finish_oldest()
             told = sum(len(earlier) for earlier in rounds[: turn - len(under_way)])
         asked += len(trials)
-        batch = LaneBatch(queue, resources, lambda *_planned: None, turn)
+        batch = LaneBatch(queue, resources, lambda *_planned: None, train_rows + validation_rows, turn)
         group = TrialGroup(trials, range(experiment.folds), latencies={trial.number: 1.0 for trial in trials})
         halving = SuccessiveHalving([group], experiment, rows, batch)
         halving.start()
@@ -115,7 +115,11 @@ class _SimulatedTrainer:
             while queue and idle:
                 anywhere = set[Program]().union(*self._compiled)
                 worker, position = next_assignment(
-                    {worker: self._compiled[worker] for worker in sorted(idle)}, queue.next, anywhere
+                    {worker: self._compiled[worker] for worker in sorted(idle)},
+                    queue.next,
+                    anywhere,
+                    len(self._compiled),
+                    sum(self._counts),
                 )
                 members = queue.take(position)
                 seconds = cost_model.estimated_seconds(members, *self._counts)

@@ -70,7 +70,8 @@ def train_groups(
         For each group, the outcome of every lane by its key.
     """
     queue = PopulationQueue()
-    batches = [LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned) for _ in groups]
+    resources, on_planned, rows = training.trainer.resources, training.progress.on_training_planned, len(training.rows.x)
+    batches = [LaneBatch(queue, resources, on_planned, rows) for _ in groups]
     for group, batch in sorted(zip(groups, batches, strict=True), key=lambda pair: -pair[0].epochs):
         batch.add(group.lanes, group.experiment, group.name)
     outcomes: list[dict[LaneKey, LaneOutcome]] = [{} for _ in groups]
@@ -106,12 +107,14 @@ class LaneBatch:
         queue: Where the populations wait. Others may use it too.
         resources: Where they are trained.
         on_planned: Is called when lanes are added.
+        rows: All training rows, those of all folds.
         turn: In the queue. What waits for an earlier turn is trained first.
     """
 
     queue: PopulationQueue
     resources: Resources
     on_planned: PlanCallback
+    rows: int
     turn: int = 0
     _populations: dict[int, Population] = field(default_factory=dict)
 
@@ -124,7 +127,7 @@ class LaneBatch:
             name: Their description in messages.
         """
         distinct = distinct_lanes(lanes)
-        populations = packing.pack(distinct, experiment, self.resources)
+        populations = packing.pack(distinct, experiment, self.resources, self.rows)
         counted = f"{count_noun(len(distinct), 'network')} in {count_noun(len(populations), 'population')}"
         self.on_planned(sum(lane.stop - lane.start for lane in distinct), f"{counted}, {name}" if name else counted, self.turn)
         self._populations |= zip(self.queue.add(populations, self.turn), populations, strict=True)

@@ -82,8 +82,9 @@ def run_groups(
         The index of a group, and a result of its.
     """
     queue = PopulationQueue()
-    batch = LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned)
-    halving = SuccessiveHalving(groups, experiment, training.rows, batch, stop)
+    rows = training.rows
+    batch = LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned, len(rows.x))
+    halving = SuccessiveHalving(groups, experiment, rows, batch, stop)
     halving.start()
     for position, outcome in training.trainer.train(queue):
         yield from halving.collect(position, outcome)
