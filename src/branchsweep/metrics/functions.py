@@ -244,8 +244,8 @@ def register_metric(name: str, metric: Metric, function: MetricFunction) -> None
         name: As in `r2/PE`.
         metric: Its label and its direction.
         function: Computes it. Of rows that have weights it is called with three arguments, else with two. Predictions of a head
-            of several units are `(units, rows)`, and actual values `(rows,)`. It is NaN where the actual values do not define it,
-            whatever is predicted, and never because of what is predicted: an objective then chooses epochs by the head's score.
+            of several units are `(units, rows)`, and actual values `(rows,)`. It is NaN only
+            where the actual values do not define it, whatever is predicted; the head's score then chooses epochs.
     """
     METRICS[name] = metric
     METRIC_FUNCTIONS[name] = function
