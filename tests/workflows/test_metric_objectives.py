@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.models.recipe import recipe_for
+from branchsweep.reporting.objective_rows import objective_rows
 from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.tracking.memory import MemoryStore
 from branchsweep.tracking.registry_protocols import PromotionCause
 from branchsweep.trial import Result
+from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from terminal_text import rendered_text
 from tiny_sweep import TinySweep, tiny_experiment
@@ -47,6 +52,26 @@ def test_the_lowest_error_is_the_best_trial_and_stops_the_search() -> None:
     target = sorted(errors.values())[4]
     found = TinySweep(by("rmse/V", search={**sweep.experiment.search.model_dump(), "batch": 1, "target": target})).run_search()
     assert (found.stop.by, found.results[-1].score.heads["V"].metrics["rmse"] <= target) == ("target", True)
+
+
+def test_the_objective_is_shown_on_the_test_rows_beside_that_of_the_baselines() -> None:
+    experiment = by("rmse/V", "parameters", baselines=["linear_regression", "k_nearest_neighbors"])
+    summary = TinySweep(experiment).run(baselines_of(experiment))
+    models = {"finalist": summary.test_metrics, **{own.name: own.test_metrics for own in summary.baselines}}
+    tested = {name: f"{metrics['V']['rmse']:.4f}" for name, metrics in models.items()}
+    assert len(tested) == 3
+    assert {row.model: tuple(row.values) for row in objective_rows(summary)} == {name: (rmse,) for name, rmse in tested.items()}
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert all(re.search(rf"{name}\s+{rmse}", text) for name, rmse in tested.items())
+    printed = json.loads(summary.to_json())
+    assert summary.test_scores is not None
+    assert printed["test"] == {
+        "r2": summary.test_scores,
+        **{name: {head: summary.test_metrics[head][name] for head in ("PE", "V")} for name in ("rmse", "mae")},
+    }
+    assert set(printed["baselines"][summary.baselines[0].name]["test"]) == {"r2", "rmse", "mae"}
+    assert not list(objective_rows(replace(summary, test_metrics={})))  # the record of an earlier version
+    assert not list(objective_rows(TinySweep(by("min_r2")).run()))
 
 
 def test_rungs_keep_the_lowest_errors_and_a_resumed_sweep_prunes_alike() -> None:

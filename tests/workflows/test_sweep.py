@@ -540,7 +540,7 @@ def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
-LATER_FIELDS = {"score_metrics", "cause", "without_importance", "has_branches", "stages"}
+LATER_FIELDS = {"score_metrics", "cause", "without_importance", "has_branches", "stages", "test_metrics"}
 """Fields that the version did not have."""
 
 
@@ -574,7 +574,7 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     assert result.finalist is not None
     without = replace(
         result, registered=replace(result.registered, cause=None), finalist=replace(result.finalist, has_branches=None),
-        without_importance="", stages={},
+        without_importance="", stages={}, test_metrics={},
     )  # fmt: skip
     assert repr(SweepSummary.loads(earlier)) == repr(without)
     oldest = json.loads(earlier)

@@ -97,6 +97,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         intervals=outcome.intervals,
         test_evaluations=_evaluations(sweep, outcome, outcome.baselines),
         test_scores=outcome.test_scores,
+        test_metrics=outcome.test_metrics,
         baselines=outcome.baselines,
         collapses=(*_collapsed_lanes(outcome.confirmed, experiment.confirmation.seeds), *outcome.collapses),
         registered=outcome.registered,

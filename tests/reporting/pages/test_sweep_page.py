@@ -31,6 +31,7 @@ from branchsweep.reporting.drawing_process import drawn_beside
 from branchsweep.reporting.figures.search import optimization_history, pareto_front
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
+from branchsweep.reporting.objective_rows import objective_rows
 from branchsweep.reporting.pages.leaderboard import leaderboard_columns, leaderboard_row, leading_trials
 from branchsweep.reporting.pages.sweep_files import (
     INTERACTIVE,
@@ -349,6 +350,9 @@ def test_an_error_is_shown_as_it_is_and_drawn_upside_down() -> None:
     assert leaderboard_columns(report) == ["validation RMSE of PE (objective)", "R² PE", "R² V"]
     errors = [float(leaderboard_row(report, result).scores[0]) for result in leading_trials(report)]
     assert errors == sorted(errors) and errors[0] > 0
+    text = Page(report_page(report)).text
+    for row in objective_rows(report.summary):
+        assert re.search(rf"{row.model}\s+{row.values[0]}", text)
     drawn = optimization_history(report)
     assert drawn.figure is not None and drawn.figure.axes[0].get_ylabel() == "negative validation RMSE of PE"
 

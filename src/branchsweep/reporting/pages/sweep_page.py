@@ -17,6 +17,7 @@ from branchsweep.reporting.formatting import (
     format_share,
     score_explained,
 )
+from branchsweep.reporting.objective_rows import objective_rows
 from branchsweep.reporting.pages.drawn_figures import DrawnFigure, interaction_data
 from branchsweep.reporting.pages.html import render_template
 from branchsweep.reporting.pages.leaderboard import (
@@ -77,6 +78,8 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         comparison=finalist_and_baselines(report),
         no_comparison=no_comparison_sentence(report),
         best_baselines=best_baseline_of_each_head(report),
+        objective_metrics=result.objective_metrics,
+        objective_rows=list(objective_rows(result)),
         members=ensemble_members(report),
         interval_share=format_share(result.intervals.level) if result.intervals else "",
         coverage=list(coverage_rows(result.intervals)) if result.intervals else [],

@@ -33,6 +33,7 @@ from branchsweep.reporting.formatting import (
     uncapitalized,
 )
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
+from branchsweep.reporting.objective_rows import ObjectiveRow, objective_rows
 from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
 from branchsweep.reporting.text.paired_tests import render_paired_tests
 from branchsweep.reporting.text.responsive_table import ESSENTIAL, ResponsiveTable, TableColumn, TableRow
@@ -231,17 +232,28 @@ def _best_baselines(result: SweepSummary) -> RenderableType:
     return Group(Text(title, style="bold"), ResponsiveTable(columns, rows))
 
 
+def _objective_metrics(metrics: Sequence[str], rows: Sequence[ObjectiveRow]) -> RenderableType:
+    """What the objective names of the predictions and is no score, on the test rows, of the finalist and the baselines."""
+    columns = [TableColumn("  model", is_text=True), *(TableColumn(name, right=True) for name in metrics)]
+    table = ResponsiveTable(columns, [TableRow([f"  {row.model}", *row.values]) for row in rows])
+    return Group(Text("the objective on the test rows", style="bold"), table)
+
+
 def render_model(result: SweepSummary) -> list[RenderableType]:
-    """What the model consists of, the best baseline of each head, its prediction intervals, and tests against the champion.
+    """What the model consists of and is worth.
+
+    The best baseline of each head, what the objective names besides scores, prediction intervals, tests against the champion.
 
     As far as there are any.
     """
     ensemble = result.ensemble
     members = [_members(ensemble, list(result.score_metrics))] if ensemble and ensemble.members_differ else []
     baselines = [_best_baselines(result)] if result.best_baselines else []
+    of_objective = list(objective_rows(result))
+    objective = [_objective_metrics(result.objective_metrics, of_objective)] if of_objective else []
     intervals = [_intervals(result.intervals)] if result.intervals else []
     tests = [render_paired_tests(result.paired_tests, "the champion", "the model")] if result.paired_tests else []
-    return [*members, *baselines, *intervals, *tests]
+    return [*members, *baselines, *objective, *intervals, *tests]
 
 
 def _details(result: SweepSummary) -> list[RenderableType]:

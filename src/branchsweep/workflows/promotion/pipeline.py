@@ -58,6 +58,7 @@ class PromotionOutcome:
         confirmed: All candidates with their confirmed scores.
         finalist: The trial that was chosen; None if none could be.
         test_scores: The score of the exported model on the test rows, by head; None where it was not evaluated.
+        test_metrics: All its metrics there, by head and name.
         members: Networks of the model.
         registered: What the registry holds; None where nothing was registered.
         decision: Whether the model becomes the champion; None where that was not to be decided.
@@ -73,6 +74,7 @@ class PromotionOutcome:
     confirmed: tuple[ReevaluatedTrial, ...]
     finalist: ReevaluatedTrial | None
     test_scores: Mapping[str, float] | None = None
+    test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     members: int = 0
     registered: PromotionResult | None = None
     decision: PromotionDecision | None = None
@@ -173,6 +175,7 @@ class PromotionPipeline:
             outcome = replace(
                 outcome,
                 test_scores={head: measured.score for head, measured in test.items()},
+                test_metrics={head: measured.metrics for head, measured in test.items()},
                 predictions=predictions,
                 intervals=check_intervals(model, predictions, actual),
                 explanation=self._explain(model, folder),

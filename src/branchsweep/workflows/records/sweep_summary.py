@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from branchsweep.config.codec import from_data, to_json, to_public_json
-from branchsweep.config.metric_names import MEAN, common_metric
+from branchsweep.config.metric_names import MEAN, ObjectiveMetric, common_metric
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.metrics.paired_tests import PairedTest
@@ -122,6 +122,7 @@ class SweepSummary:
         trials: How many are `complete`, `pruned`, `failed`.
         finalist: The trial that was chosen by confirmation, among the best ones of the search; None where there is none.
         test_scores: Score of the refitted finalist on the test rows, by head; None where there was no refit.
+        test_metrics: All metrics of it there, by head and name; empty in the record of a version that did not keep them.
         baselines: The baselines.
         registered: The registered model; None where nothing was registered.
         seconds: Wall time of this run of the sweep, from the start of its command.
@@ -180,6 +181,7 @@ class SweepSummary:
     intervals: CheckedIntervals | None = None
     paired_tests: tuple[PairedTest, ...] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
+    test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -196,7 +198,7 @@ class SweepSummary:
                 data={key: self.data[key] for key in ("source", "digest", "rows")},
                 trials=self.trials,
                 finalist=FinalistJson(finalist.trial, finalist.params, {metric: finalist.scores.values}) if finalist else None,
-                test={metric: self.test_scores} if self.test_scores else None,
+                test=_test_json(metric, self.test_scores, self.test_metrics) if self.test_scores else None,
                 registered=_version_json(registered) if registered else None,
                 seconds=round(self.seconds, 1),
                 stages=rounded_stages(self.stages),
@@ -224,7 +226,7 @@ class SweepSummary:
                 baselines={
                     baseline.name: BaselineJson(
                         {metric: baseline.scores.values},
-                        {metric: baseline.test_scores},
+                        _test_json(metric, baseline.test_scores, baseline.test_metrics),
                         baseline.params,
                         baseline.trials,
                         baseline.estimators,
@@ -297,6 +299,12 @@ class SweepSummary:
         return best_baselines(self.baselines, self.finalist_scores, self.score_metrics) if self.finalist_scores else {}
 
     @property
+    def objective_metrics(self) -> Sequence[str]:
+        """What the objective names of the predictions and is no score, by its full name (`accuracy/trip`)."""
+        others = self.confirmed[0].others if self.confirmed else {}
+        return [name for name in others if ObjectiveMetric.parsed(name).head]
+
+    @property
     def without_finalist(self) -> str:
         """Why there is no finalist, as the beginning of a sentence."""
         return f"No trial {'meets the constraints' if self.trials.get('complete') else 'is complete'}"
@@ -344,6 +352,23 @@ def _ensemble_json(ensemble: EnsembleSummary, metric: str) -> EnsembleJson:
     scores = {metric: ensemble.scores.values, STANDARD_ERROR.format(metric): ensemble.scores.errors} if ensemble.scores else {}
     members = [EnsembleMemberJson(member.name, member.networks, member.weights) for member in ensemble.members]
     return EnsembleJson(ensemble.choose, members, scores)
+
+
+def _test_json(
+    metric: str, scores: Mapping[str, float], metrics: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """What was measured on the test rows by name of the metric and head, the scores first.
+
+    Args:
+        metric: The name of the metric that the heads' scores share.
+        scores: By head.
+        metrics: All metrics, by head and name.
+    """
+    by_name = {metric: dict(scores)}
+    for head, own in metrics.items():
+        for name, value in own.items():
+            by_name.setdefault(name, {})[head] = value
+    return by_name
 
 
 def _version_json(registered: PromotionResult) -> VersionJson:

@@ -87,7 +87,7 @@ class BaselineJson:
 
     Args:
         scores: Its confirmed scores.
-        test: Its scores on the test rows.
+        test: Its scores and other metrics on the test rows.
         params: What is fixed or was chosen in so many `trials`.
         trials: Those of its search.
         estimators: By head what an estimator is there, in words; empty for a network.
@@ -117,7 +117,7 @@ class SweepSummaryJson:
 
     Args:
         finalist: The trial that was chosen by confirmation, with its scores in the search.
-        test: The scores of its model on the test rows.
+        test: The scores and other metrics of its model on the test rows.
         registered: The registered version.
         shift: What all confirmed trials share of the difference between searched and confirmed scores, by head.
         baselines: By name.
