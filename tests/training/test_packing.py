@@ -305,3 +305,12 @@ def test_populations_of_a_large_table_are_divided_earlier() -> None:
     large = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=100_000_000)
     assert sorted(len(members.lanes) for members in large) == [1, 2]
     assert {members.program for members in large} == {ordinary.program}
+
+
+@pytest.mark.parametrize(("workers", "sizes"), [(2, [12, 12]), (4, [6, 6, 6, 6]), (8, [3] * 8), (64, [1] * 24)])
+def test_equal_populations_are_divided_until_every_worker_has_one(workers: int, sizes: list[int]) -> None:
+    """Dividing one of the two alone would end nothing sooner."""
+    lanes = [lane for number in range(8) for lane in search_lanes(Trial(number, {"trunk.width": 64}), EXPERIMENT)]
+    populations = packing.pack(lanes, EXPERIMENT, Resources(workers), rows=100_000_000)
+    assert [len(members.lanes) for members in populations] == sizes
+    assert {lane.key for members in populations for lane in members.lanes} == {lane.key for lane in lanes}

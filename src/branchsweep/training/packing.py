@@ -8,8 +8,10 @@ population cost nothing (see `training/program/layer_schedule.py`); a GPU comput
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 from branchsweep.config.experiment import Experiment
@@ -308,46 +310,59 @@ def _alone(lane: Lane, experiment: Experiment) -> Population:
     return make_population(program, [lane], experiment)
 
 
-Costed = tuple[float, Population]
-"""A population behind its relative cost."""
+class _Estimated:
+    """A population with its relative cost, and with its halves once they are asked for.
+
+    Args:
+        members: The population.
+        rows: All training rows.
+    """
+
+    def __init__(self, members: Population, rows: int) -> None:
+        self.members, self._rows, self.cost = members, rows, cost_model.relative_cost(members, rows)
+
+    @cached_property
+    def halves(self) -> list[_Estimated]:
+        """Its lanes as two populations; none where it is one lane."""
+        lanes, middle = self.members.lanes, len(self.members.lanes) // 2
+        parts = (lanes[:middle], lanes[middle:]) if middle else ()
+        return [_Estimated(replace(self.members, lanes=part), self._rows) for part in parts]
 
 
 def _balanced(populations: Sequence[Population], workers: int, rows: int) -> list[Population]:
-    """The populations, the costliest first, and some halved, while halving one saves `WORTH_SPLITTING` seconds or more."""
+    """The populations, the costliest first, and some halved: so many that each saves `WORTH_SPLITTING` seconds on average.
 
-    def costed(members: Population) -> Costed:
-        return cost_model.relative_cost(members, rows), members
-
-    ordered = _costliest_first([costed(members) for members in populations])
-    seconds = _makespan(ordered, workers)
-    while seconds - sum(cost for cost, _ in ordered) / workers >= WORTH_SPLITTING:  # else no division can be worth it
+    One halving alone may save nothing, as of two populations of the same cost for four workers. So more are tried while they
+    may still be worth it, and the best division is returned.
+    """
+    ordered = best = _costliest_first([_Estimated(members, rows) for members in populations])
+    least, halved = _worker_seconds(ordered, workers)[0], 0
+    even = sum(population.cost for population in ordered) / workers  # no division ends the training sooner
+    while even + WORTH_SPLITTING * (halved + 1) <= least:
         divisions = [
-            _costliest_first([*ordered[:index], *map(costed, _halves(members)), *ordered[index + 1 :]])
-            for index, (_, members) in enumerate(ordered)
-            if len(members.lanes) > 1
+            _costliest_first([*ordered[:index], *population.halves, *ordered[index + 1 :]])
+            for index, population in enumerate(ordered)
+            if population.halves
         ]
-        best = min(divisions, key=lambda division: _makespan(division, workers), default=ordered)
-        if seconds - _makespan(best, workers) < WORTH_SPLITTING:
+        if not divisions:
             break
-        ordered, seconds = best, _makespan(best, workers)
-    return [members for _, members in ordered]
+        ordered, halved = min(divisions, key=lambda division: _worker_seconds(division, workers)), halved + 1
+        seconds = _worker_seconds(ordered, workers)[0] + WORTH_SPLITTING * halved
+        if seconds <= least:
+            best, least = ordered, seconds
+    return [population.members for population in best]
 
 
-def _costliest_first(populations: Sequence[Costed]) -> list[Costed]:
-    return sorted(populations, key=lambda costed: costed[0], reverse=True)
+def _costliest_first(populations: Sequence[_Estimated]) -> list[_Estimated]:
+    return sorted(populations, key=lambda population: population.cost, reverse=True)
 
 
-def _halves(members: Population) -> list[Population]:
-    middle = len(members.lanes) // 2
-    return [replace(members, lanes=part) for part in (members.lanes[:middle], members.lanes[middle:])]
-
-
-def _makespan(populations: Sequence[Costed], workers: int) -> float:
-    """Seconds until all workers are done, if each takes the next population when it is idle (Graham 1969)."""
-    busy = [0.0] * workers
-    for cost, _ in populations:
-        busy[busy.index(min(busy))] += cost
-    return max(busy)
+def _worker_seconds(populations: Sequence[_Estimated], workers: int) -> list[float]:
+    """Seconds until each worker is done, the last one first, if each takes the next population when idle (Graham 1969)."""
+    busy = [0.0] * workers  # a heap
+    for population in populations:
+        heapq.heapreplace(busy, busy[0] + population.cost)
+    return sorted(busy, reverse=True)
 
 
 def make_population(program: Program, lanes: Sequence[Lane], experiment: Experiment) -> Population:
