@@ -190,7 +190,7 @@ class LocalWorkers:
             while idle and queue:
                 compiled_by_any = set[Program]().union(*(worker.programs for worker in self._workers))
                 programs = {worker: worker.programs for worker in idle}
-                worker, position = next_assignment(programs, queue.next, compiled_by_any, len(self._workers), self._row_count)
+                worker, position = next_assignment(programs, queue.next, compiled_by_any, self.resources, self._row_count)
                 idle.remove(worker)
                 worker = self._with_room(worker, queue, position)
                 task = LocalTask(worker, position, queue.take(position), worker.trained)

@@ -57,7 +57,7 @@ def simulate_search(
         validation_rows: Likewise.
     """
     rows = _made_up(experiment)
-    trainer, queue = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
+    trainer, queue = _SimulatedTrainer(rows, resources, train_rows, validation_rows), PopulationQueue()
     outcomes, under_way = trainer.train(queue), deque[SuccessiveHalving]()
 
     def finish_oldest() -> None:
@@ -97,14 +97,14 @@ class _SimulatedTrainer:
 
     Args:
         rows: Made-up ones.
-        workers: How many there are.
+        resources: How many workers there are.
         train_rows: Of a fold, of the real ones.
         validation_rows: Likewise.
     """
 
-    def __init__(self, rows: TrainingRows, workers: int, train_rows: int, validation_rows: int) -> None:
-        self._rows, self._counts = rows, (train_rows, validation_rows)
-        self._compiled: list[set[Program]] = [set() for _ in range(workers)]
+    def __init__(self, rows: TrainingRows, resources: Resources, train_rows: int, validation_rows: int) -> None:
+        self._rows, self._resources, self._counts = rows, resources, (train_rows, validation_rows)
+        self._compiled: list[set[Program]] = [set() for _ in range(resources.workers)]
         self.now = self.busy = 0.0
 
     def train(self, queue: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
@@ -118,7 +118,7 @@ class _SimulatedTrainer:
                     {worker: self._compiled[worker] for worker in sorted(idle)},
                     queue.next,
                     anywhere,
-                    len(self._compiled),
+                    self._resources,
                     sum(self._counts),
                 )
                 members = queue.take(position)

@@ -124,7 +124,7 @@ class RayWorkers:
             idle = {worker: worker.programs for worker in self._idle(training)}
             while idle and queue:
                 anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
-                worker, position = next_assignment(idle, queue.next, anywhere, len(self._workers), len(self._rows.x))
+                worker, position = next_assignment(idle, queue.next, anywhere, self.resources, len(self._rows.x))
                 del idle[worker]
                 training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, Losses())))
             workers, nodes = self._present
