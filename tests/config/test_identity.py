@@ -135,3 +135,15 @@ def test_a_sweep_whose_epochs_follow_another_objective_than_before_is_another_sw
     """The first versions chose the best epoch by the mean, whatever the objective, and later ones by no metric but a score."""
     quickstart = load_experiment(EXPERIMENTS / "quickstart.yaml", [f"fit.keep={keep}", f"objective.maximize=[{metric}]"])
     assert sweep_key_fields(quickstart).get("epochs_kept_by") == rule
+
+
+@pytest.mark.parametrize(
+    ("keep", "metric", "rule"), [("best", "mae/PE", "metric"), ("best", "r2/PE", None), ("last", "mae/PE", None)]
+)
+def test_a_comparison_whose_epochs_follow_a_metric_is_another_comparison(keep: str, metric: str, rule: str | None) -> None:
+    """Earlier versions chose epochs by the score of that head, and their comparisons have no such field."""
+    paths = ("experiment", "contestants.article.experiment")
+    chosen = [text for path in paths for text in (f"{path}.fit.keep={keep}", f"{path}.objective={{maximize: [{metric}]}}")]
+    fields = comparison_key_fields(load_comparison(EXPERIMENTS / "compare.yaml", chosen))
+    for experiment in (fields["experiment"], fields["contestants"]["article"]["experiment"]):
+        assert experiment.get("epochs_kept_by") == rule

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from branchsweep.config.builders import source_digest
-from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison
+from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison, Estimator
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.config.sections.promotion import FIRST_DEFAULT, MEMBERS_DEFAULT, Ensemble
@@ -54,10 +54,13 @@ def _epoch_fields(experiment: Experiment) -> dict[str, str]:
 
     These chose epochs by the mean of the scores whatever the objective, and later ones by a head's score whatever its metric.
     """
-    if experiment.epoch_metric:
-        return {"epochs_kept_by": "metric"}
     is_other = experiment.fit.chooses_epochs and experiment.objective.ranking_metric != DEFAULT_OBJECTIVE
-    return {"epochs_kept_by": "objective"} if is_other else {}
+    return _metric_fields(experiment) or ({"epochs_kept_by": "objective"} if is_other else {})
+
+
+def _metric_fields(experiment: Experiment) -> dict[str, str]:
+    """That epochs are chosen by the metric that the objective names, where they are: earlier versions took the head's score."""
+    return {"epochs_kept_by": "metric"} if experiment.epoch_metric else {}
 
 
 def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
@@ -75,10 +78,11 @@ def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
     )
     if comparison.equivalence_margin == EQUIVALENCE_MARGIN:
         del fields["equivalence_margin"]  # the first versions had none
-    _with_first_names(fields["experiment"])
+    _with_first_names(fields["experiment"]).update(_metric_fields(comparison.experiment))
     for name, contestant in fields["contestants"].items():
-        if contestant.get("experiment"):
-            _with_first_names(contestant["experiment"])
+        own = comparison.contestants[name]
+        if not isinstance(own, Estimator) and own.experiment:
+            _with_first_names(contestant["experiment"]).update(_metric_fields(own.experiment))
         if contestant["kind"] == "estimator":
             fields["contestants"][name] = _estimator_fields(contestant)
     return fields
