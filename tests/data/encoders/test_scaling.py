@@ -68,6 +68,16 @@ def test_a_repeated_extreme_is_scaled_to_the_middle_of_its_quantiles() -> None:
     assert scaled_by_scikit_learn[0, 0] == pytest.approx(-5.2, abs=0.001)
 
 
+def test_a_row_is_scaled_alone_as_among_others_to_the_last_bit() -> None:
+    """With values that repeat, are not known, lie outside the training rows or between them."""
+    training = np.random.default_rng(0).normal(size=(1500, 1)).round(2)
+    values = np.concatenate([training[:200], [[np.nan], [-9.0], [9.0], [0.0], [-0.0], [np.nan]], training[:100] + 0.003])
+    encoder = encoder_kind("quantile").fit(training, training)
+    alone = np.concatenate([encoder.transform(row[None]) for row in values])
+    np.testing.assert_array_equal(encoder.transform(values), alone)
+    assert (np.isnan(alone) == np.isnan(values)).all()
+
+
 @pytest.mark.parametrize("factor", [1e-14, 1e98])
 @pytest.mark.parametrize("kind", ["min_max", "standard", "quantile"])
 def test_a_column_is_scaled_alike_in_every_unit(kind: str, factor: float) -> None:

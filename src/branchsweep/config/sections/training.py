@@ -22,7 +22,7 @@ LOWEST_RUNG = 3
 """The fewest epochs at which a default rung is placed: before, scores say little."""
 
 MAX_DELTA = 1e6
-"""The largest change of a score that early stopping may ask for."""
+"""The largest `min_delta` of early stopping."""
 
 MAX_OPTIMIZER_STEPS = 1_000_000_000
 """The most updates of the weights."""
