@@ -17,7 +17,7 @@ from branchsweep.config.config_model import LONG_TEXT, Name, Seed, dotted
 from branchsweep.config.experiment_checks import experiment_mistakes, resolved_head_mistakes, rung_mistakes
 from branchsweep.config.file_model import FileModel, file_path
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter, value_problem
-from branchsweep.config.metric_names import ObjectiveMetric, is_score_order
+from branchsweep.config.metric_names import SAME_ORDER, ObjectiveMetric
 from branchsweep.config.sections.columns import Column, as_written
 from branchsweep.config.sections.dimensions import Dimension, When
 from branchsweep.config.sections.driver_options import MAX_BATCH, SEQUENTIAL_ALGORITHMS
@@ -230,9 +230,8 @@ class Experiment(FileModel):
         if not self.fit.chooses_epochs or ranked.head not in self.heads:
             return None
         score, stopping = self.heads[ranked.head].score_metric, self.fit.early_stopping
-        if ranked.metric == score or (is_score_order(ranked.metric, score) and not (stopping and stopping.min_delta)):
-            return None
-        return ranked
+        orders_alike = ranked.metric == SAME_ORDER.get(score) and not (stopping and stopping.min_delta)
+        return None if ranked.metric == score or orders_alike else ranked
 
     @property
     def algorithm(self) -> str:

@@ -145,11 +145,6 @@ def _parsed(name: str) -> ObjectiveMetric:
     raise ValueError(f"got '{name}', expected METRIC/HEAD, mean_METRIC, min_METRIC, {WEIGHTED} or {of_network}")
 
 
-def is_score_order(metric: str, score: str) -> bool:
-    """Whether a metric of a head orders predictions of the same rows as its score does."""
-    return metric in (score, SAME_ORDER.get(score))
-
-
 def metric_of_head(metric: str, head: str) -> str:
     """The name of a head's metric, `r2/PE`; with `MEAN` for the head, of the mean over the heads."""
     return f"{metric}/{head}"

@@ -17,6 +17,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.functions import MetricFunction, metric_function
 from branchsweep.metrics.objectives import to_maximize
 from branchsweep.metrics.output_columns import of_head, output_columns
+from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.training.lane_score import METRIC
 from branchsweep.training.population import Population, Program
@@ -35,6 +36,8 @@ class EpochMetric:
     Args:
         name: As the objective has it (`accuracy/trip`).
         head: The position of the head.
+        kind: What the head is.
+        outputs: Its columns of predictions.
         function: Computes the metric.
         program: The population's.
         rows: The training rows, with the targets of the population's heads.
@@ -42,6 +45,8 @@ class EpochMetric:
 
     name: str
     head: int
+    kind: Head
+    outputs: slice
     function: MetricFunction
     program: Program
     rows: TrainingRows
@@ -58,9 +63,16 @@ class EpochMetric:
             return None
         name = population.objective.ranking_metric
         metric = ObjectiveMetric.parsed(name)
-        head = population.heads.index(metric.head)
-        function = metric_function(kinds_of(population.program.losses)[head], metric.metric)
-        return cls(name, head, function, population.program, rows.for_heads(population.heads))
+        head, kinds = population.heads.index(metric.head), kinds_of(population.program.losses)
+        return cls(
+            name=name,
+            head=head,
+            kind=kinds[head],
+            outputs=output_columns(kinds)[head],
+            function=metric_function(kinds[head], metric.metric),
+            program=population.program,
+            rows=rows.for_heads(population.heads),
+        )
 
     def value(self, stream: Stream, outputs: Floats, scores: Floats) -> float:
         """The metric of one lane after an epoch, with its sign changed where less is better.
@@ -82,16 +94,14 @@ class EpochMetric:
         predicted = natural_predictions(self.program, stream, outputs)
         if not np.isfinite(predicted).all():
             return np.nan
-        own = output_columns(kinds_of(self.program.losses))[self.head]
-        known = self.rows.actual.rows(stream.validation).head(self.head, of_head(predicted, own))
+        known = self.rows.actual.rows(stream.validation).head(self.head, of_head(predicted, self.outputs))
         value = self.function(*known) if len(known[0]) else np.nan
         if not np.isnan(value):
             return to_maximize(self.name, float(np.clip(value, -LARGEST, LARGEST)))
-        kind = kinds_of(self.program.losses)[self.head]
-        loss = SAME_ORDER.get(kind.score, "")
-        if loss not in kind.metrics or not len(known[0]):
+        loss = SAME_ORDER.get(self.kind.score, "")
+        if loss not in self.kind.metrics or not len(known[0]):
             return float(scores[self.head])
-        return -metric_function(kind, loss)(*known)
+        return -metric_function(self.kind, loss)(*known)
 
     def values(self, feed: BatchFeed, outputs: Floats32, scores: Floats32, going: NDArray[np.bool_]) -> Floats32:
         """The metric of every lane of the population after an epoch, as `value`: `(K,)`.
