@@ -17,9 +17,10 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from branchsweep import BranchedClassifier, BranchedRegressor, Choice
+from branchsweep import BranchedClassifier, BranchedRegressor, Choice, Int
 from branchsweep.config.sections.columns import NUMERIC
 from branchsweep.estimators.network_estimator import Rows
+from branchsweep.models.recipe import recipe_for
 from branchsweep.types import Floats
 
 RNG = np.random.default_rng(0)
@@ -100,6 +101,20 @@ def test_a_search_keeps_the_best_trial() -> None:
     model = regressor(n_trials=2, space=space, validation=0.3).fit(X, Y)
     assert len(model.trials_) == 2 and model.params_["learning_rate"] == 1e-2
     assert model.params_["learning_rate"] == model.trials_["learning_rate"].iloc[0]
+
+
+def test_a_search_asks_the_recipe_without_a_search_first() -> None:
+    searched, alone = (regressor(n_trials=count, params=None)._request(_rows()).experiment for count in (2, 0))
+    (first,) = searched.search.initial_trials.values()
+    assert recipe_for(searched, first) == recipe_for(alone, {})
+
+
+def test_the_first_trial_lies_in_the_space_that_is_given() -> None:
+    space = {"learning_rate": Choice([1e-6, 1e-2]), "trunk.depth": Int(3, 4)}
+    experiment = regressor(n_trials=1, params={"trunk.width": 8}, space=space)._request(_rows()).experiment
+    assert list(experiment.search.initial_trials.values()) == [{"learning_rate": 1e-2, "trunk.depth": 3}]
+    nothing = regressor(n_trials=1, space={})._request(_rows()).experiment
+    assert not nothing.search.initial_trials
 
 
 def test_what_is_fixed_for_all_targets_is_searched_for_none() -> None:

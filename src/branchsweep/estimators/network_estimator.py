@@ -40,6 +40,7 @@ from branchsweep.trial import ParamValue, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.fit_network import FitRequest, fit_network
 from branchsweep.workflows.new_experiment import head_names
+from branchsweep.workflows.resolved_experiment import with_default_trial
 from branchsweep.workflows.starting_point import Budget, budget_for, default_recipe, starting_dimensions, starting_values
 
 HOLD_OUT = 0.2
@@ -208,7 +209,7 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
         folds = self._folds(rows, budget, seed) if self.n_trials else ()
         method = {"method": "k_fold", "folds": len(folds)} if len(folds) > 1 else {"method": "hold_out"}
         values = plain_value({**self._experiment(rows, budget, seed), "validation": method})
-        experiment = validate_mapping(Experiment, values, _PARAMETERS)
+        experiment = with_default_trial(validate_mapping(Experiment, values, _PARAMETERS), len(rows.x))
         dataset = rows.dataset({name: tuple(head.classes) for name, head in experiment.heads.items() if head.classes})
         return FitRequest(experiment, dataset, folds, self.n_networks, self.n_jobs)
 
@@ -230,7 +231,11 @@ class NetworkEstimator(MultiOutputMixin, BaseEstimator):  # type: ignore[misc]  
             "table": {"source": "dataframe", "inputs": dict(rows.columns)},
             "heads": {head: {"column": f"y[{position}]", **self._head(position)} for position, head in enumerate(heads)},
             "space": {"dimensions": dimensions, "fixed": fixed},
-            "search": {"trials": max(self.n_trials, 1), "batch": min(max(self.n_trials, 1), _ROUND)},
+            "search": {
+                "trials": max(self.n_trials, 1),
+                "batch": min(max(self.n_trials, 1), _ROUND),
+                "default_trial": self.n_trials > 0,
+            },
             "fit": {"epochs": budget.epochs if self.epochs is None else self.epochs, "keep": "last"},
         }
 

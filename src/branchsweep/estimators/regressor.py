@@ -19,7 +19,7 @@ class BranchedRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     the validation rows; the network is then trained on all rows.
 
     Args:
-        n_trials: Trials of the search; 0 trains one recipe that suits most tables.
+        n_trials: Trials of the search, the first of which is a recipe that suits most tables; 0 trains that recipe alone.
         params: Hyperparameters by name that are fixed, such as `{"trunk.depth": 3, "activation": "relu"}`; those of one target
             have the name of y's column before them (`PE.depth`), or `target_0`, `target_1`, … where it has none.
         space: What is searched in place of the default, by the names of hyperparameters: `{"trunk.depth": Int(1, 4)}`, or as in
