@@ -253,6 +253,15 @@ def test_lanes_and_slots_of_a_core_depend_on_the_width() -> None:
         assert program == packing.program_of(*one_lane(width), CPU)
 
 
+def test_a_core_has_half_the_slots_for_large_batches_but_never_one() -> None:
+    for width in packing.WIDTHS:
+        (lanes, few), (same, slots) = (packing.lanes_and_slots(width, rows) for rows in (packing.LARGE_BATCH, 128))
+        assert (lanes, few) == (same, max(2, slots // 2))
+    recipe, experiment, limits = one_lane(16)
+    program = packing.program_of(replace(recipe, batch_size=packing.LARGE_BATCH), experiment, limits)
+    assert (program.lanes, program.slots) == (64, 4)
+
+
 @pytest.mark.parametrize("width", [4, 16, 64, 256, 1024])
 def test_a_gpu_has_as_many_lanes_as_fit_in_its_memory_in_one_wave(width: int) -> None:
     on_core, wide = (packing.program_of(*one_lane(width), device) for device in (CPU, gpu(16)))

@@ -1101,6 +1101,17 @@ def test_lanes_do_not_depend_on_their_order_to_the_last_bit() -> None:
         assert_equal_lanes(in_order.lanes[index], shuffled.lanes[position])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [NARROW, ((25, 33), (17, 33))])
+def test_lanes_do_not_depend_on_the_slots_of_a_wave_to_the_last_bit(widths: Widths) -> None:
+    trainer = PopulationTrainer(make_rows())
+    (population,) = packing.pack(mixed_lanes(6, widths), TWO_HEADS)
+    expected = trainer.train_one(population, True)
+    for slots in (2, population.program.slots // 2):
+        fewer = replace(population, program=replace(population.program, slots=slots))
+        assert_same_outcome(trainer.train_one(fewer, True), expected)
+
+
 def renumbered(lane: Lane) -> Lane:
     """The lane of another trial with the same recipe, which has other initial weights."""
     return search_lane(100 + int(lane.key.candidate), lane.recipe, TWO_HEADS, lane.key.fold, lane.key.seed)

@@ -50,6 +50,10 @@ LANES_AND_SLOTS: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32:
 """By the greatest width: (lanes, slots) of a program on a core. The wider the lanes, the fewer fill the CPU cache. Slots are
 the fewest that do not slow a full population down, as a wave that is only partly filled takes as long as a full one."""
 
+LARGE_BATCH = 1024
+"""From batches of so many rows on, a core has half as many slots where there are more than two: the activations of fewer layers
+stay in its cache. With a single slot XLA multiplies by another routine, of other last bits."""
+
 MAX_LANES = 1024
 """The most lanes of a program on a GPU."""
 
@@ -218,10 +222,21 @@ def padded_widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
     return (wide, narrow) if trunk == wide else (narrow, wide)
 
 
+def lanes_and_slots(width: int, batch_size: int) -> tuple[int, int]:
+    """The lanes and the slots of a program on a core. From two on, slots change no result, not even its last bit.
+
+    Args:
+        width: The greatest width.
+        batch_size: The rows of a batch.
+    """
+    lanes, slots = next(numbers for up_to, numbers in LANES_AND_SLOTS.items() if width <= up_to)
+    return lanes, max(2, slots // 2) if batch_size >= LARGE_BATCH else slots
+
+
 def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, device: Device = CPU) -> Program:
     """The program that trains this recipe on this kind of device."""
     trunk, branch = padded_widths(recipe.architecture, bounds.apart)
-    lanes, slots = next(numbers for up_to, numbers in LANES_AND_SLOTS.items() if max(trunk, branch) <= up_to)
+    lanes, slots = lanes_and_slots(max(trunk, branch), recipe.batch_size)
     program = Program(
         trunk_width=trunk,
         branch_width=branch,
