@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,9 +43,6 @@ from branchsweep.training.worker_process import ProcessSetup
 MAX_PROGRAMS = 16
 """The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
 batch sizes, too, needs many more, but seldom the same again soon."""
-
-PREPARED = 2
-"""The most programs that a worker prepares before it is given anything to train: it has the time for about as many."""
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
@@ -143,9 +139,10 @@ class LocalWorkers:
         self._workers += [self._new_worker(index) for index in range(len(self._workers), self.resources.workers)]
 
     def prepare(self, populations: Sequence[Population]) -> None:
-        """Let the workers compile or load programs that are soon needed: a few, and each by one worker.
+        """Let each worker compile or load a program that is soon needed, so that it is there when the first population comes.
 
-        Nothing waits for it. What fails here fails again, and is reported, where the population is trained.
+        A second one would keep that population waiting: what a worker is handed, it does in this order. Nothing waits for the end
+        of it. What fails here fails again, and is reported, where the population is trained.
 
         Args:
             populations: In the order in which they will be trained.
@@ -153,8 +150,7 @@ class LocalWorkers:
         of_program: dict[Program, Population] = {}
         for population in populations:
             of_program.setdefault(population.program, population)
-        few = list(of_program.values())[: PREPARED * len(self._workers)]
-        for worker, population in zip(cycle(self._workers), few):  # a cycle has no end
+        for worker, population in zip(self._workers, of_program.values(), strict=False):
             worker.programs.add(population.program)
             worker.submit(worker_process.prepare, population)
 
