@@ -21,15 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _measure, _peers, time_to_quality
+from branchsweep.data.training_rows import training_rows
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.training.local_workers import LocalWorkers
-from branchsweep.trial import Params, Result
+from branchsweep.trial import Params, Result, Trial
 from branchsweep.workflows.callbacks import Callback, RunningSearch
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress
+from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
+from branchsweep.workflows.promotion.confirmation import reevaluate
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.search_loop import run_search
 
@@ -49,6 +52,21 @@ class EndedTrial:
     params: Params
 
 
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """What a sweep chooses that ends its search at a moment and trains the best trials again on fresh folds.
+
+    Args:
+        seconds: When it has done so, since the search began.
+        value: The finalist's score on these folds.
+        params: Its hyperparameters.
+    """
+
+    seconds: float
+    value: float
+    params: Params
+
+
 def ours(setting: _measure.Setting, seconds: float, seed: int) -> list[EndedTrial]:  # noqa: ARG001  # the experiment has it
     """The search of `branchsweep run`, one worker per core, recorded in memory, until its own limit of seconds."""
     with LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
@@ -58,6 +76,54 @@ def ours(setting: _measure.Setting, seconds: float, seed: int) -> list[EndedTria
         training = TrainingContext(trainer, setting.rows, NoProgress(), (seen,))
         run_search(setting.experiment, open_driver(setting.experiment), training, tracker)
     return seen.trials
+
+
+STOPS = (0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94)
+"""Shares of the seconds at which the search may end, so that there is time for a confirmation."""
+
+
+def finalists(setting: _measure.Setting, trials: Sequence[EndedTrial], seconds: float) -> list[Finalist]:
+    """What the sweep chooses by its confirmation, for each moment at which its search may end.
+
+    The workers have loaded all programs when the seconds of a confirmation are taken, as those of a sweep have.
+
+    Args:
+        setting: Of the search; the experiment says how many trials are confirmed, and on which folds.
+        trials: That ended, in order.
+        seconds: What is chosen later does not count.
+    """
+    experiment, rows = setting.experiment, training_rows(setting.dataset, setting.split)
+    sets = {stop: best_trials(trials, stop * seconds, experiment.confirmation.trials) for stop in STOPS}
+    numbers = sorted({number for best in sets.values() for number in best})
+    candidates = {
+        number: ConfirmationCandidate(str(number), experiment, Trial(number, trials[number].params)) for number in numbers
+    }
+    if not candidates:
+        return []
+    chosen: list[Finalist] = []
+    with LocalWorkers(rows, cache_folder=cache_folder()) as trainer:
+        training = TrainingContext(trainer, rows, NoProgress())
+        scored = reevaluate(list(candidates.values()), experiment, training)
+        values = {number: confirmed.score.value for number, confirmed in zip(candidates, scored, strict=True)}
+        timed: dict[tuple[int, ...], float] = {}
+        for stop, best in sets.items():
+            finite = [number for number in best if math.isfinite(values[number])]
+            if not finite:
+                continue
+            if best not in timed:
+                began = time.perf_counter()
+                reevaluate([candidates[number] for number in best], experiment, training)
+                timed[best] = time.perf_counter() - began
+            number = max(finite, key=values.__getitem__)
+            if stop * seconds + timed[best] <= seconds:
+                chosen.append(Finalist(stop * seconds + timed[best], values[number], trials[number].params))
+    return chosen
+
+
+def best_trials(trials: Sequence[EndedTrial], until: float, count: int) -> tuple[int, ...]:
+    """The positions of the best trials that had ended until a moment, the best first; none of those that diverged."""
+    ended = [number for number, trial in enumerate(trials) if trial.seconds <= until and math.isfinite(trial.value)]
+    return tuple(sorted(ended, key=lambda number: -trials[number].value)[:count])
 
 
 class _EndedTrials(Callback):

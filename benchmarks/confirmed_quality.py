@@ -7,16 +7,17 @@
 
 At every moment a search would choose the trial with the highest score so far. That score is the best of many and flatters, so
 it is not what is compared: each recipe that a search would have chosen at some moment is trained again, from fresh seeds on
-fresh folds, which are the same for all searches, and the mean of these R² is its confirmed score. All searches ask the same
-space, of the same training rows, with the same epochs:
+fresh folds, which are the same for all searches and no others' folds, and the mean of these R² is its confirmed score. All
+searches ask the same space, of the same training rows, with the same epochs:
 
-- ours: the search of `branchsweep run`, one worker per core, programs compiled anew (`--warm`: kept), with the folds, the rungs
-  and the first trial that `branchsweep init` writes for so many rows;
+- ours: what `branchsweep run` does, one worker per core, programs compiled anew (`--warm`: kept), with the folds, the rungs,
+  the first trial and the confirmation that `branchsweep init` writes for so many rows. At a moment it chooses what a sweep does
+  that ends its search early enough to confirm its best trials until then; before that is possible, its best trial;
 - Optuna: a study by TPE over `model.fit`, in one pinned process per core, which share it through a journal; a trial is one
   network on a hold-out, or one for each of `--folds`;
 - KerasTuner: its Bayesian optimization over `model.fit`, likewise, with its oracle in a process of its own.
 
-With `--equal` ours has as many networks a trial as the peers, and no first trial that is given.
+With `--equal` ours has as many networks a trial as the peers, no first trial that is given, and confirms none.
 
 The clock of a search starts when its processes have done their imports. `power-plant` has the space of
 `experiments/branched.yaml`, the others are tables of FOLDER (arff files and targets.json) with the space of
@@ -41,7 +42,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import _measure, mtr
-from benchmarks._searches import SEARCHES, EndedTrial
+from benchmarks._searches import SEARCHES, EndedTrial, Finalist, finalists
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.config.config_model import MAX_TRIALS
 from branchsweep.config.experiment import Experiment
@@ -70,6 +71,9 @@ MOMENTS = (10, 20, 30, 60, 120, 300, 600, 1200, 1800)
 
 CONFIRMATION = "confirmation={trials: 1, folds: 5, seeds: 2}"
 """Fresh folds and seeds of a confirmed score."""
+
+OTHER_FOLDS = 1000
+"""Added to the seed, so that these are neither the folds of a search nor those of its own confirmation."""
 
 QUICK = ("fit.epochs=10", "confirmation={trials: 1, folds: 2, seeds: 1}", "search.batch=8")
 """What `--quick` changes: the figures are not those of the benchmark then."""
@@ -165,6 +169,21 @@ def choices_of(trials: Sequence[EndedTrial]) -> list[Choice]:
     return chosen
 
 
+def with_finalists(choices: Sequence[Choice], final: Sequence[Finalist]) -> list[Choice]:
+    """What a sweep would have chosen over time: its best trial until the first confirmation, then what confirmations choose.
+
+    Args:
+        choices: By the scores of the search.
+        final: By confirmations.
+    """
+    ordered = sorted(final, key=lambda finalist: finalist.seconds)
+    found = [choice for choice in choices if not ordered or choice.seconds < ordered[0].seconds]
+    for finalist in ordered:
+        if not found or finalist.params != found[-1].params:
+            found.append(Choice(finalist.seconds, finalist.value, finalist.params))
+    return found
+
+
 def setting_of(name: str, seed: int, options: argparse.Namespace, more: Sequence[str] = ()) -> _measure.Setting:
     """A table with what is searched on it; the seed decides rows and trials alike.
 
@@ -193,7 +212,7 @@ def _resolved(experiment: Experiment, data: Path | None) -> _measure.Setting:
 
 
 def own_setting_of(name: str, seed: int, options: argparse.Namespace, peers: _measure.Setting) -> _measure.Setting:
-    """What ours searches: as the peers, with what `branchsweep init` writes beside the space.
+    """What ours searches and confirms: as the peers, with what `branchsweep init` writes beside the space.
 
     Args:
         name: Of the table.
@@ -203,12 +222,28 @@ def own_setting_of(name: str, seed: int, options: argparse.Namespace, peers: _me
     """
     more = [f"search.trials={MAX_TRIALS}", f"search.seconds={options.limit}"]
     if not options.equal:
-        folds = budget_for(len(peers.split.train), test_fraction=0.0).folds
-        validation = {"method": "k_fold", "folds": folds} if folds > 1 else {"method": "hold_out"}
+        budget = budget_for(len(peers.split.train), test_fraction=0.0)
+        validation = {"method": "k_fold", "folds": budget.folds} if budget.folds > 1 else {"method": "hold_out"}
         more += ["search.default_trial=true", "search.first_batch=1", _measure.as_override("validation", validation)]
+        confirmation = dict(zip(("trials", "folds"), budget.confirmed, strict=True)) | {"seeds": 1}
+        more += [] if options.quick else [_measure.as_override("confirmation", confirmation)]
     own = setting_of(name, seed, options, more)
     assert (own.split.train == peers.split.train).all(), "the test rows are no others"
     return own
+
+
+def fresh_setting_of(name: str, seed: int, options: argparse.Namespace, peers: _measure.Setting) -> _measure.Setting:
+    """What recipes are confirmed on: the training rows that the searches have, on other folds from other seeds.
+
+    Args:
+        name: Of the table.
+        seed: Of the division of the rows.
+        options: Those of the command.
+        peers: What the peers search.
+    """
+    fresh = setting_of(name, seed, options, [f"seed={OTHER_FOLDS + seed}"])
+    assert (fresh.split.train == peers.split.train).all(), "the test rows are no others"
+    return fresh
 
 
 def curve_of(search: str, setting: _measure.Setting, seed: int, options: argparse.Namespace) -> Curve:
@@ -216,7 +251,8 @@ def curve_of(search: str, setting: _measure.Setting, seed: int, options: argpars
     before = os.getloadavg()[0]
     with _measure.cold_cache() if search == OURS and not options.warm else nullcontext():
         trials = SEARCHES[search](setting, options.limit, seed)
-    return Curve(tuple(choices_of(trials)), len(trials), (before, os.getloadavg()[0]))
+        final = finalists(setting, trials, options.limit) if search == OURS and not options.equal else []
+    return Curve(tuple(with_finalists(choices_of(trials), final)), len(trials), (before, os.getloadavg()[0]))
 
 
 def confirmed(curves: Mapping[str, Curve], setting: _measure.Setting) -> dict[str, Curve]:
@@ -252,9 +288,9 @@ def measure(name: str, seed: int, options: argparse.Namespace, store: Path) -> d
         if not kept.is_file():
             kept.write_text(to_json(curve_of(search, setting, seed, options)), encoding="utf-8")
         curves[search] = from_json(Curve, kept.read_text(encoding="utf-8"))
-    kept = store / f"{name}-{seed}-{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:12]}-confirmed.json"
+    kept = store / f"{name}-{seed}-{hashlib.sha256(json.dumps([*keys, OTHER_FOLDS]).encode()).hexdigest()[:12]}-confirmed.json"
     if not kept.is_file():
-        found = confirmed(curves, peers)
+        found = confirmed(curves, fresh_setting_of(name, seed, options, peers))
         kept.write_text(json.dumps({search: json.loads(to_json(curve)) for search, curve in found.items()}), encoding="utf-8")
     read = {
         search: from_json(Curve, json.dumps(curve)) for search, curve in json.loads(kept.read_text(encoding="utf-8")).items()

@@ -46,6 +46,23 @@ def test_each_trial_that_is_better_than_all_before_would_be_chosen(benchmark: Mo
     ]
 
 
+def test_before_a_sweep_can_confirm_it_would_choose_its_best_trial(benchmark: ModuleType) -> None:
+    choices = [benchmark.Choice(seconds, 0.0, {"trunk.depth": n}) for n, seconds in enumerate((5.0, 20.0, 50.0))]
+    finalists = [benchmark.Finalist(seconds, 0.0, {"trunk.depth": n}) for n, seconds in ((1, 60.0), (3, 30.0), (3, 40.0))]
+    made = benchmark.with_finalists(choices, finalists)
+    assert [(choice.seconds, choice.params["trunk.depth"]) for choice in made] == [(5, 0), (20, 1), (30, 3), (60, 1)]
+    assert benchmark.with_finalists(choices, []) == choices
+
+
+def test_the_best_trials_until_a_moment_are_confirmed() -> None:
+    from benchmarks._searches import EndedTrial, best_trials
+
+    trials = [EndedTrial(10.0 * n, value, {}) for n, value in enumerate([0.3, math.nan, 0.9, 0.5, 0.95])]
+    assert best_trials(trials, 35, 2) == (2, 3)
+    assert best_trials(trials, 15, 2) == (0,)
+    assert best_trials(trials, -1, 2) == ()
+
+
 def test_a_choice_counts_from_when_it_is_made_by_its_confirmed_score(benchmark: ModuleType) -> None:
     own = curve(benchmark, (5, 0.4), (20, 0.8), (60, 0.7))  # the last one flattered itself
     assert math.isnan(own.at(4.9))
@@ -103,6 +120,16 @@ def test_ours_has_the_folds_and_the_first_trial_that_init_writes(benchmark: Modu
     options.equal = True
     equal = benchmark.own_setting_of("jura", 1, options, peers)
     assert (equal.split.digest, equal.experiment.search.initial_trials) == (peers.split.digest, {})
+
+
+def test_a_confirmed_score_is_on_other_folds_than_those_by_which_ours_chooses(benchmark: ModuleType, tables: Path) -> None:
+    options = Namespace(tables=tables, data=None, folds=1, quick=False, set=[], equal=False, limit=5.0)
+    peers = benchmark.setting_of("jura", 1, options)
+    own, fresh = benchmark.own_setting_of("jura", 1, options, peers), benchmark.fresh_setting_of("jura", 1, options, peers)
+    assert own.experiment.confirmation.trials == 4
+    assert fresh.split.train.tolist() == own.split.train.tolist()
+    parts = [validation.tolist() for _, validation in (*own.split.folds, *own.split.confirmation)]
+    assert not any(validation.tolist() in parts for _, validation in fresh.split.confirmation)
 
 
 def test_the_curves_are_drawn(benchmark: ModuleType, tmp_path: Path) -> None:
