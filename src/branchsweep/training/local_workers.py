@@ -141,8 +141,8 @@ class LocalWorkers:
     def prepare(self, populations: Sequence[Population]) -> None:
         """Let each worker compile or load a program that is soon needed, so that it is there when the first population comes.
 
-        A second one would keep that population waiting: what a worker is handed, it does in this order. Nothing waits for the end
-        of it. What fails here fails again, and is reported, where the population is trained.
+        A second one would keep that population waiting: what a worker is handed, it does in this order. Nothing waits for the
+        end of it. What fails here fails again, and is reported, where the population is trained.
 
         Args:
             populations: In the order in which they will be trained.
