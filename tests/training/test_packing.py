@@ -311,15 +311,29 @@ def test_populations_of_a_gpu_are_larger_and_not_divided_among_workers() -> None
 def test_populations_of_a_large_table_are_divided_earlier() -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (ordinary,) = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=5_000)
-    large = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=100_000_000)
+    large = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2), rows=5_000_000)
     assert sorted(len(members.lanes) for members in large) == [1, 2]
     assert {members.program for members in large} == {ordinary.program}
+
+
+@pytest.mark.parametrize(
+    ("rows", "streams"), [(49_999, 16), (1_000_000, 16), (2_000_000, 8), (10_000_000, 1), (100_000_000, 1)]
+)
+def test_populations_of_a_large_table_have_as_many_streams_as_fit_in_a_quarter_of_a_gigabyte(rows: int, streams: int) -> None:
+    """Of sixteen bytes a row: two inputs and two targets."""
+    seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 2})
+    unpacked = [lane for number in range(2) for lane in search_lanes(Trial(number, {"trunk.width": 32}), seeds)]
+    populations = packing.pack(unpacked, seeds, rows=rows)
+    assert max(len({lane.stream for lane in members.lanes}) for members in populations) == streams
+    assert sorted(lane.key for members in populations for lane in members.lanes) == sorted(lane.key for lane in unpacked)
+    if streams < 16:
+        assert len(populations) == -(-20 // streams)
 
 
 @pytest.mark.parametrize(("workers", "sizes"), [(2, [12, 12]), (4, [6, 6, 6, 6]), (8, [3] * 8), (64, [1] * 24)])
 def test_equal_populations_are_divided_until_every_worker_has_one(workers: int, sizes: list[int]) -> None:
     """Dividing one of the two alone would end nothing sooner."""
     lanes = [lane for number in range(8) for lane in search_lanes(Trial(number, {"trunk.width": 64}), EXPERIMENT)]
-    populations = packing.pack(lanes, EXPERIMENT, Resources(workers), rows=100_000_000)
+    populations = packing.pack(lanes, EXPERIMENT, Resources(workers), rows=5_000_000)
     assert [len(members.lanes) for members in populations] == sizes
     assert {lane.key for members in populations for lane in members.lanes} == {lane.key for lane in lanes}

@@ -108,6 +108,8 @@ def test_workers_train_on_rows_in_a_file_also_those_that_take_the_place_of_other
     population, rows = tiny_populations()[0], tiny_rows()
     expected = PopulationTrainer(rows).train_one(population, keep_weights=True)
     with LocalWorkers(rows, 1) as workers:
+        assert isinstance(workers.rows.x, np.memmap)
+        assert np.array_equal(workers.rows.x, rows.x)
         for _ in range(2):
             ((_, outcome),) = workers.train(PopulationQueue([population]), keep_weights=True)
             assert_same_outcome(outcome, expected)

@@ -1362,6 +1362,7 @@ def test_the_memory_that_is_saved_with_a_large_table_changes_nothing_to_the_last
     monkeypatch.setattr(trainer_module, "MOST_STREAM_BYTES", 0)
     trainer = PopulationTrainer(make_rows())
     assert_same_outcome(trainer.train_one(population, keep_weights=True), expected)
+    assert len({id(stream.table.base) for stream in trainer._streams.values()}) == 1, "they are parts of one array"
     (alone,) = packing.pack(lanes[:1], TWO_HEADS)
     trainer.train_one(alone)
     assert len(trainer._streams) == 1, "those of other populations are forgotten"

@@ -37,7 +37,7 @@ from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
-from branchsweep.training.shared_rows import SharedRows
+from branchsweep.training.shared_rows import SharedRows, read_rows
 from branchsweep.training.worker_process import ProcessSetup
 
 MAX_PROGRAMS = 16
@@ -164,6 +164,12 @@ class LocalWorkers:
         handed_over = self._share(rows)
         for worker in self._workers:
             worker.submit(worker_process.use_rows, handed_over)  # a worker does what it is handed in this order
+
+    @property
+    def rows(self) -> TrainingRows:
+        """The rows as its processes have them: large ones are mapped from a file, which takes no memory again."""
+        assert self._rows.handed_over is not None, "it has begun"
+        return read_rows(self._rows.handed_over)
 
     def _share(self, rows: TrainingRows) -> TrainingRows | Path:
         """Share these rows with the workers, see `SharedRows.replace`."""

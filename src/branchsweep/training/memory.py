@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import extreme_values
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
-from branchsweep.models.recipe import recipe_for
+from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training.cost_model import program_bytes
-from branchsweep.training.packing import MAX_STREAMS, program_limits, program_of
+from branchsweep.training.packing import most_streams, program_limits, program_of
 from branchsweep.training.population import DROPOUT, MOVING_AVERAGE
-from branchsweep.training.program.shapes import array_shapes
+from branchsweep.training.program.shapes import MOST_STREAM_BYTES, array_shapes
 
 WORKER_BYTES = 1200 << 20
 """What a worker takes whatever the table is: TensorFlow, and some compiled programs."""
@@ -55,24 +56,41 @@ class MemoryNeed:
 
 
 def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
-    """An estimate of what training takes with these rows, by a network with the experiment's default hyperparameters."""
-    recipe = recipe_for(experiment, {})
+    """An estimate of what training takes with these rows, by the costliest of `_recipes`."""
+    own = rows.x.nbytes + rows.y.nbytes + (0 if rows.weights is None else rows.weights.nbytes)
+    worker = max(_worker_need(rows, experiment, recipe) for recipe in _recipes(experiment))
+    return MemoryNeed(worker, 2 * own)  # the rows themselves, and the file of them that workers map (see `shared_rows.py`)
+
+
+def _recipes(experiment: Experiment) -> list[Recipe]:
+    """Networks with the default hyperparameters, with those of the initial trials, and with every scaling of the inputs.
+
+    The scaling decides how many encoded columns there are: piecewise-linear ones are dozens of each column.
+    """
+    scalings = experiment.space.dimensions.get("input_scaling")
+    varied = [{"input_scaling": value} for _, value in extreme_values(scalings)] if scalings else []
+    return [recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *varied]]
+
+
+def _worker_need(rows: TrainingRows, experiment: Experiment, recipe: Recipe) -> int:
+    """Bytes that a worker takes for populations of this network."""
     program = program_of(recipe, experiment, program_limits(experiment, [recipe]))
     count, heads = max(rows.room, len(rows.x)), len(program.losses)
-    own = rows.x.nbytes + rows.y.nbytes + (0 if rows.weights is None else rows.weights.nbytes)
     columns = program.inputs + heads * (1 if rows.count_alike else 2)
     encoded = 4 * count * columns
-    streams = min(MAX_STREAMS, max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds))
+    lanes = max(experiment.lanes_per_trial, experiment.confirmation.folds * experiment.confirmation.seeds)
+    streams = min(most_streams(program, count), lanes)
     validation = max((len(part) for _, part in rows.folds), default=0)
     shapes = array_shapes((count, columns), program.batch_size, streams, validation)
     validated = shapes.validation_batches * program.batch_size
-    arrays = shapes.streams * (encoded + 4 * count * shapes.epochs + 4 * validated)
+    orders = shapes.streams * (4 * count * shapes.epochs + 4 * validated)
     numbers = 2 + (MOVING_AVERAGE in program.options) + (DROPOUT in program.options)  # of a lane's step: see `Epochs`
     steps = numbers * _COPIES * 4 * shapes.epochs * program.lanes * shapes.batches
     predictions = _PREDICTION_COPIES * 4 * validated * heads * program.output_units * program.lanes
     network = _PROGRAM_COPIES * program_bytes(program)
-    worker = streams * encoded + max(rows.x.nbytes, arrays + steps + predictions) + network
-    return MemoryNeed(worker, 2 * own)  # the rows themselves, and the file of them that workers map (see `shared_rows.py`)
+    held = max(shapes.streams * encoded, min(lanes * encoded, MOST_STREAM_BYTES))
+    joining = streams * encoded if streams > 1 else 0  # see `BatchFeed.join`
+    return held + max(rows.x.nbytes, joining, orders + steps + predictions) + network
 
 
 def workers_that_fit(need: MemoryNeed, wanted: int, available: int | None, is_given: bool) -> int:

@@ -65,11 +65,17 @@ LONG_TRAINING = 150
 """From this many epochs of a trial (summed over its lanes) on, trunk and branches are padded separately: that halves the
 arithmetic of a space with different widths, and triples its programs, each of which takes seconds to compile."""
 
+LARGE_TABLE = 50_000
+"""The training rows from which on a table is large."""
+
 WORTH_SPLITTING = 2.0
 """A population is halved if that saves at least this many seconds: the second worker may have to compile its program, too."""
 
 MAX_STREAMS = 16
 """The most streams (distinct fold, seed and scalings) of a population; each batch is gathered once per stream."""
+
+MOST_TABLE_BYTES = 1 << 28
+"""The most bytes of encoded rows (each stream has its own) of a population of a core on a large table; one may have more."""
 
 CODE_HYPERPARAMETERS = (
     "activation",
@@ -298,7 +304,7 @@ def pack(
     populations = [
         make_population(program, chunk, experiment)
         for (program, _), members in alike.items()
-        for chunk in _chunks(members, program.lanes)
+        for chunk in _chunks(members, program.lanes, most_streams(program, rows, resources.device))
     ]
     if resources.device.kind == "gpu":
         return sorted(populations, key=cost_model.relative_cost, reverse=True)
@@ -385,17 +391,34 @@ def make_population(program: Program, lanes: Sequence[Lane], experiment: Experim
     return Population(program, experiment.fit, experiment.objective, experiment.seed, tuple(lanes))
 
 
-def _chunks(lanes: Sequence[Lane], most: int) -> list[list[Lane]]:
-    """Divide lanes into parts of at most `most` lanes and `MAX_STREAMS` streams, of nearly equal size.
+def most_streams(program: Program, rows: int, device: Device = CPU) -> int:
+    """The most streams of a population with this program.
 
-    Lanes of a candidate stay together where possible, so that its score is known, and recorded, as early as possible.
+    Args:
+        program: Says how many columns the encoded rows have.
+        rows: All training rows, those of all folds.
+        device: On a GPU, where half a wave takes as long as a whole one, a large table changes nothing.
+    """
+    encoded = 4 * rows * (program.inputs + len(program.losses))
+    if device.kind == "gpu" or rows < LARGE_TABLE or MAX_STREAMS * encoded <= MOST_TABLE_BYTES:
+        return MAX_STREAMS
+    return max(1, min(MOST_TABLE_BYTES // encoded, MAX_STREAMS))
+
+
+def _chunks(lanes: Sequence[Lane], most: int, streams_at_most: int) -> list[list[Lane]]:
+    """Divide lanes into parts of at most `most` lanes and `streams_at_most` streams, of nearly equal size.
+
+    Lanes of a candidate stay together where possible, so that its score is known, and recorded, as early as possible. Where
+    there are too many streams on a large table, lanes of one stream stay together.
     """
     ordered = sorted(lanes, key=lambda lane: lane.key)
+    if streams_at_most < MAX_STREAMS and len({lane.stream for lane in lanes}) > streams_at_most:
+        ordered.sort(key=lambda lane: lane.stream)
     parts: list[list[Lane]] = []
     even = -(-len(ordered) // -(-len(ordered) // most))
     for lane in ordered:
         streams = {other.stream for other in parts[-1]} | {lane.stream} if parts else set()
-        if not parts or len(parts[-1]) == even or len(streams) > MAX_STREAMS:
+        if not parts or len(parts[-1]) == even or len(streams) > streams_at_most:
             parts.append([])
         parts[-1].append(lane)
     return parts

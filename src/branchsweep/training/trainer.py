@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ from branchsweep.models.estimator_files import write_estimators
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
 from branchsweep.models.model_files import LoadedEstimators
+from branchsweep.runtime import give_back_memory
 from branchsweep.training.epoch_metric import EpochMetric
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.training.population import Population, PopulationOutcome, Program
@@ -37,7 +36,7 @@ from branchsweep.training.program.compiled_program import compiled
 from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
 from branchsweep.training.program.program_arrays import Plan, Rows, State
-from branchsweep.training.program.shapes import ArrayShapes, array_shapes
+from branchsweep.training.program.shapes import MOST_STREAM_BYTES, ArrayShapes, array_shapes
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]
 """Called with the number of lane-epochs (epochs summed over lanes) that were trained since the last call."""
-
-MOST_STREAM_BYTES = 1 << 28
-"""The most bytes of streams (encoded rows, see `batches.Stream`) that are kept for further populations."""
 
 REPACK_SHARE = 0.75
 """When at most this share of a population's lanes still trains, they are packed again, which takes less than an epoch."""
@@ -195,7 +191,7 @@ class PopulationTrainer:
                 message = f"compiled programs cannot be kept in {program_cache.used_folder()} ({reason})"
                 raise ProgramCacheError(message, "cache") from error
         self._ready.add(shape)
-        _give_back_memory()
+        give_back_memory()
         return time.perf_counter() - began
 
     def _shapes(self, population: Population) -> ArrayShapes:
@@ -210,6 +206,10 @@ class PopulationTrainer:
         schedule = schedule_layers(population.program, [recipe.architecture for recipe in population.recipes])
         rows = self.rows.for_heads(population.heads)
         feed = BatchFeed.of(population, partial(self._stream, rows, population.program.losses))
+        if feed.shapes.is_of_large_table and feed.join():
+            self._streams.clear()  # what they were parts of may be as large
+            names = [(rows.heads, population.program.losses, key) for key in sorted(set(stream_keys(population)))]
+            self._streams.update(zip(names, feed.streams, strict=True))
         self._forget_streams(len(feed.streams))
         return feed, schedule
 
@@ -269,11 +269,3 @@ def _train_epochs(
         return state, scores
     measured = metric.values(feed, latest.numpy(), scores[0], state.lanes.going.numpy())
     return program.choose(state, plan, rows, tf.constant(measured), latest), scores
-
-
-def _give_back_memory() -> None:
-    """Returns to the system the memory that compiling freed; malloc would keep some hundred megabytes (glibc's, at least)."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim:
-            trim(0)

@@ -23,6 +23,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.functions import takes_weights
 from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.runtime import give_back_memory
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.callbacks import Callback
@@ -158,6 +159,7 @@ def load_table(experiment: Experiment, session: Session) -> Dataset:
     show = session.interface.message
     with session.interface.download() as progress:
         dataset = load_dataset(experiment, session.data, session.require_real, show, DownloadOptions(progress=progress))
+    give_back_memory()
     _check_metrics(experiment.with_classes(dataset.classes), dataset)
     _show_warnings(dataset.warnings, dataset, session)
     return dataset
@@ -201,8 +203,9 @@ def open_training(rows: TrainingRows, session: Session, experiment: Experiment |
         session: Says which workers, unless it leaves that to the experiment.
         experiment: Says which workers otherwise; None for local ones.
     """
-    with session.interface.progress() as progress, _trainer(rows, session, progress, experiment) as trainer:
-        yield TrainingContext(trainer, rows, progress, session.callbacks)
+    with session.interface.progress() as progress, _trainer(rows, session, progress, experiment) as (trainer, shared):
+        del rows  # which may be in memory once more
+        yield TrainingContext(trainer, shared, progress, session.callbacks)
 
 
 @contextmanager
@@ -244,15 +247,18 @@ def training_resources(session: Session, experiment: Experiment) -> Resources:
 @contextmanager
 def _trainer(
     rows: TrainingRows, session: Session, progress: ProgressCallback, experiment: Experiment | None
-) -> Iterator[Trainer]:
+) -> Iterator[tuple[Trainer, TrainingRows]]:
+    """A trainer, and the rows as it has them: large ones in the file that it shares with its workers, and no more in memory."""
     workers = workers_of(session, experiment)
     callbacks = WorkerCallbacks(progress.on_trained, progress.on_message, progress.on_worker_status)
     if isinstance(workers, RayWorkersConfig):
         from branchsweep.training.ray.workers import RayWorkers  # noqa: PLC0415  # Ray is an extra
 
         with RayWorkers(rows, workers, callbacks) as cluster:
-            yield cluster
+            yield cluster, rows
         return
     with with_workers(session, experiment, progress.on_message) as with_started:
         assert with_started.started is not None, "they are of this machine"
-        yield with_started.started.begin(rows, experiment, callbacks)
+        trainer = with_started.started.begin(rows, experiment, callbacks)
+        del rows  # as above
+        yield trainer, trainer.rows

@@ -65,6 +65,7 @@ def _read_columns(
     check_size(shape[1], len(chosen), where)
     check_memory(shape[1], len(chosen), where, available_memory())
     frame = _named(read(path, chosen), chosen)
+    pa.default_memory_pool().release_unused()  # what it read the file into, as much again as the frame
     empty = frame.isna().all(axis=1)
     if empty.any() and len(chosen) < len(names):
         check_size(shape[1], len(names), where)

@@ -7,7 +7,7 @@ same batches, and their difference does not depend on the shuffling (common rand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +28,7 @@ from branchsweep.training.program.dropout import step_keys
 from branchsweep.training.program.optimizer_step import BETA_1
 from branchsweep.training.program.program_arrays import Epochs, Rows
 from branchsweep.training.program.shapes import array_shapes
-from branchsweep.training.program.tensor_operations import sharing_tensor, zeros_to_share
+from branchsweep.training.program.tensor_operations import ALIGNMENT, sharing_tensor, zeros_to_share
 from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
@@ -122,12 +122,11 @@ class BatchFeed:
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
         room, batches, validation_batches = self.shapes.streams, self.shapes.batches, self.shapes.validation_batches
-        table = zeros_to_share((room, *self.streams[0].table.shape), np.float32)
+        table, _ = _joined([stream.table for stream in self.streams], room)
         validation = np.zeros((room, validation_batches * self._size), np.int32)
         validation_count = np.zeros((room, validation_batches), np.int32)
         train_count = np.zeros((room, batches), np.int32)
         for r, stream in enumerate(self.streams):
-            table[r] = stream.table
             validation[r, : len(stream.validation)] = stream.validation
             validation_count[r] = self._counts(len(stream.validation), validation_batches)
             train_count[r] = self._counts(len(stream.train), batches)
@@ -140,6 +139,13 @@ class BatchFeed:
             train_count=tf.constant(train_count),
             train_steps=tf.constant(int((train_count.max(0) > 0).sum())),
         )
+
+    def join(self) -> bool:
+        """Let the streams' tables be parts of one array, which `rows` then need not copy, and say whether that took a copy."""
+        table, is_copy = _joined([stream.table for stream in self.streams], self.shapes.streams)
+        if is_copy:
+            self.streams = [replace(stream, table=table[r]) for r, stream in enumerate(self.streams)]
+        return is_copy
 
     def epochs(self, first: int, count: int) -> Epochs:
         """The row orders and step sizes of `count` epochs, at most E, from epoch `first` (counted from 0) on."""
@@ -239,17 +245,12 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
     input_encoder = InputEncoder(rows.input_columns, encoding).fit(rows.x[train], rows.y[train])
     target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
     targets = target_encoder.transform(rows.y)
-    encoded = _in_blocks(input_encoder, rows.x)
-    columns: list[NDArray[Any]] = [encoded, targets]
-    weights = None
+    columns, weights = [targets], None
     if not rows.count_alike:
         weights = rows.loss_weights(train)
         targets = _without_gaps(targets, train)
-        columns = [encoded, targets, weights]
-    table = np.zeros((max(rows.room, len(rows.x)), sum(part.shape[1] for part in columns)), np.float32)
-    ends = np.cumsum([part.shape[1] for part in columns])
-    for part, end in zip(columns, ends, strict=True):
-        table[: len(part), end - part.shape[1] : end] = part
+        columns = [targets, weights]
+    table = _in_blocks(input_encoder, rows.x, columns, max(rows.room, len(rows.x)))
     return Stream(
         fold=fold,
         seed=seed,
@@ -262,12 +263,43 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
     )
 
 
-def _in_blocks(encoder: FittedEncoder | FittedInputs, values: Floats) -> Floats32:
-    """`(n, width)` the encoded values in single precision; an encoder treats every row by itself."""
-    blocks = [
-        encoder.transform(values[start : start + BLOCK_ROWS]).astype(np.float32) for start in range(0, len(values), BLOCK_ROWS)
-    ]
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+def _in_blocks(encoder: FittedEncoder | FittedInputs, values: Floats, further: Sequence[Floats], room: int) -> Floats32:
+    """`(room, width)` the encoded values in single precision with further columns behind them, and below them zeros.
+
+    An encoder treats every row by itself, so the values are encoded a block at a time, each to where it stays.
+    """
+    block = encoder.transform(values[:BLOCK_ROWS])
+    table = zeros_to_share((room, block.shape[1] + sum(part.shape[1] for part in further)), np.float32)
+    for start in range(0, len(values), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
+        block = block if start == 0 else encoder.transform(values[start:stop])
+        end = 0
+        for part in (block, *(part[start:stop] for part in further)):
+            begin, end = end, end + part.shape[1]
+            table[start : start + len(part), begin:end] = part
+    return table
+
+
+def _joined(tables: Sequence[Floats32], room: int) -> tuple[Floats32, bool]:
+    """`(room, n, width)` the tables one after the other, and whether that is a copy: they may be parts of such an array.
+
+    Args:
+        tables: `(n, width)` each, from `zeros_to_share` or parts of what is returned here.
+        room: For how many tables there is to be room.
+    """
+    first, size = tables[0], tables[0].nbytes
+    memory = first.base
+    begin = first.ctypes.data - memory.ctypes.data if isinstance(memory, np.ndarray) else 0
+    if isinstance(memory, np.ndarray) and memory.dtype == np.uint8 and begin + room * size <= memory.nbytes:
+        follow = all(
+            table.base is memory and table.ctypes.data == first.ctypes.data + r * size for r, table in enumerate(tables)
+        )
+        if follow and first.ctypes.data % ALIGNMENT == 0:
+            return memory[begin : begin + room * size].view(np.float32).reshape(room, *first.shape), False
+    together = zeros_to_share((room, *first.shape), np.float32)
+    for r, table in enumerate(tables):
+        together[r] = table
+    return together, True
 
 
 def _without_gaps(targets: Floats, train: NDArray[np.int64]) -> Floats:

@@ -19,6 +19,9 @@ LARGE_TABLE_EPOCHS = 2
 LARGE_BYTES = 1 << 30
 """Bytes of `MAX_STREAMS` encoded tables from which on a table is large."""
 
+MOST_STREAM_BYTES = 1 << 28
+"""The most bytes of streams (encoded rows, see `batches.Stream`) that a trainer keeps for further populations."""
+
 VALIDATION_PARTS = 8
 """With a large table, room for validation rows is a multiple of this part of it: an experiment has a few shapes at most."""
 
@@ -38,6 +41,11 @@ class ArrayShapes:
     batches: int
     validation_batches: int
     epochs: int
+
+    @property
+    def is_of_large_table(self) -> bool:
+        """Whether there is little more room than is in use."""
+        return self.epochs == LARGE_TABLE_EPOCHS
 
 
 def array_shapes(table: tuple[int, int], batch_size: int, streams: int, validation: int) -> ArrayShapes:
