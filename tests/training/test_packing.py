@@ -317,6 +317,27 @@ def test_populations_of_a_large_table_are_divided_earlier() -> None:
 
 
 @pytest.mark.parametrize(
+    ("epochs", "rows", "apart"),
+    [
+        (49, 49_999, False),  # times three folds: not long
+        (50, 7_654, True),
+        (10, 49_999, False),
+        (10, 50_000, True),  # as five times 10,000 rows
+        (9, 50_000, False),
+        (1, 500_000, True),
+    ],
+)
+def test_epochs_of_a_large_table_count_as_several(epochs: int, rows: int, apart: bool) -> None:
+    experiment = tiny_experiment(fit={"epochs": epochs})
+    assert packing.program_limits(experiment, rows=rows).apart == apart
+    lane = replace(
+        lanes(1)[0], recipe=replace(recipe_for(experiment, {}), architecture=Architecture((64,), {"PE": (20,)}, "relu"))
+    )
+    (population,) = packing.pack([lane], experiment, rows=rows)
+    assert (population.program.trunk_width, population.program.branch_width) == ((64, 32) if apart else (64, 64))
+
+
+@pytest.mark.parametrize(
     ("rows", "streams"), [(49_999, 16), (1_000_000, 16), (2_000_000, 8), (10_000_000, 1), (100_000_000, 1)]
 )
 def test_populations_of_a_large_table_have_as_many_streams_as_fit_in_a_quarter_of_a_gigabyte(rows: int, streams: int) -> None:

@@ -74,7 +74,7 @@ def _recipes(experiment: Experiment) -> list[Recipe]:
 
 def _worker_need(rows: TrainingRows, experiment: Experiment, recipe: Recipe) -> int:
     """Bytes that a worker takes for populations of this network."""
-    program = program_of(recipe, experiment, program_limits(experiment, [recipe]))
+    program = program_of(recipe, experiment, program_limits(experiment, [recipe], len(rows.x)))
     count, heads = max(rows.room, len(rows.x)), len(program.losses)
     columns = program.inputs + heads * (1 if rows.count_alike else 2)
     encoded = 4 * count * columns

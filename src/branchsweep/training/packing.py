@@ -1,9 +1,10 @@
 """Packs lanes into populations: those that can share a compiled program train together.
 
-A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials that are trained
-with it, so that its result does not depend on them. Widths are padded to a few buckets; depths, activations, learning rates and
-all other dynamic hyperparameters are data and need no padding. A core computes a few layers at a time, and empty places in a
-population cost nothing (see `training/program/layer_schedule.py`); a GPU computes the layers of all lanes at once.
+A trial's program is a function of its own recipe, of the experiment, of the number of training rows and of the device, never of
+the trials that are trained with it, so that its result does not depend on them. Widths are padded to a few buckets; depths,
+activations, learning rates and all other dynamic hyperparameters are data and need no padding. A core computes a few layers at
+a time, and empty places in a population cost nothing (see `training/program/layer_schedule.py`); a GPU computes the layers of
+all lanes at once.
 """
 
 from __future__ import annotations
@@ -63,10 +64,11 @@ On a CPU, processes with programs of 64 to 512 units took 1.3 to 1.6 times that 
 
 LONG_TRAINING = 150
 """From this many epochs of a trial (summed over its lanes) on, trunk and branches are padded separately: that halves the
-arithmetic of a space with different widths, and triples its programs, each of which takes seconds to compile."""
+arithmetic of a space with different widths, and triples its programs, each of which takes seconds to compile. An epoch of a
+large table counts as several."""
 
-LARGE_TABLE = 50_000
-"""The training rows from which on a table is large."""
+LARGE_TABLE, EPOCH_ROWS = 50_000, 10_000
+"""The training rows from which on a table is large, and for each of how many of them an epoch then counts as one of those."""
 
 WORTH_SPLITTING = 2.0
 """A population is halved if that saves at least this many seconds: the second worker may have to compile its program, too."""
@@ -119,12 +121,13 @@ class ProgramLimits:
     options: tuple[str, ...] = ()
 
 
-def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
+def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = (), rows: int = cost_model.ROWS) -> ProgramLimits:
     """The limits over the search space of an experiment, its fixed values, its initial trials and the defaults.
 
     Args:
         experiment: Determines the space.
         recipes: Further networks that the programs must support. Those of the experiment's own trials change nothing.
+        rows: All training rows, those of all folds.
     """
     choices = (
         {name: value}
@@ -153,9 +156,15 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
             if any(option in options_of(recipe) for recipe in everything)
             or (option == DROPOUT and _may_be(_has_dropout, experiment))
         ),
-        apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
+        apart=_is_long(experiment, rows),
         reads_heads=_may_be(_reads_head, experiment) or any(recipe.architecture.reads for recipe in recipes),
     )
+
+
+def _is_long(experiment: Experiment, rows: int) -> bool:
+    """Whether a trial trains so long that programs with less padding are worth compiling."""
+    epochs = experiment.fit.epochs * experiment.lanes_per_trial
+    return epochs * (rows // EPOCH_ROWS if rows >= LARGE_TABLE else 1) >= LONG_TRAINING
 
 
 def _trunk_depth(params: Params, experiment: Experiment) -> int:
@@ -297,7 +306,7 @@ def pack(
     """
     if experiment.space.builder:
         return [_alone(lane, experiment) for lane in sorted(lanes, key=lambda lane: lane.start - lane.stop)]
-    bounds = program_limits(experiment, [lane.recipe for lane in lanes])
+    bounds = program_limits(experiment, [lane.recipe for lane in lanes], rows)
     alike: dict[tuple[Program, int], list[Lane]] = {}
     for lane in lanes:
         alike.setdefault((program_of(lane.recipe, experiment, bounds, resources.device), lane.start), []).append(lane)
