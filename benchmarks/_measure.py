@@ -193,6 +193,36 @@ class Stopwatch:
         return getattr(self.trainer, name)
 
 
+@dataclass
+class Clocked:
+    """Plays `Trainer` through one of this process, and notes what training takes, without compiling.
+
+    Args:
+        trainer: Who does the work.
+        seconds: Of a processor.
+        epochs: Of all networks.
+    """
+
+    trainer: PopulationTrainer
+    seconds: float = 0.0
+    epochs: int = 0
+
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        """Train every population to its stops; yields (position, outcome) in the order of the queue."""
+        while queue:
+            position, population = queue.next[0]
+            queue.take(position)
+            self.trainer.prepare(population)
+            began = time.process_time()
+            outcome = self.trainer.train_one(population, keep_weights)
+            self.seconds += time.process_time() - began
+            self.epochs += sum(lane.stop - lane.start for lane in population.lanes)
+            yield position, outcome
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.trainer, name)
+
+
 def multiplications(architecture: Architecture, inputs: int) -> int:
     """Multiply-adds of one row on its way through the network's own layers, without any padding."""
     return sum(layer.products for layer in architecture.layers(inputs))

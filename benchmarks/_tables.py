@@ -128,6 +128,12 @@ def table_of(name: str, options: argparse.Namespace, epochs: int = 1) -> tuple[E
 
 def setting_of(name: str, seed: int, options: argparse.Namespace) -> tuple[Experiment, TrainingRows]:
     """The experiment of a table, as `branchsweep init` writes it, and its training rows."""
+    setting = full_setting_of(name, seed, options)
+    return setting.experiment, training_rows(setting.dataset, setting.split)
+
+
+def full_setting_of(name: str, seed: int, options: argparse.Namespace) -> _measure.Setting:
+    """The same with the whole table."""
     found, dataset = table_of(name, options)
     budget = budget_for(len(dataset.x))
     heads = list(found.heads)
@@ -145,4 +151,4 @@ def setting_of(name: str, seed: int, options: argparse.Namespace) -> tuple[Exper
             "test": TestRows(seed=seed),
         }
     )
-    return experiment, training_rows(dataset, split_rows(experiment, dataset))
+    return _measure.Setting(experiment, dataset, split_rows(experiment, dataset))

@@ -178,6 +178,37 @@ def test_the_readme_of_the_benchmarks_has_the_marks(benchmark: ModuleType) -> No
     assert benchmark.MARKS[1] in text[text.index(benchmark.MARKS[0]) :]
 
 
+def test_a_search_over_the_epochs_begins_with_the_trial_of_the_most(benchmark: ModuleType, table: Path) -> None:
+    starting_space, tables = (importlib.import_module(f"benchmarks.{name}") for name in ("starting_space", "_tables"))
+    setting = tables.full_setting_of("slump", 1, Namespace(tables=table, quick=True, epochs=40, data=None))
+    written, changed = (
+        change.of(setting.experiment, len(setting.dataset.x), None)
+        for change in (starting_space.Change(), starting_space.Change(least_epochs=0.25))
+    )
+    epochs = changed.space.dimensions["epochs"]
+    assert (epochs.low, epochs.high) == (10, 40)
+    assert changed.space.dimensions == {**written.space.dimensions, "epochs": epochs}
+    assert changed.search.initial_trials["default"] == {**written.search.initial_trials["default"], "epochs": 40}
+    assert (written.search.trials, written.batch, written.first_batch) == (64, 32, 1)
+
+
+def test_a_search_that_is_replayed_asks_as_many_trials_as_its_epochs_suffice_for(benchmark: ModuleType, table: Path) -> None:
+    folds, tables = (importlib.import_module(f"benchmarks.{name}") for name in ("pruning_folds", "_tables"))
+    experiment = tables.full_setting_of("slump", 1, Namespace(tables=table, quick=True, epochs=40, data=None)).experiment
+    trials = np.arange(16)
+    pool = folds.Pool(np.broadcast_to(trials[:, None, None, None] / 16, (16, 5, 40, 2)), 1.0 - trials / 16)
+    rungs = experiment.pruning_schedule.rungs
+    assert rungs == [3, 6, 16]
+    epochs = 5 * (8 * 3 + 4 * 3 + 2 * 10 + 1 * 24)
+    assert folds.halved(pool, list(range(8)), experiment) == ([7], epochs)
+    assert folds.searched(pool, trials, 8, 2 * epochs, experiment) == (1 / 16, 9 / 16, 16)
+    fewer = folds.schedules(experiment)["1, 1, 1"]
+    pruned = experiment.model_copy(update={"pruning": fewer})
+    assert folds.halved(pool, list(range(8)), pruned) == ([7], 8 * 3 + 4 * 3 + 2 * 10 + 1 * (5 * 40 - 16))
+    asked = [folds.searched(pool, trials, 8, 1.5 * epochs, each)[2] for each in (experiment, pruned)]
+    assert asked == [9, 16]
+
+
 @pytest.mark.slow
 def test_a_network_that_is_tried_with_layer_normalisation_is_that_of_keras(benchmark: ModuleType) -> None:
     """Over eighteen steps, with batches that are not full."""
