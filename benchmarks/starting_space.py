@@ -162,7 +162,7 @@ def main() -> None:
         parser,
         seeds=_tables.Size("how many", 3, 1),
         trials=_tables.Size("of a search", None, 8),
-        epochs=_tables.Size("of a network", None, 40),
+        epochs=_tables.Size("of a network", None, 20),
     )
     program_cache.use_cache_folder(cache_folder())
     _measure.import_tensorflow(threads=1)
