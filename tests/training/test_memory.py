@@ -59,6 +59,16 @@ def test_the_widest_encoding_that_a_trial_may_have_is_counted(changes: dict[str,
     assert training_need(of_table, experiment(20)).worker < encoded / 2
 
 
+def test_bins_are_counted_as_the_space_has_them() -> None:
+    of_table, fixed = rows(800_000, 20), {"input_scaling": "piecewise_linear"}
+    few, many = (
+        training_need(of_table, experiment(20, space={"dimensions": {"bins": bins}, "fixed": fixed})).worker
+        for bins in ({"type": "choice", "choices": [4, 8]}, {"type": "int", "low": 8, "high": 256})
+    )
+    default = training_need(of_table, experiment(20, space={"dimensions": {}, "fixed": fixed})).worker
+    assert few < default / 2 and many > 800_000 * 257 * 20 * 4
+
+
 @pytest.mark.parametrize("fixed", [{"trunk.dropout": 0.1}, {"ema_momentum": 0.9}])
 def test_dropout_and_a_moving_average_take_an_array_of_all_steps_each(fixed: dict[str, float]) -> None:
     without, with_it = (

@@ -17,6 +17,7 @@ from branchsweep.training.cost_model import program_bytes
 from branchsweep.training.packing import most_streams, program_limits, program_of
 from branchsweep.training.population import DROPOUT, MOVING_AVERAGE
 from branchsweep.training.program.shapes import MOST_STREAM_BYTES, array_shapes
+from branchsweep.trial import Params
 
 WORKER_BYTES = 1200 << 20
 """What a worker takes whatever the table is: TensorFlow, and some compiled programs."""
@@ -24,6 +25,7 @@ WORKER_BYTES = 1200 << 20
 SMALL_BYTES = 256 << 20
 """Tables for which a worker takes no more than this besides are never refused."""
 
+_OF_ENCODING = ("input_scaling", "bins", "one_hot_limit", "hash_columns")  # see `Recipe.encoding`
 _PREDICTION_COPIES = 4  # of the kept weights and of the present ones, before and after a call of the program
 _PROGRAM_COPIES = 2  # of what `cost_model.program_bytes` counts: XLA's own are among them
 _COPIES = 2  # of an array that TensorFlow copies; tables and row orders are shared with it
@@ -63,13 +65,19 @@ def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
 
 
 def _recipes(experiment: Experiment) -> list[Recipe]:
-    """Networks with the default hyperparameters, with those of the initial trials, and with every scaling of the inputs.
+    """Networks with the default hyperparameters, with those of the initial trials, and with every encoding of the inputs.
 
-    The scaling decides how many encoded columns there are: piecewise-linear ones are dozens of each column.
+    The encoding decides how many encoded columns there are: piecewise-linear ones are dozens of each column. Of a number that
+    is varied, the least or the greatest makes the most columns.
     """
-    scalings = experiment.space.dimensions.get("input_scaling")
-    varied = [{"input_scaling": value} for _, value in extreme_values(scalings)] if scalings else []
-    return [recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *varied]]
+    varied: list[Params] = [{}]
+    for name in _OF_ENCODING:
+        if dimension := experiment.space.dimensions.get(name):
+            values = [value for _, value in extreme_values(dimension)]
+            ends = values if any(isinstance(value, str) for value in values) else [min(values), max(values)]
+            with_value: list[Params] = [{**params, name: value} for params in varied for value in ends]
+            varied = [*varied, *with_value] if dimension.when else with_value  # without one it has its fixed or default value
+    return [recipe_for(experiment, params) for params in [*experiment.search.initial_trials.values(), *varied]]
 
 
 def _worker_need(rows: TrainingRows, experiment: Experiment, recipe: Recipe) -> int:

@@ -19,7 +19,7 @@ from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
-from branchsweep.workflows.simulator import simulate_search
+from branchsweep.workflows.simulator import RowCounts, simulate_search
 
 BUSY = 0.9
 """Workers that have something to do for so much of the time are busy."""
@@ -108,11 +108,12 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     rounds = _rounds(experiment)
     asked = [trial for trials in rounds for trial in trials]
     train, validation = (sum(len(fold[part]) for fold in split.folds) // len(split.folds) for part in (0, 1))
-    searched = simulate_search(rounds, experiment, resources, train, validation)
+    counts = RowCounts(len(split.train), train, validation)
+    searched = simulate_search(rounds, experiment, resources, counts)
     planned: list[tuple[Population, float]] = []
 
     def plan(lanes: Sequence[Lane], owner: Experiment, share: float = 1.0) -> None:
-        populations = packing.pack(distinct_lanes(lanes), owner, resources, train + validation)
+        populations = packing.pack(distinct_lanes(lanes), owner, resources, counts.every)
         planned.extend((members, share * cost_model.estimated_seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:
@@ -151,12 +152,12 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
         ),
         busy=round(searched.busy, 3),
         ahead=experiment.pending_rounds,
-        busy_ahead=_further_ahead(rounds, experiment, resources, train, validation) if searched.busy < BUSY else {},
+        busy_ahead=_further_ahead(rounds, experiment, resources, counts) if searched.busy < BUSY else {},
     )
 
 
 def _further_ahead(
-    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, train_rows: int, validation_rows: int
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, counts: RowCounts
 ) -> Mapping[int, float]:
     """How busy workers would be, by how many rounds are asked ahead: twice as many, and again, until they are."""
     found: dict[int, float] = {}
@@ -168,7 +169,7 @@ def _further_ahead(
         and max(found.values(), default=0.0) < BUSY
     ):
         further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"pending_rounds": ahead})})
-        found[ahead] = round(simulate_search(rounds, further, resources, train_rows, validation_rows).busy, 3)
+        found[ahead] = round(simulate_search(rounds, further, resources, counts).busy, 3)
         ahead *= 2
     return found
 

@@ -32,6 +32,21 @@ ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class RowCounts:
+    """How many rows there are.
+
+    Args:
+        every: All training rows. Of a split by time they are more than a fold's, whose rows to train on end where others begin.
+        train: Those that a network of the search trains on, on average over the folds.
+        validation: Those that it validates on, likewise.
+    """
+
+    every: int
+    train: int
+    validation: int
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedSearch:
     """What a search would take.
 
@@ -45,7 +60,7 @@ class SimulatedSearch:
 
 
 def simulate_search(
-    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, train_rows: int, validation_rows: int
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, counts: RowCounts
 ) -> SimulatedSearch:
     """A search that asks these rounds, `search.pending_rounds` of them before the oldest is over.
 
@@ -53,11 +68,10 @@ def simulate_search(
         rounds: What is asked, in order.
         experiment: Gives folds, seeds, rungs, and how many rounds are asked ahead.
         resources: Where populations would train; GPUs count as cores, for nothing is known of their speed.
-        train_rows: Of a fold.
-        validation_rows: Likewise.
+        counts: Of the real rows.
     """
     rows = _made_up(experiment)
-    trainer, queue = _SimulatedTrainer(rows, resources, train_rows, validation_rows), PopulationQueue()
+    trainer, queue = _SimulatedTrainer(rows, resources, counts), PopulationQueue()
     outcomes, under_way = trainer.train(queue), deque[SuccessiveHalving]()
 
     def finish_oldest() -> None:
@@ -72,7 +86,7 @@ def simulate_search(
             finish_oldest()
             told = sum(len(earlier) for earlier in rounds[: turn - len(under_way)])
         asked += len(trials)
-        batch = LaneBatch(queue, resources, lambda *_planned: None, train_rows + validation_rows, turn)
+        batch = LaneBatch(queue, resources, lambda *_planned: None, counts.every, turn)
         group = TrialGroup(trials, range(experiment.folds), latencies={trial.number: 1.0 for trial in trials})
         halving = SuccessiveHalving([group], experiment, rows, batch)
         halving.start()
@@ -98,12 +112,11 @@ class _SimulatedTrainer:
     Args:
         rows: Made-up ones.
         resources: How many workers there are.
-        train_rows: Of a fold, of the real ones.
-        validation_rows: Likewise.
+        counts: Of the real ones.
     """
 
-    def __init__(self, rows: TrainingRows, resources: Resources, train_rows: int, validation_rows: int) -> None:
-        self._rows, self._resources, self._counts = rows, resources, (train_rows, validation_rows)
+    def __init__(self, rows: TrainingRows, resources: Resources, counts: RowCounts) -> None:
+        self._rows, self._resources, self._counts = rows, resources, counts
         self._compiled: list[set[Program]] = [set() for _ in range(resources.workers)]
         self.now = self.busy = 0.0
 
@@ -119,10 +132,10 @@ class _SimulatedTrainer:
                     queue.next,
                     anywhere,
                     self._resources,
-                    sum(self._counts),
+                    self._counts.every,
                 )
                 members = queue.take(position)
-                seconds = cost_model.estimated_seconds(members, *self._counts)
+                seconds = cost_model.estimated_seconds(members, self._counts.train, self._counts.validation)
                 if members.program not in self._compiled[worker]:
                     seconds += cost_model.LOAD_SECONDS if members.program in anywhere else cost_model.COMPILE_SECONDS
                     self._compiled[worker].add(members.program)
