@@ -126,7 +126,7 @@ def test_a_confirmed_score_is_on_other_folds_than_those_by_which_ours_chooses(be
     options = Namespace(tables=tables, data=None, folds=1, quick=False, set=[], equal=False, limit=5.0)
     peers = benchmark.setting_of("jura", 1, options)
     own, fresh = benchmark.own_setting_of("jura", 1, options, peers), benchmark.fresh_setting_of("jura", 1, options, peers)
-    assert own.experiment.confirmation.trials == 4
+    assert own.experiment.confirmation.trials == 8
     assert fresh.split.train.tolist() == own.split.train.tolist()
     parts = [validation.tolist() for _, validation in (*own.split.folds, *own.split.confirmation)]
     assert not any(validation.tolist() in parts for _, validation in fresh.split.confirmation)

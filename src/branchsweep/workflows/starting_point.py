@@ -78,7 +78,7 @@ def budget_for(rows: int, test_fraction: float = TEST_FRACTION, most_folds: int 
         batch_size,
         min(max(epochs, _EPOCHS[0]), _EPOCHS[1]),
         trials=32 if is_long else 64,
-        confirmed=(2, 2) if is_long else (4, most_folds),
+        confirmed=(2, 2) if is_long else (8 if left < _SMALL else 4, most_folds),  # benchmarks/confirmed_trials.py
     )
 
 
