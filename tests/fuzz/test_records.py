@@ -82,8 +82,8 @@ def trained_by_a_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     """What trains is not the subject: no processes are started."""
 
     @contextmanager
-    def trainer(rows: Any, *_: Any) -> Iterator[InterruptedTrainer]:
-        yield InterruptedTrainer(rows, interrupts_after=POPULATIONS)
+    def trainer(rows: Any, *_: Any) -> Iterator[tuple[InterruptedTrainer, Any]]:
+        yield InterruptedTrainer(rows, interrupts_after=POPULATIONS), rows
 
     monkeypatch.setattr(session, "_trainer", trainer)
 
