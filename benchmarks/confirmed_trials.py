@@ -24,7 +24,6 @@ from benchmarks import _measure, _tables
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.promotion import Confirmation
 from branchsweep.config.sections.search import Search
-from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.runtime import cache_folder
@@ -79,26 +78,24 @@ class Confirmed:
 
 def confirmed_trials(name: str, seed: int, options: Any) -> Confirmed:
     """A search, and its best trials confirmed and evaluated."""
-    written, _ = _tables.setting_of(name, seed, options)
+    written = _tables.full_setting_of(name, seed, options)
     search = Search(driver="optuna", algorithm="tpe", trials=options.trials, batch=min(32, options.trials), default_trial=False)
-    experiment = written.model_copy(update={"search": search, "confirmation": Confirmation(folds=5, seeds=SEEDS)})
+    experiment = written.experiment.model_copy(update={"search": search, "confirmation": Confirmation(folds=5, seeds=SEEDS)})
     fresh = experiment.model_copy(update={"seed": OTHER_FOLDS + seed, "confirmation": Confirmation(folds=5, seeds=FRESH_SEEDS)})
-    _, dataset = _tables.table_of(name, options)
-    split, other = split_rows(experiment, dataset), split_rows(fresh, dataset)
-    assert (split.train == other.train).all(), "the test rows are no others"
-    rows = training_rows(dataset, split)
+    own, other = written.of(experiment), written.of(fresh)
+    assert (own.split.train == other.split.train).all(), "the test rows are no others"
+    rows = training_rows(own.dataset, own.split)
     with LocalWorkers(rows, cache_folder=cache_folder()) as trainer:
         training = TrainingContext(trainer, rows, NoProgress())
         began = time.perf_counter()
-        results = run_search(
-            experiment, open_driver(experiment), training, MemoryTracker.open(new_sweep_record(experiment, dataset, split))
-        ).results
+        tracker = MemoryTracker.open(new_sweep_record(experiment, own.dataset, own.split))
+        results = run_search(experiment, open_driver(experiment), training, tracker).results
         searched = time.perf_counter()
         ranking = make_evaluator(experiment.objective, results).ranking(results)[:CONFIRMED]
         best = [result.trial for result in ranking]
         scored = confirm(best, experiment, training)
         seconds = (time.perf_counter() - searched) / (len(best) * 5 * SEEDS)
-        others = training_rows(dataset, other)
+        others = training_rows(other.dataset, other.split)
         trainer.use_rows(others)
         worth = confirm(best, fresh, replace(training, rows=others))
     return Confirmed(

@@ -408,9 +408,9 @@ def most_streams(program: Program, rows: int, device: Device = CPU) -> int:
         rows: All training rows, those of all folds.
         device: On a GPU, where half a wave takes as long as a whole one, a large table changes nothing.
     """
-    encoded = 4 * rows * (program.inputs + len(program.losses))
-    if device.kind == "gpu" or rows < LARGE_TABLE or MAX_STREAMS * encoded <= MOST_TABLE_BYTES:
+    if device.kind == "gpu" or rows < LARGE_TABLE:
         return MAX_STREAMS
+    encoded = 4 * rows * (program.inputs + len(program.losses))
     return max(1, min(MOST_TABLE_BYTES // encoded, MAX_STREAMS))
 
 
