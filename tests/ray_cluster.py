@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -17,13 +16,10 @@ import pytest
 
 import branchsweep
 from branchsweep.config.sections.workers import RayWorkersConfig
+from branchsweep.runtime import is_installed
 from servers import free_port
 
-_RAY = importlib.util.find_spec("ray")
-
-RAY_IS_MISSING = (
-    "" if _RAY and _RAY.origin else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
-)  # not the tests' folder
+RAY_IS_MISSING = "" if is_installed("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
 """Why tests on a cluster are skipped; empty where they are not."""
 
 STARTED = "Ray runtime started."

@@ -15,6 +15,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,12 @@ from branchsweep.errors import UserError, remedy
 
 if TYPE_CHECKING:
     from filelock import FileLock
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported. A folder of its name in the working directory, without modules, is none."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ what a converted network predicts is compared with the Keras model's predictions
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import tempfile
 import warnings
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from branchsweep.errors import BackendError, UserError, first_line
 from branchsweep.models.serving import NETWORK_FORMATS, read_network
-from branchsweep.runtime import silence_stderr
+from branchsweep.runtime import is_installed, silence_stderr
 
 ONNX_NEEDS = "pip install 'branchsweep[onnx]'"
 """What a user installs for ONNX."""
@@ -44,7 +43,7 @@ def convert_network(keras_file: Path, converted: Path) -> None:
         BackendError: The converter cannot convert this network, or the result predicts something else.
     """
     convert, needs = _CONVERTERS[converted.suffix]
-    if absent := [name for name in needs if importlib.util.find_spec(name) is None]:
+    if absent := [name for name in needs if not is_installed(name)]:
         raise UserError(f"{absent[0]} is not installed, which {converted.suffix} files need: {ONNX_NEEDS}", "--format")
     with silence_stderr():  # TensorFlow logs when it first looks for devices
         network = keras.saving.load_model(keras_file, compile=False, safe_mode=True)

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from branchsweep.errors import UserError
 from branchsweep.models.architecture import Architecture
+from branchsweep.runtime import is_installed
 
 DOTS_PER_INCH = {".png": 200, ".svg": 72, ".pdf": 72}
 """What can be written, by suffix. Pixels must be many; the others are measured in points, 72 of which are an inch."""
@@ -26,7 +26,7 @@ def require_graphviz() -> str:
     """
     found = shutil.which("dot")
     missing = [] if found else ["Graphviz's program dot (apt install graphviz, or your system's package of that name)"]
-    if find_spec("pydot") is None:
+    if not is_installed("pydot"):
         missing.append('the package pydot (pip install "branchsweep[draw]")')
     if found is None or missing:
         raise UserError(f"a picture needs {' and '.join(missing)}; without -o the network is printed as text")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.util import find_spec
 
 from branchsweep.errors import UserError
 from branchsweep.reporting.figures import plot_style
@@ -14,6 +13,7 @@ from branchsweep.reporting.figures.trials import SweepFigure
 from branchsweep.reporting.pages.drawn_figures import DrawnFigure
 from branchsweep.reporting.pages.sweep_page import render_sweep_page
 from branchsweep.reporting.plot_files import IN_CARD, PLOTS, PREDICTIONS
+from branchsweep.runtime import is_installed
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
@@ -91,4 +91,4 @@ def trial_figures(report: SweepReport) -> Mapping[int, Files]:
 
 def has_plotly() -> bool:
     """Whether the interactive page can be made; Plotly comes with `pip install branchsweep[interactive]`."""
-    return find_spec("plotly") is not None
+    return is_installed("plotly")
