@@ -59,6 +59,16 @@ def test_the_widest_encoding_that_a_trial_may_have_is_counted(changes: dict[str,
     assert training_need(of_table, experiment(20)).worker < encoded / 2
 
 
+@pytest.mark.parametrize(("choices", "encoding"), [(["standard", "piecewise_linear"], "piecewise_linear"), (["standard"], "")])
+def test_an_encoding_that_takes_the_memory_is_named_and_may_be_left_out(choices: list[str], encoding: str) -> None:
+    varied = {"input_scaling": {"type": "choice", "choices": choices}} if len(choices) > 1 else {}
+    need = training_need(rows(800_000, 20), experiment(20, space={"dimensions": varied}))
+    assert need.encoding == encoding
+    with pytest.raises(BackendError) as refused:
+        workers_that_fit(need, 1, GIGABYTE, is_given=False)
+    assert ("piecewise_linear" in str(refused.value)) == bool(encoding)
+
+
 def test_bins_are_counted_as_the_space_has_them() -> None:
     of_table, fixed = rows(800_000, 20), {"input_scaling": "piecewise_linear"}
     few, many = (

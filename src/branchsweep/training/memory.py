@@ -38,10 +38,12 @@ class MemoryNeed:
     Args:
         worker: Of each worker, apart from `WORKER_BYTES`.
         parent: Of the process that starts them, from now on.
+        encoding: The `input_scaling` that takes most of it, where another one of this sweep takes less than half; else empty.
     """
 
     worker: int
     parent: int
+    encoding: str = ""
 
     @property
     def is_small(self) -> bool:
@@ -60,8 +62,11 @@ class MemoryNeed:
 def training_need(rows: TrainingRows, experiment: Experiment) -> MemoryNeed:
     """An estimate of what training takes with these rows, by the costliest of `_recipes`."""
     own = rows.x.nbytes + rows.y.nbytes + (0 if rows.weights is None else rows.weights.nbytes)
-    worker = max(_worker_need(rows, experiment, recipe) for recipe in _recipes(experiment))
-    return MemoryNeed(worker, 2 * own)  # the rows themselves, and the file of them that workers map (see `shared_rows.py`)
+    needs = [(_worker_need(rows, experiment, recipe), recipe.input_scaling) for recipe in _recipes(experiment)]
+    worker, encoding = max(needs)
+    is_alone = any(need < worker / 2 for need, other in needs if other != encoding)
+    parent = 2 * own  # the rows themselves, and the file of them that workers map (see `shared_rows.py`)
+    return MemoryNeed(worker, parent, encoding if is_alone else "")
 
 
 def _recipes(experiment: Experiment) -> list[Recipe]:
@@ -119,11 +124,14 @@ def workers_that_fit(need: MemoryNeed, wanted: int, available: int | None, is_gi
     if fitting and not is_given:
         return fitting
     number = wanted if fitting else 1
-    taken = f"about {gigabytes(need.total(number))} of memory with this table, and {gigabytes(available)} are available"
+    encoded = f" and input_scaling: {need.encoding}" if need.encoding else ""
+    takes = f"about {gigabytes(need.total(number))} of memory"
+    taken = f"{takes} with this table{encoded}, and {gigabytes(available)} are available"
     if fitting:
         raise BackendError(f"{wanted} workers take {taken}; start {fitting} (--workers {fitting})")
+    others = f"leave {need.encoding} out of the space, " if need.encoding else ""
     raise BackendError(
-        f"one worker takes {taken}; name fewer columns as inputs, take a part of the rows, or train on fewer folds and"
+        f"one worker takes {taken}; {others}name fewer columns as inputs, take a part of the rows, or train on fewer folds and"
         " seeds (validation: {method: hold_out}, confirmation: {folds: 2, seeds: 1})"
     )
 
