@@ -30,6 +30,7 @@ class KindNames(Sequence[str]):
 
     def __init__(self, names: Iterable[str], point: ExtensionPoint | None = None) -> None:
         self._names = list(names)
+        self._built_in = frozenset(self._names)
         self._modules: dict[str, str] = {}
         self._point = point
 
@@ -49,6 +50,10 @@ class KindNames(Sequence[str]):
         if name in self._names:
             self._names.remove(name)
         self._modules.pop(name, None)
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether this package defines the kind of this name, and nobody has registered another one in its place."""
+        return name in self._built_in and name in self._names and name not in self._modules
 
     def of_package(self, name: str) -> Any:
         """The object that another package offers under this name; None if none does.

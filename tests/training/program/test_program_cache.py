@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from branchsweep.training.program import program_cache
 from processes import run_python
-from tiny_training import tiny_populations
 
 TRAIN = """
 import pathlib, sys
@@ -48,17 +45,56 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return folder, train(folder, "16,24")
 
 
-@pytest.mark.slow
-def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tuple[Path, list[str]]) -> None:
-    folder, first = cached
-    compiled = {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")}
-    assert len(compiled) == 2, "one for each width, whatever the depths"
-    assert train(folder, "24,16") == first
-    assert {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")} == compiled
+PROGRAMS = ("*.graph", "*.pb")
+"""The files of programs: of each its graph and its machine code."""
+
+
+def files_of(folder: Path, *patterns: str) -> list[Path]:
+    return sorted(file for pattern in patterns or PROGRAMS for file in folder.rglob(pattern))
 
 
 def programs_of(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.rglob("*.pb")}
+    return {file.name: file.read_bytes() for file in files_of(folder)}
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in files_of(folder)}
+
+
+@pytest.mark.slow
+def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tuple[Path, list[str]]) -> None:
+    folder, first = cached
+    written = times_of(folder)
+    assert [len(files_of(folder, pattern)) for pattern in PROGRAMS] == [2, 2], "one for each width, whatever the depths"
+    assert train(folder, "24,16") == first
+    assert times_of(folder) == written
+
+
+@pytest.mark.slow
+def test_a_process_that_compiles_in_another_order_writes_equal_graphs(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, first = cached
+    assert train(tmp_path, "24,16") == first
+    assert [(file.name, file.read_bytes()) for file in files_of(tmp_path, "*.graph")] == [
+        (file.name, file.read_bytes()) for file in files_of(folder, "*.graph")
+    ]
+    assert [file.name for file in files_of(tmp_path, "*.pb")] == [file.name for file in files_of(folder, "*.pb")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", PROGRAMS)
+def test_without_one_of_a_programs_files_the_other_is_used_and_the_lost_one_written_again(
+    cached: tuple[Path, list[str]], tmp_path: Path, lost: str
+) -> None:
+    folder, first = cached
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    kept = [pattern for pattern in PROGRAMS if pattern != lost]
+    written = {file: file.stat().st_mtime_ns for file in files_of(tmp_path, *kept)}
+    before = [file.name for file in files_of(tmp_path, lost)]
+    for file in files_of(tmp_path, lost):
+        file.unlink()
+    assert train(tmp_path, "16,24") == first
+    assert {file: file.stat().st_mtime_ns for file in files_of(tmp_path, *kept)} == written
+    assert [file.name for file in files_of(tmp_path, lost)] == before
 
 
 def flip_a_bit(file: Path) -> None:
@@ -67,19 +103,20 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.parametrize("pattern", PROGRAMS)
 @pytest.mark.parametrize("damage", [flip_a_bit, lambda file: os.truncate(file, 100_000), lambda file: os.truncate(file, 0)])
 def test_damaged_programs_are_deleted_and_counted(
-    cached: tuple[Path, list[str]], tmp_path: Path, damage: Callable[[Path], None]
+    cached: tuple[Path, list[str]], tmp_path: Path, damage: Callable[[Path], None], pattern: str
 ) -> None:
     shutil.copytree(cached[0], tmp_path, dirs_exist_ok=True)
     assert program_cache.delete_damaged_programs(tmp_path) == 0
     before = programs_of(tmp_path)
-    first, second = sorted(tmp_path.rglob("*.pb"))
-    written = first.stat()
-    damage(first)
-    os.utime(first, ns=(written.st_atime_ns, written.st_mtime_ns))  # a disk that loses bits does not change times
+    damaged = files_of(tmp_path, pattern)[0]
+    written = damaged.stat()
+    damage(damaged)
+    os.utime(damaged, ns=(written.st_atime_ns, written.st_mtime_ns))  # a disk that loses bits does not change times
     assert program_cache.delete_damaged_programs(tmp_path) == 1
-    assert programs_of(tmp_path) == {second.name: before[second.name]}
+    assert programs_of(tmp_path) == {name: content for name, content in before.items() if name != damaged.name}
     assert program_cache.delete_damaged_programs(tmp_path) == 0
 
 
@@ -87,13 +124,13 @@ def test_damaged_programs_are_deleted_and_counted(
 def test_a_deleted_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, first = cached
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    for file in tmp_path.rglob("*.pb"):
+    for file in files_of(tmp_path):
         written = file.stat()
         flip_a_bit(file)
         os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
-    assert program_cache.delete_damaged_programs(tmp_path) == 2
+    assert program_cache.delete_damaged_programs(tmp_path) == 4
     assert train(tmp_path, "16") == [line for line in first if line.startswith("16 ")]
-    assert len(programs_of(tmp_path)) == 1
+    assert len(programs_of(tmp_path)) == 2
     assert program_cache.delete_damaged_programs(tmp_path) == 0
 
 
@@ -131,6 +168,18 @@ def test_a_program_that_two_processes_wrote_has_the_checksum_of_the_second_one(
     assert (programs / "a.pb").read_bytes() == b"by another process"
 
 
+def test_what_a_stopped_process_had_begun_to_write_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = program_cache._programs_folder(tmp_path)
+    programs.mkdir(parents=True)
+    (programs / "a.graph.123.draft").write_bytes(b"a part")
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+    assert list(programs.iterdir()) == []
+    program_cache.write(programs / "a.graph", b"the whole")
+    assert [file.name for file in programs.iterdir()] == ["a.graph"]
+    assert program_cache.read(programs / "a.graph") == b"the whole"
+    assert program_cache.read(programs / "b.graph") is None
+
+
 def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, f"--tf_xla_something {program_cache.FLAG}=/elsewhere")
     program_cache.use_cache_folder(tmp_path)
@@ -144,7 +193,7 @@ def test_the_least_recently_used_programs_are_deleted(tmp_path: Path, monkeypatc
     (programs,) = (tmp_path / "programs").iterdir()
     assert os.environ[program_cache.FLAGS] == f"{program_cache.FLAG}={programs}"
     for number in range(program_cache.MOST_FILES + 3):
-        file = programs / f"{number}.pb"
+        file = programs / f"{number}{(program_cache.MACHINE_CODE, program_cache.GRAPH)[number % 2]}"
         file.touch()
         os.utime(file, (number, number))
     monkeypatch.setenv(program_cache.FLAGS, "")
@@ -157,22 +206,3 @@ def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path: Path, monk
     (tmp_path / "programs").write_text("a file instead of a folder", encoding="utf-8")
     program_cache.use_cache_folder(tmp_path)
     assert os.environ[program_cache.FLAGS] == ""
-
-
-@pytest.mark.parametrize(
-    "more", [{"weighted": True}, {"reads_heads": True}, {"options": ("dropout",)}, {"options": ("beta_2",)}]
-)
-def test_a_program_with_more_names_other_functions_than_one_without(more: dict[str, Any]) -> None:
-    """In one process both may be compiled: TensorFlow refuses two functions of one name.
-
-    What a program lacks is not named: it keeps its name, and stays cached, when a later version can do more.
-    """
-    from tensorflow.python.framework import ops
-
-    without = tiny_populations()[0].program
-    assert not any(name in repr(without) for name in more)
-    first = []
-    for program in (without, replace(without, **more)):
-        with program_cache.deterministic_names(program):
-            first.append(ops.uid())
-    assert abs(first[0] - first[1]) > 1_000_000

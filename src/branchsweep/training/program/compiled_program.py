@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from branchsweep.training.lane_score import MEAN, METRIC, MIN
 from branchsweep.training.population import Program
-from branchsweep.training.program import program_cache
 from branchsweep.training.program.networks import Networks
 from branchsweep.training.program.program_arrays import Epochs, Lanes, Plan, Rows, State, Tensor
+from branchsweep.training.program.program_functions import ProgramFunction
 from branchsweep.training.program.tensor_operations import read_rows, repeat, with_ones, write_rows
 
 
@@ -85,8 +85,8 @@ class CompiledProgram(NamedTuple):
         choose: `(state, plan, rows, score, latest) -> state` ends such an epoch by the lanes' scores (K,).
     """
 
-    train: Any
-    choose: Any
+    train: ProgramFunction
+    choose: ProgramFunction
 
     def compile(self, state: State, plan: Plan, rows: Rows, epochs: Epochs) -> None:
         """Call each function that the program needs once, with arrays of the shapes that it will be called with.
@@ -108,7 +108,6 @@ def compiled(program: Program) -> CompiledProgram:
     networks = Networks(program)
     W, B, K, F, H, N = networks.W, networks.B, networks.K, networks.F, networks.H, networks.N
 
-    @tf.function(jit_compile=True, autograph=False)
     def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor, Tensor | None]:
         R = rows.table.shape[0]
         buffers = (
@@ -139,16 +138,12 @@ def compiled(program: Program) -> CompiledProgram:
         state, _, now, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([epochs.order.shape[0], H * K]))
         return state, curve, now if program.score_rule == METRIC else None
 
-    @tf.function(jit_compile=True, autograph=False)
     def choose(state: State, plan: Plan, rows: Rows, score: Tensor, latest: Tensor) -> State:
         lanes, keep = _after_epoch(state.lanes, score, plan)
         return _keep(networks, state._replace(lanes=lanes), plan, rows, keep, latest)
 
-    def numbered(function: Any) -> Any:
-        def call(*arguments: Any) -> Any:
-            with program_cache.deterministic_names(program):
-                return function(*arguments)
-
-        return call
-
-    return CompiledProgram(numbered(train), numbered(choose))
+    latest = True if program.score_rule == METRIC else None
+    return CompiledProgram(
+        train=ProgramFunction(program, train, lambda state, *_: (state, True, latest)),
+        choose=ProgramFunction(program, choose, lambda state, *_: state),
+    )

@@ -1,13 +1,10 @@
 """Keeps compiled programs on disk, so that a later run loads in a moment what an earlier one compiled in seconds.
 
-TensorFlow has such a cache, behind an environment variable that it reads once. Its keys hold the names of all functions of a
-program, and TensorFlow numbers functions in the order in which a process traces them; so a program would be found again only by
-a process that traces the same programs in the same order. `deterministic_names` derives the numbers from the program alone.
-
-The cache contains machine code: each kind of processor and each version of TensorFlow has a folder of its own. TensorFlow runs
-what it reads there, so each file has its checksum in a file beside it. Before a process uses the folder, files whose content is
-not that of their checksum are deleted. So are those without one, and those that are newer than theirs: the process that wrote
-them did not get so far, which is no damage.
+A program is its functions' graphs, which `program_functions.py` writes, and their machine code, for which TensorFlow has such a
+cache, behind an environment variable that it reads once. Each kind of processor and each version of TensorFlow has a folder of
+its own. TensorFlow runs what it reads there, so each file has its checksum in a file beside it. Before a process uses the
+folder, files whose content is not that of their checksum are deleted. So are those without one, and those that are newer than
+theirs: the process that wrote them did not get so far, which is no damage.
 """
 
 from __future__ import annotations
@@ -18,11 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from zlib import crc32
-
-from branchsweep.training.population import Program
 
 FLAGS = "TF_XLA_FLAGS"
 """The environment variable with XLA's flags."""
@@ -30,15 +24,19 @@ FLAGS = "TF_XLA_FLAGS"
 FLAG = "--tf_xla_persistent_cache_directory"
 """The flag that names the folder of TensorFlow's cache."""
 
-MOST_FILES = 100
-"""The most compiled programs on disk, one to three megabytes each; those unused for longest are deleted first."""
+MACHINE_CODE, GRAPH = ".pb", ".graph"
+"""How the names of files end: one to three megabytes of machine code, and a fifth of a megabyte of graph."""
 
-_numbers: dict[Program, Iterator[int]] = {}  # the next function numbers of each program
+MOST_FILES = 200
+"""The most files of programs on disk; those unused for longest are deleted first."""
 
 _folders: list[Path] = []  # the one that this process uses, if it uses one
 
 _CHECKSUM = ".crc32"
 """The ending of the file with a program's checksum, which is enough against damage: who may write here may run code anyway."""
+
+_DRAFT = ".draft"
+"""The ending of a file that is being written; without its process it is deleted."""
 
 
 def use_cache_folder(folder: Path) -> None:
@@ -64,6 +62,31 @@ def used_folder() -> Path | None:
     return _folders[0] if _folders else None
 
 
+def read(file: Path) -> bytes | None:
+    """The content of a file of the folder; None if there is none, or it cannot be read."""
+    with suppress(OSError):
+        return file.read_bytes()
+    return None
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file of the folder, in a context of `recorded_checksums`; without room for it there is none."""
+    with suppress(OSError):
+        _write_whole(file, content)
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    """Write a file so that no other process reads a part of it."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}{_DRAFT}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
 @contextmanager
 def recorded_checksums() -> Iterator[None]:
     """In this context a program may be compiled; at its end the new files get their checksums.
@@ -75,9 +98,7 @@ def recorded_checksums() -> Iterator[None]:
         with suppress(OSError):  # a full disk: the next process deletes what has no checksum
             for file in _programs(folder):
                 if not _is_recorded(file):
-                    draft = file.with_name(f"{file.name}.{os.getpid()}{_CHECKSUM}")  # no other process may read a part of it
-                    draft.write_text(_checksum(file), encoding="ascii")
-                    draft.replace(_checksum_file(file))
+                    _write_whole(_checksum_file(file), _checksum(file).encode())
 
 
 def _programs_folder(folder: Path) -> Path:
@@ -85,7 +106,8 @@ def _programs_folder(folder: Path) -> Path:
 
 
 def _programs(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix == ".pb"]
+    """The files of programs in a folder: machine code and graphs."""
+    return [file for file in folder.iterdir() if file.suffix in (MACHINE_CODE, GRAPH)]
 
 
 def _checksum_file(program: Path) -> Path:
@@ -112,7 +134,10 @@ def delete_damaged_programs(folder: Path) -> int:
     """
     damaged = 0
     with suppress(OSError):  # no such folder, or it cannot be used: see `use_cache_folder`
-        for program in _programs(_programs_folder(folder)):
+        programs = _programs_folder(folder)
+        for draft in programs.glob(f"*{_DRAFT}"):  # the file of a process that still runs is written again by a later one
+            draft.unlink(missing_ok=True)
+        for program in _programs(programs):
             recorded = _checksum_file(program)
             if not recorded.exists() or recorded.read_text(encoding="ascii", errors="replace") != _checksum(program):
                 damaged += _is_recorded(program)  # else it was written again, by a process that was stopped before its checksum
@@ -140,22 +165,3 @@ def _delete_oldest(folder: Path) -> None:
     programs = sorted(_programs(folder), key=lambda file: file.stat().st_atime, reverse=True)
     for program in programs[MOST_FILES:]:
         _delete(program)
-
-
-@contextmanager
-def deterministic_names(program: Program) -> Iterator[None]:
-    """In this context, TensorFlow numbers the functions that it traces from a number that derives from the program."""
-    from tensorflow.python.framework import ops  # noqa: PLC0415  # private: its minor version is pinned, and a test watches
-
-    if program not in _numbers:
-        # A program that uses none of these has the name that it had before there were any.
-        used = [*["weighted"] * program.weighted, *["reads heads"] * program.reads_heads, *program.options]
-        text = ", ".join([repr(program), *used])
-        _numbers[program] = count(int.from_bytes(sha256(text.encode()).digest()[:6]))
-    ops.get_default_graph()  # is made, and numbered, where it is first asked for: not among the first program's functions
-    uid, numbers = ops.uid, _numbers[program]
-    ops.uid = lambda: next(numbers)
-    try:
-        yield
-    finally:
-        ops.uid = uid
