@@ -110,7 +110,7 @@ def test_each_function_program_shape_and_source_has_a_file_of_its_own(folder: Pa
     ProgramFunction(PROGRAM, summed, structure)(*arguments(rows=4))
     ProgramFunction(PROGRAM, summed, structure)(*one)
     assert len(list(folder.iterdir())) == 8
-    monkeypatch.setattr(program_functions, "source_digest", lambda: "of another version")
+    monkeypatch.setattr(program_functions, "SOURCE_DIGEST", "of another version")
     ProgramFunction(PROGRAM, summed, structure)(*arguments())
     assert len(list(folder.iterdir())) == 9
 

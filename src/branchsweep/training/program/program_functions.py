@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,17 @@ from branchsweep.training.population import Program
 from branchsweep.training.program import program_cache
 from branchsweep.training.program.program_arrays import Tensor
 
-_PACKAGE = Path(__file__).parents[2]
+
+def _digest_of_files(folder: Path) -> str:
+    """A digest of all Python files below a folder."""
+    digest = sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+SOURCE_DIGEST = _digest_of_files(Path(__file__).parents[2])
+"""A digest of this package, whose code graphs are traced from; of now, when that code is imported, and not of later."""
 
 
 class ProgramFunction:
@@ -82,7 +91,7 @@ class ProgramFunction:
         if folder is None or not _has_built_in_kinds(self._program):
             return None
         values = [(field.name, getattr(self._program, field.name)) for field in fields(self._program)]
-        text = repr((source_digest(), self._python.__name__, values, signature))
+        text = repr((SOURCE_DIGEST, self._python.__name__, values, signature))
         return folder / f"{sha256(text.encode()).hexdigest()[:32]}{program_cache.GRAPH}"
 
 
@@ -185,12 +194,3 @@ def _has_built_in_kinds(program: Program) -> bool:
         and all(map(kinds.ACTIVATIONS.is_built_in, program.activations))
         and all(map(kinds.LAYERS.is_built_in, program.layers))
     )
-
-
-@cache
-def source_digest() -> str:
-    """A digest of the source code of this package, from which graphs are traced."""
-    digest = sha256()
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
