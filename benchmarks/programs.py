@@ -29,16 +29,17 @@ from branchsweep.training.local_workers import available_cores
 from branchsweep.training.population import Population, Program
 
 DRAWN = 64
-"""Trials among whose populations each program is sought."""
+"""Trials whose programs are measured."""
 
 
-def populations(setting: _measure.Setting, count: int) -> list[Population]:
-    """One population of each of the first programs."""
+def populations(setting: _measure.Setting) -> list[Population]:
+    """One population of each program that the trials need."""
     found: dict[Program, Population] = {}
-    for trial in random_trials(setting.experiment, DRAWN):
-        for population in packing.pack(search_lanes(trial, setting.experiment), setting.experiment):
-            found.setdefault(population.program, population)
-    return list(found.values())[:count]
+    trials = random_trials(setting.experiment, DRAWN)
+    lanes = [lane for trial in trials for lane in search_lanes(trial, setting.experiment)]
+    for population in packing.pack(lanes, setting.experiment):
+        found.setdefault(population.program, population)
+    return list(found.values())
 
 
 def ready(folder: Path, rows: TrainingRows, needed: Sequence[Population]) -> list[float]:
@@ -71,7 +72,7 @@ def main() -> None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {available_cores()[0]})
     setting = _measure.setting("branched", options.data, _measure.SPACE)
-    needed = populations(setting, 3 if options.quick else 12)
+    needed = populations(setting)[: 3 if options.quick else None]
     with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as name:
         compiled = alone(ready, Path(name), setting.rows, needed)
         loaded = statistics.median(alone(ready, Path(name), setting.rows, needed) for _ in range(1 if options.quick else 3))

@@ -128,7 +128,7 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, created once: that takes seconds, copying it does not."""
-    from branchsweep.tracking.mlflow.connection import make_database
+    from branchsweep.tracking.mlflow.new_database import make_database
     from branchsweep.tracking.run_reader import list_sweeps
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"

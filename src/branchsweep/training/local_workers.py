@@ -346,6 +346,6 @@ LOSS_ADVICE = f"{LOST_WORKERS_ADVICE}, with fewer --workers if memory was short"
 """The end of the message that workers were lost again and again."""
 
 
-def damage_message(programs: int, where: str) -> str:
-    """The message that damaged programs were deleted."""
-    return f"compiled programs in {where} were damaged on disk, {programs} of them: deleted, and compiled again"
+def damage_message(files: int, where: str) -> str:
+    """The message that damaged files of programs were deleted."""
+    return f"compiled programs in {where} were damaged on disk, {files} files of them: deleted, and compiled again"

@@ -168,18 +168,6 @@ def test_a_program_that_two_processes_wrote_has_the_checksum_of_the_second_one(
     assert (programs / "a.pb").read_bytes() == b"by another process"
 
 
-def test_what_a_stopped_process_had_begun_to_write_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    programs = program_cache._programs_folder(tmp_path)
-    programs.mkdir(parents=True)
-    (programs / "a.graph.123.draft").write_bytes(b"a part")
-    assert program_cache.delete_damaged_programs(tmp_path) == 0
-    assert list(programs.iterdir()) == []
-    program_cache.write(programs / "a.graph", b"the whole")
-    assert [file.name for file in programs.iterdir()] == ["a.graph"]
-    assert program_cache.read(programs / "a.graph") == b"the whole"
-    assert program_cache.read(programs / "b.graph") is None
-
-
 def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, f"--tf_xla_something {program_cache.FLAG}=/elsewhere")
     program_cache.use_cache_folder(tmp_path)

@@ -7,9 +7,9 @@ in MLflow's format. `test_audit` counts the uses of test rows. `run_lock` says w
 `killed_runs` marks those whose process was killed.
 
 All go through `store` and the client of `connection`, whose answers are checked (`checked_client`), whose patience is limited
-(`request_limits`), and whose errors are translated (`error_translation`). `run_store` reads what is recorded. The folder
-`serialization` says how results, contestants and registered versions are written as tags, params and metrics, and `ui_views`
-how MLflow's pages show a sweep; these do not import MLflow.
+(`request_limits`), and whose errors are translated (`error_translation`); `new_database` makes the database of a new store.
+`run_store` reads what is recorded. The folder `serialization` says how results, contestants and registered versions are written
+as tags, params and metrics, and `ui_views` how MLflow's pages show a sweep; these do not import MLflow.
 
 Open `tracker` first. Other folders open all this through `tracking.open`.
 """

@@ -10,8 +10,6 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,11 +20,12 @@ from mlflow.entities import ViewType
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, reason
-from branchsweep.runtime import environment, temporary_folder
+from branchsweep.runtime import environment
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.new_database import make_database
 from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, limit_requests
-from branchsweep.tracking.tracking_uri import check_is_mlflow, database_file, is_server, nothing_at, sqlite_uri
+from branchsweep.tracking.tracking_uri import check_is_mlflow, database_file, is_server, nothing_at
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
@@ -85,49 +84,6 @@ def download_files(client: MlflowClient, location: str, target: Path | None = No
     return mlflow.artifacts.download_artifacts(
         artifact_uri=location, dst_path=destination, tracking_uri=store, registry_uri=store
     )
-
-
-def make_database(file: Path) -> None:
-    """Create an empty MLflow database, at once: it is created under another name and moved, so that nobody finds half of one.
-
-    MLflow makes it by dozens of migrations. None of them waits for the disk: the file does so once, when it is complete. Its
-    journal is a write-ahead log: a reader does not block the sweep, and recording takes a quarter less time.
-    """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # takes a second, once per store
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(f"{file.name}.new-", file.parent) as folder:
-        draft = folder / file.name
-        connection = sqlite3.connect(draft)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-        with translate_errors(Address(sqlite_uri(file)), "creating the tracking store"):
-            root = (file.parent / "mlruns").as_uri()
-            with _unsynchronized():
-                SqlAlchemyStore(sqlite_uri(draft), root).engine.dispose()  # type: ignore[no-untyped-call]  # MLflow's
-            with draft.open("r+b") as complete:
-                os.fsync(complete)
-        try:
-            file.hardlink_to(draft)  # unlike a rename, it fails if another process was faster
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links
-            draft.rename(file)
-
-
-@contextmanager
-def _unsynchronized() -> Iterator[None]:
-    """Context in which SQLite hands what it writes to the system, and does not wait until the disk has it."""
-
-    def hand_over(connection: object, _record: object) -> None:
-        if isinstance(connection, sqlite3.Connection):  # not that of another thread's database
-            connection.execute("PRAGMA synchronous=OFF")
-
-    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", hand_over)
-    try:
-        yield
-    finally:
-        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", hand_over)
 
 
 def _check_file(file: Path, create: bool) -> None:

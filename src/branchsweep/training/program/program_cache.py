@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from zlib import crc32
 
+from branchsweep.runtime import write_file
+
 FLAGS = "TF_XLA_FLAGS"
 """The environment variable with XLA's flags."""
 
@@ -34,9 +36,6 @@ _folders: list[Path] = []  # the one that this process uses, if it uses one
 
 _CHECKSUM = ".crc32"
 """The ending of the file with a program's checksum, which is enough against damage: who may write here may run code anyway."""
-
-_DRAFT = ".draft"
-"""The ending of a file that is being written; without its process it is deleted."""
 
 
 def use_cache_folder(folder: Path) -> None:
@@ -72,19 +71,7 @@ def read(file: Path) -> bytes | None:
 def write(file: Path, content: bytes) -> None:
     """Write a file of the folder, in a context of `recorded_checksums`; without room for it there is none."""
     with suppress(OSError):
-        _write_whole(file, content)
-
-
-def _write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that no other process reads a part of it."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}{_DRAFT}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+        write_file(file, content)  # so that no other process reads a part of it
 
 
 @contextmanager
@@ -98,7 +85,7 @@ def recorded_checksums() -> Iterator[None]:
         with suppress(OSError):  # a full disk: the next process deletes what has no checksum
             for file in _programs(folder):
                 if not _is_recorded(file):
-                    _write_whole(_checksum_file(file), _checksum(file).encode())
+                    write_file(_checksum_file(file), _checksum(file))
 
 
 def _programs_folder(folder: Path) -> Path:
@@ -130,14 +117,11 @@ def delete_damaged_programs(folder: Path) -> int:
     To be called once, before the processes that use them are started.
 
     Returns:
-        How many were damaged.
+        How many files were damaged.
     """
     damaged = 0
     with suppress(OSError):  # no such folder, or it cannot be used: see `use_cache_folder`
-        programs = _programs_folder(folder)
-        for draft in programs.glob(f"*{_DRAFT}"):  # the file of a process that still runs is written again by a later one
-            draft.unlink(missing_ok=True)
-        for program in _programs(programs):
+        for program in _programs(_programs_folder(folder)):
             recorded = _checksum_file(program)
             if not recorded.exists() or recorded.read_text(encoding="ascii", errors="replace") != _checksum(program):
                 damaged += _is_recorded(program)  # else it was written again, by a process that was stopped before its checksum
