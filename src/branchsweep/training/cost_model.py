@@ -47,8 +47,8 @@ STEP_COST = StepCost(step=171_000.0, layer=446.0, unit=0.826, weight=0.0, produc
 COMPILE_SECONDS = 2.9
 """About the time to compile a program."""
 
-LOAD_SECONDS = 1.2
-"""About the time to load a program that another worker, or another run, has compiled."""
+LOAD_SECONDS = 0.5
+"""About the time to load a program that another worker, or another run, has compiled: a sixth, see `benchmarks/programs.py`."""
 
 
 BUILT_START, BUILT_STEP = 2.5, 2.5e-3
