@@ -69,6 +69,18 @@ def test_what_is_kept_names_no_store(tables: Path) -> None:
     assert b"file://" not in kept
 
 
+@pytest.mark.parametrize("name", ["tables.db", "[a]*.db", "mlflow.db.tables"])
+def test_a_database_may_have_any_name(tmp_path: Path, name: str) -> None:
+    expected = [(0, f"{(tmp_path / 'mlruns').as_uri()}/0")]
+    make_database(tmp_path / name)
+    assert experiments(tmp_path / name) == expected
+    flip_the_middle(tables_file())
+    (tmp_path / name).unlink()
+    make_database(tmp_path / name)
+    assert experiments(tmp_path / name) == expected
+    assert experiments(tables_file()) == []
+
+
 def test_two_copies_are_two_stores(tables: Path, tmp_path: Path) -> None:
     kept = tables.read_bytes()
     addresses = [Address(f"sqlite:///{tmp_path / name}") for name in ("a.db", "b.db")]

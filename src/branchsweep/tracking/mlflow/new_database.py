@@ -58,8 +58,8 @@ def _made_from_tables(draft: Path, root: str) -> bool:
                 raise sqlite3.DatabaseError("damaged")
         _open_store(draft, root)
     except (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, MlflowException):  # there is none, or it is damaged
-        for file in draft.parent.glob(f"{draft.name}*"):
-            file.unlink(missing_ok=True)
+        for file in draft.parent.iterdir():  # the draft, and what SQLite keeps beside it
+            file.unlink()
         return False
     return True
 
@@ -70,7 +70,7 @@ def _make_from_nothing(draft: Path, root: str) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
     _open_store(draft, root)
     with suppress(OSError, sqlite3.Error):  # a cache that cannot be written to: the next database takes longer, too
-        copy = draft.with_name("tables.db")
+        copy = draft.with_name(f"{draft.name}.tables")
         copy.write_bytes(draft.read_bytes())
         with closing(sqlite3.connect(copy)) as connection:
             connection.execute("DELETE FROM experiments")  # MLflow's first one, which names the store's folder
