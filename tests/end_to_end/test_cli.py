@@ -38,7 +38,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.errors import EXIT_CODE, UserError
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.models import serving
+from branchsweep.models import conversion, serving
 from branchsweep.models.recipe import Recipe
 from branchsweep.workflows.session import Session, workers_of
 from store_readers import assert_readers_agree
@@ -308,7 +308,7 @@ def test_the_champion_is_exported_for_programs_without_keras(finished: tuple[Wor
     row = pd.DataFrame({"load": [50.0], "wind": [5.0]})
     expected, *found = [serving.Predictor(folder, f"plant.{kind}").predict(row) for kind in reversed(formats)]
     for other in found:
-        pd.testing.assert_frame_equal(other, expected, rtol=1e-5)
+        pd.testing.assert_frame_equal(other, expected, rtol=conversion.TOLERANCE)
 
 
 def test_a_finished_sweep_is_printed_from_the_store(finished: tuple[Workspace, dict[str, Any], str]) -> None:
